@@ -1,0 +1,3 @@
+//! The floor: the least work that makes a container.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The container engine's command line.
+
+fn main() {}

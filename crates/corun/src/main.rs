@@ -1,0 +1,3 @@
+//! The OCI runtime's command line.
+
+fn main() {}

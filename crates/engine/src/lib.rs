@@ -1,0 +1,1 @@
+//! Containers and images as their users know them.

@@ -1,0 +1,1 @@
+//! Turns recorded steps into what people read.

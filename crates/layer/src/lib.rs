@@ -1,0 +1,1 @@
+//! Layer tars in: applied inside their directory, verified, hostile or not.

@@ -1,0 +1,1 @@
+//! Holds a running container: stdio, signals, exit, teardown.

@@ -1,0 +1,1 @@
+//! Content digests: `sha256:` and 64 hexadecimal digits.

@@ -1,0 +1,1 @@
+//! The image specification: index, manifest, descriptor, configuration.

@@ -1,0 +1,1 @@
+//! Blobs, images, layers and container records on disk.

@@ -1,0 +1,1 @@
+//! What the tests share: sandboxes, requirements, counters of what is left behind.
