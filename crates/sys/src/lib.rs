@@ -1,1 +1,19 @@
-//! Typed wrappers of the system calls that change state, and the recorder of what they did.
+//! The system calls that change state, typed; and the recorder of what they did.
+//!
+//! Everything of ours that makes, changes or removes something in the kernel while a container starts or ends goes
+//! through this crate (clippy bans rustix's own calls elsewhere), so that `--explain` shows the very path that ran.
+//! Reading calls are rustix's. This is the home of `unsafe`.
+
+#![allow(clippy::disallowed_methods, reason = "this crate is where the banned calls are wrapped")]
+
+mod call;
+mod error;
+pub mod fs;
+pub mod mount;
+pub mod nr;
+pub mod raw;
+pub mod record;
+
+pub use call::{record_into, step};
+pub use error::{Error, Named, Result, text};
+pub use rustix::io::Errno;
