@@ -1,0 +1,235 @@
+//! The steps that build the container's files: mounts, nodes, links, masks, and the pivot.
+
+use crate::kernel::{
+    self, AT_FDCWD, EEXIST, EINVAL, ELOOP, ENOENT, ENOTDIR, Failure, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_WRONLY,
+    Outcome, RESOLVE_BENEATH, S_IFCHR, S_IFDIR, fail, nr, plain,
+};
+use crate::path::{self, Buffer, Make};
+use crate::plan::{NONE, Plan, Step, parameter, target};
+use crate::stage::Slots;
+use core::ffi::CStr;
+
+const CLONE: u64 = 1;
+const RECURSIVE: u64 = 0x8000;
+const EMPTY_PATH: u64 = 0x1000;
+const RDONLY: u64 = 1;
+const NOSUID_NODEV_NOEXEC: u64 = 2 | 4 | 8;
+
+/// What the mount steps share.
+pub struct Mounts {
+    /// The coming root, attached; −1 before.
+    pub root: i32,
+    /// The empty read-only directory that hides directories, once attached somewhere; −1 before.
+    empty: i32,
+}
+
+impl Mounts {
+    pub const fn new() -> Self {
+        Self { root: -1, empty: -1 }
+    }
+
+    /// Makes a file system and its detached mount.
+    pub fn make(&self, plan: &Plan<'_>, step: &Step, slots: &mut Slots) -> Outcome {
+        let [kind, parameters, attributes, ..] = step.args;
+        let kind = plan.text(kind).ok_or(Failure { number: nr::fsopen, errno: EINVAL })?;
+        let context = kernel::with_text(nr::fsopen, kind, [1, 0, 0, 0])? as i32;
+        for i in 0..plan.length(parameters) / 3 {
+            let entry = |at| plan.entry(parameters, 3 * i + at).unwrap_or(NONE);
+            let key = plan.text(entry(1)).unwrap_or(c"");
+            const SET_FLAG: usize = 0;
+            const SET_STRING: usize = 1;
+            const SET_FD: usize = 5;
+            let (command, value, aux) = match entry(0) {
+                parameter::TEXT => (SET_STRING, plan.text(entry(2)).map_or(0, |v| v.as_ptr() as usize), 0),
+                parameter::FD => (SET_FD, 0, slots.get(entry(2) as u32)? as usize),
+                _ => (SET_FLAG, 0, 0),
+            };
+            // SAFETY: the kernel reads key and value, which lie in the plan.
+            unsafe {
+                kernel::call(nr::fsconfig, [context as usize, command, key.as_ptr() as usize, value, aux, 0])
+            }?;
+        }
+        const CREATE: usize = 6;
+        plain(nr::fsconfig, [context as usize, CREATE, 0, 0, 0, 0])?;
+        let mount = plain(nr::fsmount, [context as usize, 1, attributes as usize, 0, 0, 0])? as i32;
+        kernel::close(context);
+        slots.set(step.slot, mount)
+    }
+
+    /// Attaches a mount to a path in the root.
+    pub fn attach(&self, mount: i32, path: &CStr, flags: u64) -> Outcome {
+        let links = flags & target::NO_LINKS == 0;
+        let found = if flags & target::CREATE == 0 {
+            path::find(self.root, path, links)
+        } else {
+            let directory = kernel::stat(mount)?.kind() == S_IFDIR;
+            path::create(self.root, path, links, if directory { Make::Directory(0o755) } else { Make::File })
+        };
+        let place = match found {
+            Err(_) if flags & target::OPTIONAL != 0 => return Ok(()),
+            other => other?,
+        };
+        let result = kernel::move_mount(mount, place, c"");
+        kernel::close(place);
+        result
+    }
+
+    /// Attaches the coming root. Its place is the old root itself: nothing is looked up, and nothing is left behind.
+    pub fn attach_root(&mut self, mount: i32) -> Outcome {
+        kernel::move_mount(mount, AT_FDCWD, c"/")?;
+        self.root = mount;
+        Ok(())
+    }
+
+    pub fn make_dir(&self, path: &CStr, mode: u32, uid: u32, gid: u32) -> Outcome {
+        let fd = path::create(self.root, path, true, Make::Directory(mode))?;
+        if uid | gid != 0 {
+            kernel::fchown(fd, uid, gid)?;
+        }
+        kernel::close(fd);
+        Ok(())
+    }
+
+    /// Makes a node. One that is there must be the same: never is a file of the image trusted by its name
+    /// (CVE-2025-31133, CVE-2026-41579).
+    pub fn make_node(&self, path: &CStr, mode: u32, device: u64, uid: u32, gid: u32) -> Outcome {
+        let mut name = Buffer::new();
+        let dir = path::parent(self.root, path, &mut name)?;
+        let made = kernel::mknodat(dir, name.as_cstr(), mode, device);
+        let fd = match made {
+            Ok(()) => kernel::openat2(dir, name.as_cstr(), O_PATH | O_NOFOLLOW, 0, RESOLVE_BENEATH)?,
+            Err(Failure { errno: EEXIST, .. }) => {
+                let fd = kernel::openat2(dir, name.as_cstr(), O_PATH | O_NOFOLLOW, 0, RESOLVE_BENEATH)?;
+                let there = kernel::stat(fd)?;
+                if there.kind() != mode & 0o170_000 || there.rdev != device {
+                    return fail(nr::mknodat, EEXIST);
+                }
+                fd
+            }
+            Err(failure) => return Err(failure),
+        };
+        kernel::fchmodat(dir, name.as_cstr(), mode & 0o7777)?;
+        kernel::fchown(fd, uid, gid)?;
+        kernel::close(fd);
+        kernel::close(dir);
+        Ok(())
+    }
+
+    pub fn make_link(&self, to: &CStr, path: &CStr) -> Outcome {
+        let mut name = Buffer::new();
+        let dir = path::parent(self.root, path, &mut name)?;
+        let made = kernel::symlinkat(to, dir, name.as_cstr());
+        kernel::close(dir);
+        match made {
+            Err(Failure { errno: EEXIST, .. }) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Hides a path: a directory behind an empty read-only one, anything else behind /dev/null. What is not there
+    /// needs no hiding.
+    pub fn mask(&mut self, path: &CStr) -> Outcome {
+        let place = match path::find(self.root, path, true) {
+            Err(Failure { errno: ENOENT | ENOTDIR, .. }) => return Ok(()),
+            other => other?,
+        };
+        let result = if kernel::stat(place)?.kind() == S_IFDIR { self.mask_directory(place) } else { mask_file(place) };
+        kernel::close(place);
+        result
+    }
+
+    fn mask_directory(&mut self, place: i32) -> Outcome {
+        if self.empty >= 0 {
+            // A copy of the attached one: copies of detached mounts came with Linux 6.15 only.
+            let copy = kernel::open_tree(self.empty, c"", CLONE | EMPTY_PATH)?;
+            let result = kernel::move_mount(copy, place, c"");
+            kernel::close(copy);
+            return result;
+        }
+        let context = kernel::with_text(nr::fsopen, c"tmpfs", [1, 0, 0, 0])?;
+        const CREATE: usize = 6;
+        const SET_STRING: usize = 1;
+        for (key, value) in [(c"nr_blocks", c"1"), (c"nr_inodes", c"1")] {
+            // SAFETY: the kernel reads both texts.
+            unsafe {
+                let (key, value) = (key.as_ptr() as usize, value.as_ptr() as usize);
+                kernel::call(nr::fsconfig, [context, SET_STRING, key, value, 0, 0])?;
+            }
+        }
+        plain(nr::fsconfig, [context, CREATE, 0, 0, 0, 0])?;
+        let attributes = (RDONLY | NOSUID_NODEV_NOEXEC) as usize;
+        self.empty = plain(nr::fsmount, [context, 1, attributes, 0, 0, 0])? as i32;
+        kernel::close(context as i32);
+        kernel::move_mount(self.empty, place, c"")
+    }
+
+    /// Makes a path read-only, with what is mounted below it.
+    pub fn read_only(&self, path: &CStr) -> Outcome {
+        let place = match path::find(self.root, path, true) {
+            Err(Failure { errno: ENOENT | ENOTDIR, .. }) => return Ok(()),
+            other => other?,
+        };
+        let copy = kernel::open_tree(place, c"", CLONE | EMPTY_PATH | RECURSIVE)?;
+        kernel::mount_setattr(copy, c"", EMPTY_PATH | RECURSIVE, &[RDONLY, 0, 0, 0])?;
+        kernel::move_mount(copy, place, c"")?;
+        kernel::close(copy);
+        kernel::close(place);
+        Ok(())
+    }
+
+    /// Makes the coming root the root of this process and lets the old one go, whole.
+    ///
+    /// Both are at `/`: pivot_root(".", ".") puts the old root onto the new one (pivot_root(2), notes), from where it
+    /// is detached; no directory is needed for it.
+    pub fn pivot(&self) -> Outcome {
+        let old = kernel::openat2(AT_FDCWD, c"/", O_PATH | O_DIRECTORY, 0, 0)?;
+        plain(nr::fchdir, [self.root as usize, 0, 0, 0, 0, 0])?;
+        kernel::with_text(nr::pivot_root, c".", [c".".as_ptr() as usize, 0, 0, 0])?;
+        plain(nr::fchdir, [old as usize, 0, 0, 0, 0, 0])?;
+        const DETACH: usize = 2;
+        kernel::with_text(nr::umount2, c".", [DETACH, 0, 0, 0])?;
+        kernel::close(old);
+        kernel::with_text(nr::chdir, c"/", [0; 4]).map(drop)
+    }
+}
+
+/// Hides a file behind the host's /dev/null, which is checked to be one.
+fn mask_file(place: i32) -> Outcome {
+    let null = kernel::open_tree(AT_FDCWD, c"/dev/null", CLONE)?;
+    let there = kernel::stat(null)?;
+    const NULL: u64 = 0x103;
+    if there.kind() != S_IFCHR || there.rdev != NULL {
+        return fail(nr::open_tree, EINVAL);
+    }
+    let result = kernel::move_mount(null, place, c"");
+    kernel::close(null);
+    result
+}
+
+/// Changes to the working directory, making it where it is missing. A path that leads out of the root through a
+/// leaked fd (`/proc/self/fd/7`, CVE-2024-21626) finds none: all are closed by then, and getcwd(2) is asked.
+pub fn change_directory(path: &CStr) -> Outcome {
+    match kernel::with_text(nr::chdir, path, [0; 4]) {
+        Err(Failure { errno: ENOENT, .. }) => {
+            let root = kernel::openat2(AT_FDCWD, c"/", O_PATH | O_DIRECTORY, 0, 0)?;
+            let made = path::create(root, path, true, Make::Directory(0o755))?;
+            kernel::close(made);
+            kernel::close(root);
+            kernel::with_text(nr::chdir, path, [0; 4])?;
+        }
+        other => drop(other?),
+    }
+    let mut buffer = [0u8; 4096];
+    const GETCWD: u32 = if cfg!(target_arch = "x86_64") { 79 } else { 17 };
+    // SAFETY: the kernel writes at most the buffer's length.
+    unsafe { kernel::call(GETCWD, [buffer.as_mut_ptr() as usize, buffer.len(), 0, 0, 0, 0]) }?;
+    if buffer[0] == b'/' { Ok(()) } else { fail(nr::chdir, ELOOP) }
+}
+
+/// Opens a file of the host's procfs and writes a text in one write.
+pub fn write_proc(proc: i32, path: &CStr, text: &[u8]) -> Outcome {
+    let fd = kernel::openat2(proc, path, O_WRONLY, 0, RESOLVE_BENEATH)?;
+    let result = kernel::write(fd, text);
+    kernel::close(fd);
+    result
+}

@@ -1,0 +1,284 @@
+//! The plan: what the stub does, as flat data that needs no parsing.
+//!
+//! A header, then steps of one size, then data. A step names an operation, a slot and up to five numbers; texts and
+//! lists are offsets into the data. Slots hold file descriptors: the first ones are inherited from the parent, the
+//! others are filled by steps. The reader checks every offset, so that a broken plan is an error and never a wild
+//! read. Knows only `core`; compiled into the stub and into the library.
+
+/// `Cor1`, little-endian.
+pub const MAGIC: u32 = 0x3172_6f43;
+/// Most slots of one plan.
+pub const SLOTS: usize = 4096;
+/// Says "no slot" where an argument may be one.
+pub const NONE: u64 = u64::MAX;
+
+/// The start of a plan.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct Header {
+    /// [`MAGIC`].
+    pub magic: u32,
+    /// Number of steps.
+    pub steps: u32,
+    /// Bytes of the whole plan.
+    pub size: u32,
+    /// Where the inherited fds stand in the data (an array of `u32`), from the plan's start.
+    pub inherited: u32,
+    /// Number of inherited fds: they fill the first slots.
+    pub inherited_len: u32,
+    /// The socket to the parent, an fd number.
+    pub socket: i32,
+    /// The recorder's ring, an fd number, or −1.
+    pub ring: i32,
+    /// The host's procfs, an fd number.
+    pub proc: i32,
+}
+
+/// One step.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// An [`Op`].
+    pub op: u32,
+    /// The slot it reads or fills.
+    pub slot: u32,
+    /// What the operation wants.
+    pub args: [u64; 5],
+}
+
+macro_rules! operations {
+    ($($(#[doc = $doc:literal])* $name:ident = $number:literal,)*) => {
+        /// What a step does.
+        #[repr(u32)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Op {
+            $($(#[doc = $doc])* $name = $number,)*
+        }
+
+        impl Op {
+            /// The operation with this number.
+            pub fn from_number(number: u32) -> Option<Self> {
+                match number {
+                    $($number => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+operations! {
+    /// setns(2) of the slot's fd; args: namespace type.
+    Join = 1,
+    /// unshare(2); args: flags.
+    Unshare = 2,
+    /// Writes a text to the slot's fd; args: text.
+    Write = 3,
+    /// Writes a text to a file below the host's procfs; args: path, text.
+    WriteProc = 4,
+    /// Sets the propagation of the whole mount tree; args: `MS_…`.
+    Propagation = 5,
+    /// Makes a file system and a detached mount of it in the slot; args: type, parameters, mount attributes.
+    FsMount = 6,
+    /// Copies the mount at a path of the host's view, detached, into the slot; args: path, flags.
+    OpenTree = 7,
+    /// mount_setattr(2) of the slot's mount; args: set, clear, propagation, flags, slot of a user namespace or NONE.
+    SetAttr = 8,
+    /// Attaches the slot's mount to a path in the root; args: path, [`target`] flags.
+    Attach = 9,
+    /// Attaches the slot's mount as the coming root.
+    Root = 10,
+    /// Makes a directory in the root, with its parents; args: path, mode, uid, gid.
+    MakeDir = 11,
+    /// Makes a node in the root, or finds the same one there; args: path, type and mode, device, uid, gid.
+    MakeNode = 12,
+    /// Makes a symbolic link in the root; args: target, path.
+    MakeLink = 13,
+    /// Hides a path of the root; args: path.
+    Mask = 14,
+    /// Makes a path of the root read-only; args: path.
+    ReadOnly = 15,
+    /// Makes the coming root the root, and lets the old one go.
+    Pivot = 16,
+    /// sethostname(2); args: text.
+    Hostname = 17,
+    /// setdomainname(2); args: text.
+    Domainname = 18,
+    /// prlimit64(2) of this process; args: resource, soft, hard.
+    Rlimit = 19,
+    /// Joins a new session keyring; args: name.
+    Keyring = 20,
+    /// personality(2); args: persona.
+    Personality = 21,
+    /// umask(2); args: mask.
+    Umask = 22,
+    /// Opens a pseudo-terminal of the root's devpts, sends its master to the parent and makes it the standard
+    /// streams; args: owner, rows and columns (rows in the upper half), 1 for a /dev/console on it.
+    Terminal = 23,
+    /// Sets the loopback interface up.
+    Loopback = 24,
+    /// Changes to a directory, making it where it is missing; args: path.
+    Cwd = 25,
+    /// setgroups(2), setresgid(2), setresuid(2), keeping capabilities; args: uid, gid, groups, 1 to skip setgroups.
+    User = 26,
+    /// Drops what is not in the mask from the bounding set; args: mask.
+    Bounding = 27,
+    /// capset(2) and the ambient set; args: effective, permitted, inheritable, ambient.
+    Capabilities = 28,
+    /// `PR_SET_NO_NEW_PRIVS`.
+    NoNewPrivs = 29,
+    /// Installs a filter; args: program, flags, 1 to send the listener to the parent.
+    Seccomp = 30,
+    /// `PR_SET_PDEATHSIG`, and a check that the parent still lives; args: signal.
+    DeathSignal = 31,
+    /// Finds the command along PATH and remembers it; args: argv, PATH.
+    Find = 32,
+    /// Tells the parent that this point is reached, and waits for its word; args: a number.
+    Sync = 33,
+    /// Forks: the child goes on, this process stays as PID 1, passes signals on and reaps.
+    Reap = 34,
+    /// Closes every fd from this one on, but the socket; args: first fd.
+    Close = 35,
+    /// Executes the found command; args: argv, envp.
+    Exec = 36,
+    /// Waits until somebody opens the slot's FIFO (an `O_PATH` fd) for writing, as runc's `start` does.
+    Gate = 37,
+    /// Makes the process the leader of a new session.
+    Session = 38,
+    /// Resets the CPU affinity to all CPUs.
+    Affinity = 39,
+    /// ioprio_set(2); args: value.
+    IoPriority = 40,
+}
+
+/// How a mount's destination is found.
+pub mod target {
+    /// Make a missing destination: a directory, or a file where the mount's root is none.
+    pub const CREATE: u64 = 1;
+    /// No component may be a link (procfs and sysfs: CVE-2019-19921, CVE-2023-28642).
+    pub const NO_LINKS: u64 = 2;
+    /// A destination that is missing and cannot be made is no error.
+    pub const OPTIONAL: u64 = 4;
+}
+
+/// Kinds of file system parameters, the first of each triple in a parameter list.
+pub mod parameter {
+    /// A flag: the second number is its key, a text.
+    pub const FLAG: u64 = 0;
+    /// A text: key and value are texts.
+    pub const TEXT: u64 = 1;
+    /// An fd: key is a text, value a slot.
+    pub const FD: u64 = 2;
+}
+
+/// What the stub says to its parent, one datagram each.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct Message {
+    /// One of [`message`].
+    pub kind: u32,
+    /// The step.
+    pub step: u32,
+    /// The failed system call, or a number.
+    pub number: u32,
+    /// The error number, or 0.
+    pub errno: i32,
+}
+
+/// Kinds of messages.
+pub mod message {
+    /// A step failed; the stub has ended.
+    pub const FAILED: u32 = 1;
+    /// A [`super::Op::Sync`] point is reached; answer with one byte.
+    pub const SYNC: u32 = 2;
+    /// The terminal's master, an fd in the datagram.
+    pub const TERMINAL: u32 = 3;
+    /// The filter's listener, an fd in the datagram.
+    pub const LISTENER: u32 = 4;
+    /// The command is about to be executed; end of file that follows says that it was.
+    pub const EXEC: u32 = 5;
+}
+
+/// A checked view of a plan's bytes.
+#[derive(Clone, Copy)]
+pub struct Plan<'a> {
+    bytes: &'a [u8],
+    header: Header,
+}
+
+impl<'a> Plan<'a> {
+    /// Takes the bytes as a plan; `None` if they are none.
+    pub fn new(bytes: &'a [u8]) -> Option<Self> {
+        let word = |at: usize| u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?).into();
+        let word = |at: usize| -> Option<u32> { word(at) };
+        let header = Header {
+            magic: word(0)?,
+            steps: word(4)?,
+            size: word(8)?,
+            inherited: word(12)?,
+            inherited_len: word(16)?,
+            socket: word(20)? as i32,
+            ring: word(24)? as i32,
+            proc: word(28)? as i32,
+        };
+        let bytes = bytes.get(..header.size as usize)?;
+        let fits = (header.steps as usize).checked_mul(size_of::<Step>())? <= bytes.len().checked_sub(32)?;
+        (header.magic == MAGIC && fits && header.inherited_len as usize <= SLOTS).then_some(Self { bytes, header })
+    }
+
+    /// The header.
+    pub fn header(&self) -> Header {
+        self.header
+    }
+
+    /// The step with this index.
+    pub fn step(&self, index: u32) -> Option<Step> {
+        if index >= self.header.steps {
+            return None;
+        }
+        let at = 32 + index as usize * size_of::<Step>();
+        let word = |at: usize| Some(u32::from_le_bytes(self.bytes.get(at..at + 4)?.try_into().ok()?));
+        let mut args = [0; 5];
+        for (i, arg) in args.iter_mut().enumerate() {
+            *arg = self.number(at + 8 + 8 * i)?;
+        }
+        Some(Step { op: word(at)?, slot: word(at + 4)?, args })
+    }
+
+    /// The inherited fd that fills slot `index`.
+    pub fn inherited(&self, index: u32) -> Option<i32> {
+        let at = self.header.inherited as usize + 4 * index as usize;
+        Some(i32::from_le_bytes(self.bytes.get(at..at + 4)?.try_into().ok()?))
+    }
+
+    fn number(&self, at: usize) -> Option<u64> {
+        Some(u64::from_le_bytes(self.bytes.get(at..at.checked_add(8)?)?.try_into().ok()?))
+    }
+
+    /// Bytes named by a reference: offset in the lower half, length in the upper.
+    pub fn data(&self, reference: u64) -> Option<&'a [u8]> {
+        let (at, length) = ((reference as u32) as usize, (reference >> 32) as usize);
+        self.bytes.get(at..at.checked_add(length)?)
+    }
+
+    /// A text, with the zero byte that ends it.
+    pub fn text(&self, reference: u64) -> Option<&'a core::ffi::CStr> {
+        let (at, length) = ((reference as u32) as usize, (reference >> 32) as usize);
+        let bytes = self.bytes.get(at..at.checked_add(length)?.checked_add(1)?)?;
+        core::ffi::CStr::from_bytes_with_nul(bytes).ok()
+    }
+
+    /// Entry `index` of a list of numbers.
+    pub fn entry(&self, list: u64, index: usize) -> Option<u64> {
+        let (at, length) = ((list as u32) as usize, (list >> 32) as usize);
+        if index >= length {
+            return None;
+        }
+        self.number(at.checked_add(index.checked_mul(8)?)?)
+    }
+
+    /// Entries of a list.
+    pub fn length(&self, list: u64) -> usize {
+        (list >> 32) as usize
+    }
+}

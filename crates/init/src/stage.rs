@@ -1,0 +1,285 @@
+//! The stub's walk: read the plan, do its steps in order, say what failed.
+
+use crate::kernel::{self, EACCES, EDQUOT, EINVAL, Failure, Outcome, fail, nr, plain};
+use crate::mount::{self, Mounts};
+use crate::plan::{Message, NONE, Op, Plan, SLOTS, Step, message};
+use crate::process::{self, Command};
+use crate::{reap, terminal};
+use core::ffi::CStr;
+
+/// File descriptors by slot, each plus one: an empty slot is 0, so that the array costs the executable no byte.
+pub struct Slots([i32; SLOTS]);
+
+impl Slots {
+    pub fn get(&self, slot: u32) -> Outcome<i32> {
+        match self.0.get(slot as usize) {
+            Some(fd) if *fd > 0 => Ok(*fd - 1),
+            _ => fail(nr::read, EINVAL),
+        }
+    }
+
+    pub fn set(&mut self, slot: u32, fd: i32) -> Outcome {
+        match self.0.get_mut(slot as usize) {
+            Some(place) => {
+                *place = fd + 1;
+                Ok(())
+            }
+            None => fail(nr::read, EINVAL),
+        }
+    }
+}
+
+static mut SLOTS_SPACE: Slots = Slots([0; SLOTS]);
+
+struct Stage<'a> {
+    plan: Plan<'a>,
+    socket: i32,
+    proc: i32,
+    slots: &'a mut Slots,
+    mounts: Mounts,
+    command: Command,
+}
+
+/// Reads the plan behind `fd` and does it; never comes back.
+pub fn run(fd: i32) -> ! {
+    let Some(plan) = map(fd) else { kernel::exit(254) };
+    let header = plan.header();
+    if header.ring >= 0 {
+        kernel::record_into(header.ring);
+    }
+    // SAFETY: the stub has one thread, and this is the only use of the space.
+    let slots = unsafe { &mut *(&raw mut SLOTS_SPACE) };
+    for index in 0..header.inherited_len {
+        let _ = slots.set(index, plan.inherited(index).unwrap_or(-1));
+    }
+    let (socket, proc) = (header.socket, header.proc);
+    let mut stage = Stage { plan, socket, proc, slots, mounts: Mounts::new(), command: Command::new() };
+    for index in 0..header.steps {
+        kernel::step(index);
+        let outcome = match plan.step(index) {
+            Some(step) => stage.perform(index, &step),
+            None => fail(nr::read, EINVAL),
+        };
+        if let Err(failure) = outcome {
+            stage.tell(message::FAILED, index, failure.number, failure.errno, None);
+            break;
+        }
+    }
+    kernel::exit(255)
+}
+
+fn map(fd: i32) -> Option<Plan<'static>> {
+    let mut buffer = [0u64; 18];
+    const EMPTY_PATH: usize = 0x1000;
+    // SAFETY: the kernel writes one struct stat; st_size stands at byte 48 on both architectures.
+    unsafe {
+        let empty = c"".as_ptr() as usize;
+        kernel::call(nr::newfstatat, [fd as usize, empty, buffer.as_mut_ptr() as usize, EMPTY_PATH, 0, 0]).ok()?;
+    }
+    let size = buffer[6] as usize;
+    const READ_PRIVATE: [usize; 2] = [1, 2];
+    // SAFETY: a new private mapping of a sealed memfd, which stays until exec.
+    let bytes = unsafe {
+        let address = kernel::call(nr::mmap, [0, size, READ_PRIVATE[0], READ_PRIVATE[1], fd as usize, 0]).ok()?;
+        core::slice::from_raw_parts(address as *const u8, size)
+    };
+    Plan::new(bytes)
+}
+
+impl Stage<'_> {
+    fn text(&self, reference: u64) -> Outcome<&CStr> {
+        self.plan.text(reference).ok_or(Failure { number: nr::read, errno: EINVAL })
+    }
+
+    fn perform(&mut self, index: u32, step: &Step) -> Outcome {
+        let args = step.args;
+        let [a, b, c, d, e] = args;
+        let Some(op) = Op::from_number(step.op) else { return fail(nr::read, EINVAL) };
+        match op {
+            Op::Join => {
+                let fd = self.slots.get(step.slot)?;
+                plain(nr::setns, [fd as usize, a as usize, 0, 0, 0, 0]).map(drop)
+            }
+            Op::Unshare => plain(nr::unshare, [a as usize, 0, 0, 0, 0, 0]).map(drop),
+            Op::Write => kernel::write(self.slots.get(step.slot)?, self.text(a)?.to_bytes()),
+            Op::WriteProc => mount::write_proc(self.proc, self.text(a)?, self.text(b)?.to_bytes()),
+            Op::Propagation => {
+                const RECURSIVE: u64 = 0x8000;
+                kernel::mount_setattr(kernel::AT_FDCWD, c"/", RECURSIVE, &[0, 0, a, 0])
+            }
+            Op::FsMount => self.mounts.make(&self.plan, step, self.slots),
+            Op::OpenTree => {
+                let fd = kernel::open_tree(kernel::AT_FDCWD, self.text(a)?, b)?;
+                self.slots.set(step.slot, fd)
+            }
+            Op::SetAttr => {
+                let userns = if e == NONE { 0 } else { self.slots.get(e as u32)? as u64 };
+                const EMPTY_PATH: u64 = 0x1000;
+                kernel::mount_setattr(self.slots.get(step.slot)?, c"", d | EMPTY_PATH, &[a, b, c, userns])
+            }
+            Op::Attach => self.mounts.attach(self.slots.get(step.slot)?, self.text(a)?, b),
+            Op::Root => self.mounts.attach_root(self.slots.get(step.slot)?),
+            Op::MakeDir => self.mounts.make_dir(self.text(a)?, b as u32, c as u32, d as u32),
+            Op::MakeNode => self.mounts.make_node(self.text(a)?, b as u32, c, d as u32, e as u32),
+            Op::MakeLink => self.mounts.make_link(self.text(a)?, self.text(b)?),
+            Op::Mask => {
+                let path = self.plan.text(a).ok_or(Failure { number: nr::read, errno: EINVAL })?;
+                self.mounts.mask(path)
+            }
+            Op::ReadOnly => self.mounts.read_only(self.text(a)?),
+            Op::Pivot => self.mounts.pivot(),
+            Op::Hostname | Op::Domainname => {
+                let name = self.text(a)?;
+                let number = if op == Op::Hostname { nr::sethostname } else { nr::setdomainname };
+                kernel::with_text(number, name, [name.to_bytes().len(), 0, 0, 0]).map(drop)
+            }
+            Op::Rlimit => {
+                let limit = [b, c];
+                // SAFETY: the kernel reads one pair.
+                unsafe { kernel::call(nr::prlimit64, [0, a as usize, limit.as_ptr() as usize, 0, 0, 0]) }.map(drop)
+            }
+            Op::Keyring => self.keyring(a),
+            Op::Personality => plain(nr::personality, [a as usize, 0, 0, 0, 0, 0]).map(drop),
+            Op::Umask => plain(nr::umask, [a as usize, 0, 0, 0, 0, 0]).map(drop),
+            Op::Terminal => {
+                let master = terminal::open(self.mounts.root, a as u32, b, c != 0)?;
+                self.tell(message::TERMINAL, index, 0, 0, Some(master));
+                kernel::close(master);
+                Ok(())
+            }
+            Op::Session => {
+                terminal::session();
+                Ok(())
+            }
+            Op::Loopback => loopback(),
+            Op::Cwd => mount::change_directory(self.text(a)?),
+            Op::User => process::become_user(&self.plan, args),
+            Op::Bounding => process::bounding(a),
+            Op::Capabilities => process::capabilities(args),
+            Op::NoNewPrivs => process::no_new_privs(),
+            Op::Seccomp => {
+                let program = self.plan.data(a).ok_or(Failure { number: nr::seccomp, errno: EINVAL })?;
+                let listener = process::seccomp(program, b)?;
+                if c != 0 {
+                    self.tell(message::LISTENER, index, 0, 0, Some(listener as i32));
+                    kernel::close(listener as i32);
+                }
+                Ok(())
+            }
+            Op::DeathSignal => {
+                process::death_signal(a)?;
+                self.parent_lives()
+            }
+            Op::Find => {
+                let name = self.plan.entry(a, 0).and_then(|name| self.plan.text(name)).unwrap_or(c"");
+                let search = self.plan.text(b).unwrap_or(c"");
+                self.command.find(name, search)
+            }
+            Op::Sync => self.sync(index, a),
+            Op::Reap => reap::fork(self.socket),
+            Op::Close => self.close_all(a as usize),
+            Op::Exec => {
+                self.tell(message::EXEC, index, 0, 0, None);
+                self.command.execute(&self.plan, a, b)
+            }
+            Op::Gate => self.gate(step.slot),
+            Op::Affinity => {
+                let all = [u64::MAX; 1024];
+                // SAFETY: the kernel reads the mask.
+                unsafe { kernel::call(nr::sched_setaffinity, [0, size_of_val(&all), all.as_ptr() as usize, 0, 0, 0]) }
+                    .map(drop)
+            }
+            Op::IoPriority => {
+                const WHO_PGRP: usize = 2;
+                plain(nr::ioprio_set, [WHO_PGRP, 0, a as usize, 0, 0, 0]).map(drop)
+            }
+        }
+    }
+
+    /// A session keyring of our own. Ordinary users have 200 keys: without one left we go on (keyrings(7)), and so
+    /// where a filter around us refuses the call.
+    fn keyring(&self, name: u64) -> Outcome {
+        const JOIN_SESSION_KEYRING: usize = 1;
+        let name = self.text(name)?.as_ptr() as usize;
+        // SAFETY: the kernel reads the name.
+        match unsafe { kernel::call(nr::keyctl, [JOIN_SESSION_KEYRING, name, 0, 0, 0, 0]) } {
+            Err(Failure { errno: EDQUOT | 1 | 38, .. }) => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    fn sync(&self, index: u32, number: u64) -> Outcome {
+        self.tell(message::SYNC, index, number as u32, 0, None);
+        let mut answer = [0u8; 1];
+        // SAFETY: the kernel writes one byte.
+        let read = unsafe {
+            kernel::call(nr::read, [self.socket as usize, answer.as_mut_ptr() as usize, 1, 0, 0, 0])
+        }?;
+        if read == 1 { Ok(()) } else { kernel::exit(255) }
+    }
+
+    /// Blocks until a byte comes through the FIFO of the slot.
+    fn gate(&self, slot: u32) -> Outcome {
+        let mut answer = [0u8; 1];
+        let fd = self.slots.get(slot)?;
+        // SAFETY: the kernel writes one byte.
+        let read = unsafe { kernel::call(nr::read, [fd as usize, answer.as_mut_ptr() as usize, 1, 0, 0, 0]) }?;
+        if read == 1 { Ok(()) } else { fail(nr::read, EACCES) }
+    }
+
+    /// The death signal comes only for a parent that dies after it was set: one that is gone has closed its socket.
+    fn parent_lives(&self) -> Outcome {
+        let mut byte = [0u8; 1];
+        const PEEK_DONTWAIT: usize = 0x2 | 0x40;
+        // SAFETY: the kernel writes at most one byte.
+        let peeked = unsafe {
+            kernel::call(nr::recvfrom, [self.socket as usize, byte.as_mut_ptr() as usize, 1, PEEK_DONTWAIT, 0, 0])
+        };
+        if peeked.is_ok_and(|length| length == 0) { kernel::exit(255) } else { Ok(()) }
+    }
+
+    /// Closes all fds from `first` on but the socket, which closes itself at exec.
+    fn close_all(&self, first: usize) -> Outcome {
+        let socket = self.socket as usize;
+        if socket > first {
+            plain(nr::close_range, [first, socket - 1, 0, 0, 0, 0])?;
+        }
+        const CLOEXEC: usize = 1;
+        const SETFD: usize = 2;
+        plain(nr::fcntl, [socket, SETFD, CLOEXEC, 0, 0, 0])?;
+        plain(nr::close_range, [first.max(socket + 1), u32::MAX as usize, 0, 0, 0, 0]).map(drop)
+    }
+
+    /// Sends the parent a message, with an fd if there is one. A parent that is gone is not told.
+    fn tell(&self, kind: u32, step: u32, number: u32, errno: i32, fd: Option<i32>) {
+        let message = Message { kind, step, number, errno };
+        let part = [&raw const message as usize, size_of::<Message>()];
+        // struct cmsghdr with one fd: length, level and type, fd, padding.
+        const LENGTH: u64 = 20;
+        const SOL_SOCKET_SCM_RIGHTS: u64 = 1 | 1 << 32;
+        let control = [LENGTH, SOL_SOCKET_SCM_RIGHTS, fd.unwrap_or(0) as u32 as u64];
+        let (pointer, length) = if fd.is_some() { (control.as_ptr() as usize, 24) } else { (0, 0) };
+        let header = [0, 0, part.as_ptr() as usize, 1, pointer, length, 0];
+        const NOSIGNAL: usize = 0x4000;
+        // SAFETY: the kernel reads header, part, message and control, all alive here.
+        let _ = unsafe {
+            kernel::call(nr::sendmsg, [self.socket as usize, header.as_ptr() as usize, NOSIGNAL, 0, 0, 0])
+        };
+    }
+}
+
+/// Sets `lo` up: two ioctls on any socket of the namespace (netdevice(7)).
+fn loopback() -> Outcome {
+    const SOCKET: u32 = if cfg!(target_arch = "x86_64") { 41 } else { 198 };
+    const SIOCSIFFLAGS: usize = 0x8914;
+    const INET_DGRAM: [usize; 2] = [2, 2 | 0o2_000_000];
+    let socket = plain(SOCKET, [INET_DGRAM[0], INET_DGRAM[1], 0, 0, 0, 0])? as i32;
+    let mut request = [0u8; 40];
+    request[0] = b'l';
+    request[1] = b'o';
+    const UP_RUNNING: u8 = 0x1 | 0x40;
+    request[16] = UP_RUNNING;
+    let result = kernel::ioctl(socket, SIOCSIFFLAGS, request.as_ptr() as usize).map(drop);
+    kernel::close(socket);
+    result
+}
