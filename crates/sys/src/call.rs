@@ -42,14 +42,22 @@ pub fn step(index: u32) {
 /// # Safety
 /// As for [`raw::syscall`].
 pub(crate) unsafe fn call(number: u32, args: [usize; 6]) -> Result<usize, Errno> {
-    let ring = RING.load(Ordering::Relaxed);
-    if ring.is_null() {
-        // SAFETY: passed on to the caller.
-        return unsafe { raw::syscall(number, args) }.map_err(Errno::from_raw_os_error);
-    }
-    let start = now();
+    let begun = start();
     // SAFETY: passed on to the caller.
     let result = unsafe { raw::syscall(number, args) };
+    note(begun, number, args, result);
+    result.map_err(Errno::from_raw_os_error)
+}
+
+/// The time, if somebody wants to know it.
+pub(crate) fn start() -> Option<u64> {
+    (!RING.load(Ordering::Relaxed).is_null()).then(now)
+}
+
+/// Notes a call that began at `begun`.
+pub(crate) fn note(begun: Option<u64>, number: u32, args: [usize; 6], result: Result<usize, i32>) {
+    let Some(start) = begun else { return };
+    let ring = RING.load(Ordering::Relaxed);
     let record = Record {
         step: STEP.load(Ordering::Relaxed),
         number,
@@ -63,10 +71,9 @@ pub(crate) unsafe fn call(number: u32, args: [usize; 6]) -> Result<usize, Errno>
     // SAFETY: a ring, once set, stays mapped; the slot is claimed by us alone and lies within the ring.
     unsafe {
         if let Some(slot) = (*ring).claim() {
-            (&raw mut (*ring).records[slot]).write_volatile(record);
+            (&raw mut (*ring).records).cast::<Record>().add(slot).write_volatile(record);
         }
     }
-    result.map_err(Errno::from_raw_os_error)
 }
 
 /// CLOCK_BOOTTIME in nanoseconds.

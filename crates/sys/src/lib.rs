@@ -9,10 +9,13 @@
 mod call;
 mod error;
 pub mod fs;
+pub mod memfd;
 pub mod mount;
 pub mod nr;
+pub mod process;
 pub mod raw;
 pub mod record;
+pub mod socket;
 
 pub use call::{record_into, step};
 pub use error::{Error, Named, Result, text};

@@ -1,0 +1,357 @@
+//! Processes: the clone that makes a container, pidfds, signals, waiting.
+
+use crate::call::call;
+use crate::{Error, Result, nr, raw};
+use rustix::io::Errno;
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// Namespace flags of clone3(2), unshare(2) and setns(2).
+pub mod namespace {
+    #![allow(missing_docs, reason = "the kernel's names say it")]
+    pub const TIME: u64 = 0x80;
+    pub const MOUNT: u64 = 0x0002_0000;
+    pub const CGROUP: u64 = 0x0200_0000;
+    pub const UTS: u64 = 0x0400_0000;
+    pub const IPC: u64 = 0x0800_0000;
+    pub const USER: u64 = 0x1000_0000;
+    pub const PID: u64 = 0x2000_0000;
+    pub const NET: u64 = 0x4000_0000;
+}
+
+const CLONE_VM: u64 = 0x100;
+const CLONE_PIDFD: u64 = 0x1000;
+const CLONE_VFORK: u64 = 0x4000;
+const CLONE_CLEAR_SIGHAND: u64 = 1 << 32;
+const CLONE_INTO_CGROUP: u64 = 1 << 33;
+const SIGCHLD: u64 = 17;
+const STACK: usize = 16 << 10;
+
+/// What a clone's child executes, and how it is made.
+#[derive(Debug)]
+pub struct Stub<'a> {
+    /// Namespaces to make, [`namespace`].
+    pub namespaces: u64,
+    /// A cgroup2 directory that the child is born in.
+    pub cgroup: Option<BorrowedFd<'a>>,
+    /// The executable, a sealed memfd.
+    pub executable: BorrowedFd<'a>,
+    /// Its `argv[0]` and `argv[1]`.
+    pub arguments: [&'a CStr; 2],
+    /// The fds that it gets, by their numbers; all others close.
+    pub inherit: &'a [RawFd],
+    /// The child waits for a byte here before it executes anything: a new user namespace needs its id maps first. The
+    /// pipe's write end must not stay open in anybody else, or a dead parent goes unnoticed.
+    pub gate: Option<BorrowedFd<'a>>,
+}
+
+/// A new child.
+#[derive(Debug)]
+pub struct Child {
+    /// Its pid as we see it.
+    pub pid: i32,
+    /// Its pidfd.
+    pub pidfd: OwnedFd,
+}
+
+/// The kernel's `struct clone_args` (Linux 5.7).
+#[repr(C)]
+#[derive(Default)]
+struct CloneArgs {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+/// What the child reads while it shares our memory: everything that it needs, made before it is.
+struct Orders {
+    executable: usize,
+    arguments: [CString; 2],
+    inherit: Vec<RawFd>,
+    gate: Option<RawFd>,
+    /// Why the child could not execute the stub; written by the child.
+    errno: AtomicI32,
+}
+
+/// A child that was cloned, and the memory that it lives in until it has executed the stub.
+#[derive(Debug)]
+pub struct Born {
+    /// The child.
+    pub child: Child,
+    orders: *mut Orders,
+    stack: *mut [u128],
+}
+
+impl Born {
+    /// Frees what the child no longer needs, since it has executed the stub or is dead; says why it could not
+    /// execute it. Not called, the memory stays: the child may still be using it.
+    pub fn settle(self) -> (Child, Option<Error>) {
+        // SAFETY: both were leaked in `clone_stub`, and nobody uses them any more.
+        let (orders, _stack) = unsafe { (Box::from_raw(self.orders), Box::from_raw(self.stack)) };
+        let errno = orders.errno.load(Ordering::Acquire);
+        let failed = (errno != 0).then(|| Error::new("execveat", "the stub's memfd", Errno::from_raw_os_error(errno)));
+        (self.child, failed)
+    }
+}
+
+/// Clones a child that executes the stub and nothing else of ours.
+///
+/// The child shares our memory, so that no page table is copied, and runs on a stack of its own until it executes the
+/// stub; it neither allocates nor locks. Without a gate we are suspended until then, as by vfork(2).
+pub fn clone_stub(stub: &Stub<'_>) -> Result<Born> {
+    let stack = Box::into_raw(vec![0_u128; STACK / 16].into_boxed_slice());
+    let orders = Box::into_raw(Box::new(Orders {
+        executable: stub.executable.as_raw_fd() as usize,
+        arguments: stub.arguments.map(CStr::to_owned),
+        inherit: stub.inherit.to_vec(),
+        gate: stub.gate.map(|fd| fd.as_raw_fd()),
+        errno: AtomicI32::new(0),
+    }));
+    let mut pidfd: RawFd = -1;
+    let mut args = CloneArgs {
+        flags: stub.namespaces | CLONE_VM | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
+        pidfd: &raw mut pidfd as u64,
+        exit_signal: SIGCHLD,
+        stack: stack.cast::<u8>() as u64,
+        stack_size: STACK as u64,
+        ..CloneArgs::default()
+    };
+    if stub.gate.is_none() {
+        args.flags |= CLONE_VFORK;
+    }
+    if let Some(cgroup) = stub.cgroup {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = cgroup.as_raw_fd() as u64;
+    }
+    let recorded = crate::call::start();
+    // SAFETY: stack and orders are leaked until `settle`, and `child` never returns.
+    let result = unsafe { clone3(&args, child, orders) };
+    crate::call::note(recorded, nr::clone3, [args.flags as usize, 0, 0, 0, 0, 0], result);
+    match result {
+        Ok(pid) => {
+            // SAFETY: the kernel just made this fd for us.
+            let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+            Ok(Born { child: Child { pid: pid as i32, pidfd }, orders, stack })
+        }
+        Err(errno) => {
+            // SAFETY: there is no child that could use them.
+            drop(unsafe { (Box::from_raw(orders), Box::from_raw(stack)) });
+            let detail = format!("{}, {} bytes", flags_text(stub.namespaces), size_of::<CloneArgs>());
+            Err(Error::new("clone3", detail, Errno::from_raw_os_error(errno)))
+        }
+    }
+}
+
+/// Names of namespace flags, as strace writes them.
+pub fn flags_text(flags: u64) -> String {
+    let names = [
+        (namespace::USER, "CLONE_NEWUSER"),
+        (namespace::MOUNT, "CLONE_NEWNS"),
+        (namespace::PID, "CLONE_NEWPID"),
+        (namespace::NET, "CLONE_NEWNET"),
+        (namespace::IPC, "CLONE_NEWIPC"),
+        (namespace::UTS, "CLONE_NEWUTS"),
+        (namespace::CGROUP, "CLONE_NEWCGROUP"),
+        (namespace::TIME, "CLONE_NEWTIME"),
+    ];
+    let named: Vec<_> = names.iter().filter(|(flag, _)| flags & flag != 0).map(|(_, name)| *name).collect();
+    if named.is_empty() { "0".to_owned() } else { named.join("|") }
+}
+
+/// clone3(2) whose child calls `entry(orders)` on its new stack.
+///
+/// # Safety
+/// The stack in `args` must be free, and it and `orders` must outlive the child's use of our memory; `entry` must not
+/// return.
+unsafe fn clone3(
+    args: &CloneArgs,
+    entry: unsafe extern "C" fn(*const Orders) -> !,
+    orders: *const Orders,
+) -> std::result::Result<usize, i32> {
+    let result: isize;
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the parent's side is an ordinary system call; the child starts on an empty, aligned stack of its own and
+    // never comes back here.
+    unsafe {
+        std::arch::asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "xor ebp, ebp",
+            "mov rdi, r12",
+            "call r13",
+            "ud2",
+            "2:",
+            inlateout("rax") nr::clone3 as isize => result,
+            in("rdi") std::ptr::from_ref(args),
+            in("rsi") size_of::<CloneArgs>(),
+            in("r12") orders,
+            in("r13") entry,
+            lateout("rcx") _, lateout("r11") _,
+        );
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: as above.
+    unsafe {
+        std::arch::asm!(
+            "svc 0",
+            "cbnz x0, 2f",
+            "mov x29, 0",
+            "mov x0, x20",
+            "blr x21",
+            "brk 1",
+            "2:",
+            in("x8") nr::clone3 as usize,
+            inlateout("x0") std::ptr::from_ref(args) as isize => result,
+            in("x1") size_of::<CloneArgs>(),
+            in("x20") orders,
+            in("x21") entry,
+            lateout("x30") _,
+        );
+    }
+    if (-4095..0).contains(&result) { Err(-result as i32) } else { Ok(result as usize) }
+}
+
+/// The child, until it executes the stub. Shares the parent's memory: no allocation, no lock, no panic.
+unsafe extern "C" fn child(orders: *const Orders) -> ! {
+    const SETMASK: usize = 2;
+    const SIGPIPE: usize = 13;
+    const SETFD: usize = 2;
+    const EMPTY_PATH: usize = 0x1000;
+    // SAFETY: the parent keeps the orders alive until we have executed or are dead.
+    let orders = unsafe { &*orders };
+    // SAFETY: each call reads or writes locals of this frame only, or the parent's orders.
+    unsafe {
+        if let Some(gate) = orders.gate {
+            let mut byte = 0_u8;
+            if raw::syscall(nr::read, [gate as usize, &raw mut byte as usize, 1, 0, 0, 0]) != Ok(1) {
+                raw::syscall(nr::exit_group, [255, 0, 0, 0, 0, 0]).ok();
+            }
+            // Root of the new user namespace, where it has one: else exec would take the capabilities away.
+            raw::syscall(nr::setresgid, [0; 6]).ok();
+            raw::syscall(nr::setresuid, [0; 6]).ok();
+            keep_capabilities();
+        }
+        let none = 0_u64;
+        raw::syscall(nr::rt_sigprocmask, [SETMASK, &raw const none as usize, 0, 8, 0, 0]).ok();
+        // The standard library ignores SIGPIPE, and an ignored signal stays ignored over exec.
+        let default = [0_usize; 4];
+        raw::syscall(nr::rt_sigaction, [SIGPIPE, &raw const default as usize, 0, 8, 0, 0]).ok();
+        for fd in &orders.inherit {
+            raw::syscall(nr::fcntl, [*fd as usize, SETFD, 0, 0, 0, 0]).ok();
+        }
+        let argv = [orders.arguments[0].as_ptr(), orders.arguments[1].as_ptr(), std::ptr::null()];
+        let envp = [std::ptr::null::<u8>()];
+        let (empty, argv, envp) = (c"".as_ptr() as usize, argv.as_ptr() as usize, envp.as_ptr() as usize);
+        let failed = raw::syscall(nr::execveat, [orders.executable, empty, argv, envp, EMPTY_PATH, 0]);
+        orders.errno.store(failed.err().unwrap_or(0), Ordering::Release);
+        loop {
+            raw::syscall(nr::exit_group, [255, 0, 0, 0, 0, 0]).ok();
+        }
+    }
+}
+
+/// Puts all capabilities of the new user namespace into the ambient set, which outlives the stub's exec for an id
+/// that is not root (a mapping without root).
+unsafe fn keep_capabilities() {
+    const VERSION_3: u32 = 0x2008_0522;
+    const PR_CAP_AMBIENT: usize = 47;
+    const RAISE: usize = 2;
+    let header = [VERSION_3, 0];
+    let mut data = [0_u32; 6];
+    // SAFETY: the kernel reads and writes these locals only.
+    unsafe {
+        let (header, data_at) = (header.as_ptr() as usize, data.as_mut_ptr() as usize);
+        raw::syscall(nr::capget, [header, data_at, 0, 0, 0, 0]).ok();
+        data = [data[1], data[1], data[1], data[4], data[4], data[4]];
+        raw::syscall(nr::capset, [header, data.as_ptr() as usize, 0, 0, 0, 0]).ok();
+        for capability in 0..64 {
+            if raw::syscall(nr::prctl, [PR_CAP_AMBIENT, RAISE, capability, 0, 0, 0]).is_err() {
+                break;
+            }
+        }
+    }
+}
+
+/// pidfd_open(2).
+pub fn pidfd_open(pid: i32) -> Result<OwnedFd> {
+    // SAFETY: no pointers; a result is a new fd.
+    unsafe { call(nr::pidfd_open, [pid as usize, 0, 0, 0, 0, 0]).map(|fd| OwnedFd::from_raw_fd(fd as i32)) }
+        .map_err(|errno| Error::new("pidfd_open", pid.to_string(), errno))
+}
+
+/// pidfd_send_signal(2).
+pub fn pidfd_send_signal(pidfd: impl AsFd, signal: i32) -> Result<()> {
+    let fd = pidfd.as_fd().as_raw_fd() as usize;
+    // SAFETY: no pointers.
+    unsafe { call(nr::pidfd_send_signal, [fd, signal as usize, 0, 0, 0, 0]) }
+        .map(drop)
+        .map_err(|errno| Error::new("pidfd_send_signal", format!("signal {signal}"), errno))
+}
+
+/// kill(2) of one process.
+pub fn kill(pid: i32, signal: i32) -> Result<()> {
+    // SAFETY: no pointers.
+    unsafe { call(nr::kill, [pid as usize, signal as usize, 0, 0, 0, 0]) }
+        .map(drop)
+        .map_err(|errno| Error::new("kill", format!("{pid}, signal {signal}"), errno))
+}
+
+/// setns(2).
+pub fn setns(fd: impl AsFd, kind: u64) -> Result<()> {
+    // SAFETY: no pointers.
+    unsafe { call(nr::setns, [fd.as_fd().as_raw_fd() as usize, kind as usize, 0, 0, 0, 0]) }
+        .map(drop)
+        .map_err(|errno| Error::new("setns", flags_text(kind), errno))
+}
+
+/// unshare(2).
+pub fn unshare(flags: u64) -> Result<()> {
+    // SAFETY: no pointers.
+    unsafe { call(nr::unshare, [flags as usize, 0, 0, 0, 0, 0]) }
+        .map(drop)
+        .map_err(|errno| Error::new("unshare", flags_text(flags), errno))
+}
+
+/// prctl(2) with numbers only.
+pub fn prctl(option: usize, a: usize, b: usize) -> Result<usize> {
+    // SAFETY: no pointers by contract of the options that callers use.
+    unsafe { call(nr::prctl, [option, a, b, 0, 0, 0]) }
+        .map_err(|errno| Error::new("prctl", format!("{option}, {a}, {b}"), errno))
+}
+
+/// Forks; `child` runs in the copy and its value is the copy's exit code. For work in other namespaces, in a process
+/// with one thread.
+pub fn fork(child: impl FnOnce() -> i32) -> Result<Child> {
+    debug_assert!(single_threaded(), "a fork needs a process with one thread");
+    let mut pidfd: RawFd = -1;
+    let args =
+        CloneArgs { flags: CLONE_PIDFD, pidfd: &raw mut pidfd as u64, exit_signal: SIGCHLD, ..CloneArgs::default() };
+    let pointer = &raw const args as usize;
+    // SAFETY: without CLONE_VM this is a plain fork: the child has its own copy of this frame.
+    let pid = unsafe { call(nr::clone3, [pointer, size_of::<CloneArgs>(), 0, 0, 0, 0]) }
+        .map_err(|errno| Error::new("clone3", "0", errno))?;
+    if pid == 0 {
+        let code = child();
+        loop {
+            // SAFETY: ends the copy, without running what the original registered for its exit.
+            unsafe { raw::syscall(nr::exit_group, [code as usize, 0, 0, 0, 0, 0]).ok() };
+        }
+    }
+    // SAFETY: the kernel just made this fd for us.
+    Ok(Child { pid: pid as i32, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } })
+}
+
+/// This process has one thread.
+pub fn single_threaded() -> bool {
+    rustix::fs::stat("/proc/self/task").map_or(true, |stat| stat.st_nlink == 3)
+}
