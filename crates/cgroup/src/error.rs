@@ -1,0 +1,210 @@
+//! What can go wrong, each with the controller, the file, the value and what to do about it.
+
+use crate::{Controller, Version};
+use rustix::io::Errno;
+
+/// What this crate returns.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A failure around a cgroup.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// `/proc` did not tell how cgroups are mounted.
+    #[error("cannot find out how cgroups are mounted here")]
+    Layout(#[source] sys::Error),
+    /// A cgroup path that cannot be used.
+    #[error("cgroup path {path:?} {problem}")]
+    Path {
+        /// As given.
+        path: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A cgroup's directory could not be made.
+    #[error("cannot make cgroup {path}")]
+    Create {
+        /// The directory.
+        path: String,
+        /// Why.
+        source: sys::Error,
+    },
+    /// The cgroup exists and holds processes of somebody else.
+    #[error("cgroup {path} is in use by process {pid}: choose another cgroup path, or end what runs there")]
+    Occupied {
+        /// The directory.
+        path: String,
+        /// One of the processes; 0 when they are out of sight (another PID namespace, a cgroup below).
+        pid: u32,
+    },
+    /// The cgroup exists and is frozen: nothing could start in it.
+    #[error("cgroup {path} is frozen: thaw it, or choose another cgroup path")]
+    Frozen {
+        /// The directory.
+        path: String,
+    },
+    /// A limit was asked of a controller that we could not get for this cgroup.
+    #[error("{field} cannot be set: no access to the {controller} controller; {remedy}")]
+    Denied {
+        /// The controller.
+        controller: Controller,
+        /// The field of the specification.
+        field: String,
+        /// What to do.
+        remedy: String,
+        /// The call that was refused.
+        source: sys::Error,
+    },
+    /// A limit was asked of a controller that is not there.
+    #[error("{field} cannot be set: {reason}")]
+    Missing {
+        /// The controller.
+        controller: Controller,
+        /// The field of the specification.
+        field: String,
+        /// Why it is not there, and what to do.
+        reason: String,
+    },
+    /// A value that cannot be right, found before anything was written.
+    #[error("{field} {value}: {problem}")]
+    Invalid {
+        /// The field of the specification.
+        field: String,
+        /// Its value.
+        value: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The kernel refused a value.
+    #[error("{controller}: cannot set {file} to {value:?}: {hint}")]
+    Refused {
+        /// The controller.
+        controller: Controller,
+        /// The control file's full path.
+        file: String,
+        /// What was written.
+        value: String,
+        /// What it means and what to do.
+        hint: String,
+        /// The call.
+        source: sys::Error,
+    },
+    /// A memory limit below what is in use.
+    #[error("memory limit of {limit} bytes is below the {usage} bytes in use: choose a higher limit, or free memory")]
+    MemoryInUse {
+        /// What was asked.
+        limit: u64,
+        /// What is used now.
+        usage: u64,
+    },
+    /// CPUs or memory nodes that the cgroup above does not have.
+    #[error("{field} {asked}: {missing} not available here; available: {available}")]
+    Unavailable {
+        /// `cpu.cpus` or `cpu.mems`.
+        field: &'static str,
+        /// The list that was asked for.
+        asked: String,
+        /// The part of it that is not there.
+        missing: String,
+        /// What there is.
+        available: String,
+    },
+    /// Device rules that v1's list cannot express.
+    #[error("device rules cannot be expressed in cgroup v1: {problem}")]
+    DeviceRules {
+        /// Which rule, and why.
+        problem: String,
+    },
+    /// The device program could not be loaded or attached.
+    #[error("cannot attach the device program to {path}")]
+    DeviceProgram {
+        /// The cgroup.
+        path: String,
+        /// Why.
+        source: sys::Error,
+    },
+    /// The cgroup's state could not be read.
+    #[error("cannot read the state of a cgroup")]
+    Read(#[source] sys::Error),
+    /// A control file that is not written as the kernel writes it.
+    #[error("{file} holds {value:?}, which is no {expected}")]
+    Format {
+        /// The file.
+        file: String,
+        /// What stands there.
+        value: String,
+        /// What should.
+        expected: &'static str,
+    },
+    /// Freezing did not end in time; the cgroup was thawed again.
+    #[error("cgroup {path} did not freeze within {millis} ms: a process in it is stuck in the kernel")]
+    FreezeTimeout {
+        /// The directory.
+        path: String,
+        /// How long we waited.
+        millis: u128,
+    },
+    /// Not every process could be killed.
+    #[error("processes are left in cgroup {path} after SIGKILL: {left:?}")]
+    Survivors {
+        /// The directory.
+        path: String,
+        /// Their ids.
+        left: Vec<u32>,
+    },
+    /// Some directories could not be removed.
+    #[error("cannot remove {}", list(failures))]
+    Remove {
+        /// Each with the reason.
+        failures: Vec<sys::Error>,
+    },
+    /// A state-changing call that none of the above describes.
+    #[error("cannot change the state of a cgroup")]
+    Change(#[source] sys::Error),
+}
+
+fn list(failures: &[sys::Error]) -> String {
+    failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// A controller that a cgroup could not get, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denied {
+    /// The controller.
+    pub controller: Controller,
+    /// The generation of the hierarchy that owns it.
+    pub version: Version,
+    /// The call that was refused.
+    pub cause: sys::Error,
+}
+
+impl Denied {
+    /// What the user can do about it, one sentence without a full stop.
+    pub fn remedy(&self) -> String {
+        let name = self.controller.name(self.version);
+        match (self.cause.errno, self.version) {
+            (Errno::BUSY, _) => "the cgroup above holds processes of its own, and cgroup v2 gives no controllers to \
+                the children of such a cgroup: choose a cgroup path elsewhere, or move those processes into a child"
+                .to_owned(),
+            (Errno::OPNOTSUPP, _) => "the cgroup above is threaded: choose a cgroup path elsewhere".to_owned(),
+            (Errno::INVAL, _) if self.controller == Controller::Cpu => {
+                "the kernel does not enable cpu while real-time \
+                processes run outside the root cgroup: end them or give them an ordinary policy"
+                    .to_owned()
+            }
+            (_, Version::V2) => format!(
+                "delegate it: start from `systemd-run --user --scope -p Delegate=yes`, or let the administrator add \
+                 `Delegate={name}` to the [Service] section of user@.service"
+            ),
+            (_, Version::V1) => format!(
+                "cgroup v1 has no safe delegation: run as root, or boot with cgroup v2 \
+                 (systemd.unified_cgroup_hierarchy=1) and delegate {name}"
+            ),
+        }
+    }
+}
+
+/// Was access refused, so that one can only go on without?
+pub(crate) fn refused(errno: Errno) -> bool {
+    matches!(errno, Errno::ACCESS | Errno::PERM | Errno::ROFS)
+}

@@ -1,0 +1,50 @@
+//! How a process gets into a cgroup.
+//!
+//! A v1 hierarchy is entered by the process itself, while it has one thread, writing `0` to `tasks`: writing a pid to
+//! `cgroup.procs` instead waits for a grace period of the whole machine, eight times over (35 ms at the 99th percentile
+//! against 1 ms). Into v2 a process is best born, by CLONE_INTO_CGROUP, which takes no lock at all.
+
+use crate::{Cgroup, Error, Result, Version};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use std::os::fd::OwnedFd;
+
+/// How the v2 directory is to be entered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JoinBy {
+    /// By clone3(2) with CLONE_INTO_CGROUP (Linux 5.7).
+    Clone,
+    /// By writing to `cgroup.procs`, as in v1.
+    Write,
+}
+
+/// Open ends of a cgroup, for a process that is to be in it.
+#[derive(Debug)]
+pub struct Join {
+    /// The process, still single-threaded, writes `0` to each. The permission was checked when they were opened, so a
+    /// process that has given up its privileges may do it.
+    pub files: Vec<OwnedFd>,
+    /// For clone3(2)'s `cgroup` field.
+    pub directory: Option<OwnedFd>,
+}
+
+impl Cgroup {
+    /// Opens what a process needs to enter this cgroup.
+    pub fn join(&self, by: JoinBy) -> Result<Join> {
+        let mut join = Join { files: Vec::with_capacity(self.branches.len()), directory: None };
+        for branch in &self.branches {
+            let (name, flags) = match (branch.version, by) {
+                (Version::V1, _) => ("tasks", OFlags::WRONLY),
+                (Version::V2, JoinBy::Write) => ("cgroup.procs", OFlags::WRONLY),
+                (Version::V2, JoinBy::Clone) => ("", OFlags::PATH | OFlags::DIRECTORY),
+            };
+            let fd = sys::fs::openat2(CWD, branch.file(name), flags, Mode::empty(), ResolveFlags::empty());
+            let fd = fd.map_err(Error::Change)?;
+            if name.is_empty() {
+                join.directory = Some(fd);
+            } else {
+                join.files.push(fd);
+            }
+        }
+        Ok(join)
+    }
+}
