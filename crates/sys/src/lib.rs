@@ -16,6 +16,8 @@ pub mod process;
 pub mod raw;
 pub mod record;
 pub mod socket;
+pub mod time;
+pub mod xattr;
 
 pub use call::{record_into, step};
 pub use error::{Error, Named, Result, text};
