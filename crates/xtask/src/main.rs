@@ -1,3 +1,65 @@
-//! The project's own tasks: gate, arrows, guest, benchmarks.
+//! The project's own tasks, run as `cargo xtask TASK`: whatever needs more logic than a line of shell. Each task stands in
+//! a file of its own.
 
-fn main() {}
+#![forbid(unsafe_code)]
+
+mod error;
+mod guest;
+mod programs;
+
+use std::error::Error as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use error::{Error, Result};
+use lexopt::prelude::*;
+
+const HELP: &str = "\
+cargo xtask TASK [ARGUMENT…]
+
+  guest   run a command on a kernel of its own with pure cgroup v2, or with systemd";
+
+fn main() -> ExitCode {
+    match task(lexopt::Parser::from_env()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if !matches!(error, Error::Code(_)) {
+                eprintln!("xtask: {}", with_sources(&error));
+            }
+            error.exit_code()
+        }
+    }
+}
+
+fn task(mut parser: lexopt::Parser) -> Result {
+    let name = match parser.next()? {
+        Some(Value(name)) => name.string()?,
+        None | Some(Long("help") | Short('h')) => "help".to_owned(),
+        Some(other) => return Err(other.unexpected().into()),
+    };
+    match name.as_str() {
+        "guest" => guest::run(parser),
+        "guest-init" => guest::init::first(&directory(parser)?),
+        "guest-unit" => guest::init::unit(&directory(parser)?),
+        "help" => {
+            println!("{HELP}");
+            Ok(())
+        }
+        other => Err(Error::Usage(format!("there is no task {other:?}"))),
+    }
+}
+
+fn directory(mut parser: lexopt::Parser) -> Result<PathBuf> {
+    Ok(parser.value()?.into())
+}
+
+/// An error with all that caused it, on one line.
+fn with_sources(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        text = format!("{text}: {source}");
+        cause = source.source();
+    }
+    text
+}
