@@ -13,7 +13,7 @@ struct Times([[i64; 2]; 2]);
 
 impl Times {
     fn new(times: &Timestamps) -> Self {
-        let pair = |time: rustix::fs::Timespec| [time.tv_sec, time.tv_nsec as i64];
+        let pair = |time: rustix::fs::Timespec| [time.tv_sec, time.tv_nsec];
         Self([pair(times.last_access), pair(times.last_modification)])
     }
 }
