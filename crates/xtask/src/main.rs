@@ -3,9 +3,11 @@
 
 #![forbid(unsafe_code)]
 
+mod deps;
 mod error;
 mod guest;
 mod programs;
+mod source;
 
 use std::error::Error as _;
 use std::path::PathBuf;
@@ -17,6 +19,7 @@ use lexopt::prelude::*;
 const HELP: &str = "\
 cargo xtask TASK [ARGUMENT…]
 
+  deps    check who names whom, what the start path links, and where code is unsafe
   guest   run a command on a kernel of its own with pure cgroup v2, or with systemd";
 
 fn main() -> ExitCode {
@@ -38,6 +41,7 @@ fn task(mut parser: lexopt::Parser) -> Result {
         Some(other) => return Err(other.unexpected().into()),
     };
     match name.as_str() {
+        "deps" => deps::run(),
         "guest" => guest::run(parser),
         "guest-init" => guest::init::first(&directory(parser)?),
         "guest-unit" => guest::init::unit(&directory(parser)?),
