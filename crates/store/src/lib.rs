@@ -1,1 +1,57 @@
 //! Blobs, images, layers and container records on disk.
+//!
+//! The store is a directory that any number of processes use at once, without a daemon:
+//!
+//! ```text
+//! store.json                  version of the format; how the layers below were written
+//! images/                     an OCI image layout that other tools can read
+//!     oci-layout index.json blobs/sha256/HEX
+//! layers/HEX/                 a layer, unpacked once: record.json and the tree below fs/
+//! containers/ID/              record.json; upper/ and work/ of its overlay
+//! names/NAME                  a link whose text is the id of the container of that name
+//! tmp/                        what is being made, locked by its maker
+//! trash/                      what is being removed
+//! ```
+//!
+//! Nothing is changed in place: data is written under `tmp/`, and one rename makes it visible. What a killed process
+//! left is recognised by its lock, which died with it, and [`Store::sweep`] removes it. All locks are flock(2) on
+//! directories: `images/` while its index is written, `layers/` shared by who is about to use images and layers
+//! ([`Lease`]) and exclusive by who removes them, a container's own directory by who works on that container.
+//!
+//! The surprising part is rootless use: the owner of the files below `layers/` and `containers/` is whoever root is in
+//! the user's user namespace, so everything that touches those trees runs inside that namespace, while images and
+//! records can be read from outside.
+
+#![forbid(unsafe_code)]
+
+mod blob;
+mod container;
+mod error;
+mod file;
+mod image;
+mod import;
+mod layers;
+mod lease;
+mod load;
+mod mode;
+mod name;
+pub mod overlay;
+mod remove;
+mod store;
+mod sweep;
+#[allow(dead_code, reason = "unpacking will use it")]
+mod temporary;
+mod tree;
+
+pub use container::{Broken, Container, ContainerDir, Durability, NewContainer, UPPER, WORK};
+pub use error::{Error, Result};
+pub use image::Image;
+pub use import::Import;
+pub use layers::{Layer, LayerId, Layers, RootMeta};
+pub use lease::Lease;
+pub use load::LoadedImage;
+pub use mode::{IdRange, LayerMode, XattrStyle};
+pub use name::{ContainerId, ContainerName};
+pub use remove::Removed;
+pub use store::Store;
+pub use sweep::Swept;

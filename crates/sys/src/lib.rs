@@ -6,7 +6,9 @@
 
 #![allow(clippy::disallowed_methods, reason = "this crate is where the banned calls are wrapped")]
 
+pub mod bpf;
 mod call;
+pub mod cwd;
 mod error;
 pub mod fs;
 pub mod memfd;

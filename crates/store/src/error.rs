@@ -1,0 +1,234 @@
+//! What can go wrong in the store, told so that a user can act on it.
+
+use oci::digest::{DiffId, Digest, DigestError};
+use oci::image::DocumentError;
+use oci::reference::{Reference, ReferenceError};
+use std::path::PathBuf;
+
+/// What the store's functions return.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why the store could not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A system call that changes something failed.
+    #[error(transparent)]
+    Sys(#[from] sys::Error),
+    /// Reading or writing a file failed; what it was is said.
+    #[error("{what}")]
+    Io {
+        /// What was being done to which file.
+        what: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// The store was made by a newer version of this program.
+    #[error("the store {path} has format {found}; this version knows format {known}")]
+    Format {
+        /// The store's directory.
+        path: PathBuf,
+        /// The format found.
+        found: u32,
+        /// The newest known.
+        known: u32,
+    },
+    /// The layers of this store were unpacked with other user ids, or another kind of overlay attributes.
+    #[error("the layers of the store {path} were unpacked for {stored}, but this process has {current}")]
+    Mode {
+        /// The store's directory.
+        path: PathBuf,
+        /// How the layers were written.
+        stored: String,
+        /// What this process could write.
+        current: String,
+    },
+    /// Layers belong to root, of the machine or of a user namespace.
+    #[error("layers can only be unpacked by root of the machine or of a user namespace")]
+    NotRoot,
+    /// A record or document of the store's own cannot be understood.
+    #[error("{path} is damaged")]
+    Damaged {
+        /// The file, relative to the store.
+        path: String,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// No image has that name, id or digest.
+    #[error("no image {0:?} in the store")]
+    NoSuchImage(String),
+    /// Several images' ids start with these digits.
+    #[error("image id {prefix:?} is ambiguous: {}", candidates.join(", "))]
+    AmbiguousImage {
+        /// What was asked for.
+        prefix: String,
+        /// The ids that fit.
+        candidates: Vec<String>,
+    },
+    /// A container was made from the image.
+    #[error("image {image} is used by container {}", containers.join(", "))]
+    ImageInUse {
+        /// The image.
+        image: String,
+        /// The containers' names.
+        containers: Vec<String>,
+    },
+    /// The image has more names than the one that its id was given for.
+    #[error("image {id} has several names: {}", names.iter().map(Reference::familiar).collect::<Vec<_>>().join(", "))]
+    SeveralNames {
+        /// The image's id.
+        id: String,
+        /// All its names.
+        names: Vec<Reference>,
+    },
+    /// No container has that name or id.
+    #[error("no container {0:?}")]
+    NoSuchContainer(String),
+    /// Several containers' ids start with these digits.
+    #[error("container id {prefix:?} is ambiguous: {}", candidates.join(", "))]
+    AmbiguousContainer {
+        /// What was asked for.
+        prefix: String,
+        /// The ids that fit.
+        candidates: Vec<String>,
+    },
+    /// Another container has the name.
+    #[error("the name {name:?} is taken by container {holder}")]
+    NameTaken {
+        /// The name.
+        name: String,
+        /// The id of the container that has it.
+        holder: String,
+    },
+    /// A text is not a container's name.
+    #[error("container name {0:?} is invalid: letters, digits, and after the first also _ . -")]
+    ContainerName(String),
+    /// A text is not a container's id.
+    #[error("{0:?} is not a container id")]
+    ContainerId(String),
+    /// A reference that cannot be parsed.
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+    /// A digest that cannot be parsed.
+    #[error("{what}")]
+    Digest {
+        /// Where it stood.
+        what: String,
+        /// What is wrong with it.
+        source: DigestError,
+    },
+    /// A manifest or index that is not one.
+    #[error("{what}")]
+    Document {
+        /// Which.
+        what: String,
+        /// What is wrong with it.
+        source: DocumentError,
+    },
+    /// A JSON document of an image that cannot be read.
+    #[error("{what} is not valid")]
+    Json {
+        /// Which.
+        what: String,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// A blob's content is not what its descriptor says.
+    #[error("{what} should have digest {expected}, but has {found}")]
+    DigestMismatch {
+        /// Which blob.
+        what: String,
+        /// The digest promised.
+        expected: Digest,
+        /// The digest of the content.
+        found: Digest,
+    },
+    /// A blob's length is not what its descriptor says.
+    #[error("{what} should have {expected} bytes, but has {found}")]
+    SizeMismatch {
+        /// Which blob.
+        what: String,
+        /// The length promised.
+        expected: u64,
+        /// The length found; for a longer one, of what was read before giving up.
+        found: u64,
+    },
+    /// A blob that a manifest names is not there.
+    #[error("{what} is missing")]
+    MissingBlob {
+        /// Which.
+        what: String,
+    },
+    /// Unpacking a layer failed.
+    #[error("layer {layer}")]
+    Layer {
+        /// Its diff ID, or its place in the archive.
+        layer: String,
+        /// Why.
+        source: layer::Error,
+    },
+    /// A layer's tar is not the one that the configuration names.
+    #[error("layer {layer} should have diff id {expected}, but has {found}")]
+    DiffIdMismatch {
+        /// The layer's blob.
+        layer: Digest,
+        /// The diff ID promised.
+        expected: DiffId,
+        /// That of the content.
+        found: DiffId,
+    },
+    /// An image that does not hang together.
+    #[error("image {image}: {reason}")]
+    Image {
+        /// Which.
+        image: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An archive that is none of the known kinds, or damaged.
+    #[error("{archive}: {reason}")]
+    Archive {
+        /// Its path, or what else it is.
+        archive: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Reading an archive failed.
+    #[error("cannot read {archive}")]
+    ArchiveTar {
+        /// Its path, or what else it is.
+        archive: String,
+        /// Why.
+        source: layer::Error,
+    },
+    /// A change of `import` that is not one.
+    #[error("change {change:?}: {reason}")]
+    Change {
+        /// The change as given.
+        change: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// A failed reading or writing, for `map_err`.
+    pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Io { what, source }
+    }
+
+    /// A failed reading call of rustix, for `map_err`.
+    pub(crate) fn errno(what: impl Into<String>) -> impl FnOnce(rustix::io::Errno) -> Self {
+        let what = what.into();
+        move |errno| Self::Io { what, source: errno.into() }
+    }
+
+    /// Whether it is the system call's `ENOENT`.
+    pub(crate) fn is_absent(&self) -> bool {
+        match self {
+            Self::Sys(error) => error.errno == sys::Errno::NOENT,
+            Self::Io { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Overlay mounts of layers, detached: nobody sees them until they are moved to their place.
+//!
+//! The options, and why:
+//! - `index=off`: one upper directory may be mounted again after a crash, and hard links of lower layers may break,
+//!   as under docker and podman. `redirect_dir=nofollow` and `metacopy=off`: a layer comes from a stranger, and both
+//!   features let an attribute in it decide which file is read (`layer` drops such attributes too); the price is that
+//!   renaming a directory of the image yields EXDEV, which mv(1) and tar(1) know, as under docker.
+//! - `userxattr` in a user namespace (Linux 5.11), where `trusted.*` is out of reach.
+//! - `volatile` for containers that do not outlive their process: no sync at all. Such an upper directory cannot be
+//!   mounted a second time after a crash; it is thrown away instead.
+//!
+//! The surprising part is how layers are named. Linux 6.13 takes fds; 6.5 takes one path per layer, which procfs
+//! offers for an fd; before that one string of at most 255 bytes names all of them, so it holds bare fd numbers and is
+//! resolved from within `/proc/self/fd`.
+
+use crate::container::{UPPER, WORK};
+use crate::mode::XattrStyle;
+use rustix::fs::{Mode, OFlags};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use sys::mount::{FsContext, MountAttr, attr};
+use sys::{Errno, Result};
+
+/// How to mount.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// The attributes that the layers were written with, see [`crate::Store::layer_mode`].
+    pub xattrs: XattrStyle,
+    /// Never sync the upper directory.
+    pub volatile: bool,
+    /// Attributes of the mount, see [`sys::mount::attr`]; `NODEV` is podman's default for images.
+    pub attributes: u64,
+}
+
+/// How the kernel is told the directories; newest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Naming {
+    /// Linux 6.13.
+    Fds,
+    /// Linux 6.5.
+    Paths,
+    /// Before.
+    List,
+}
+
+/// Mounts `lowers`, lowest first, and on top of them the writable `upper`, a directory that holds
+/// [`crate::UPPER`] and [`crate::WORK`]; without one the mount is read-only. Comes back detached.
+pub fn mount(lowers: &[impl AsFd], upper: Option<BorrowedFd<'_>>, options: &Options) -> Result<OwnedFd> {
+    if let ([only], None) = (lowers, upper) {
+        // An overlay wants two layers; one layer that cannot be written is that layer.
+        return read_only(only, options.attributes);
+    }
+    let mut error = None;
+    for naming in [Naming::Fds, Naming::Paths, Naming::List] {
+        match mount_by(naming, lowers, upper, options) {
+            // What the kernel does not know it calls EINVAL; so does what is really wrong, which then fails the same
+            // way again, and the newest way tells it best.
+            Err(failed) if failed.errno == Errno::INVAL => error = error.or(Some(failed)),
+            other => return other,
+        }
+    }
+    Err(error.unwrap_or_else(|| sys::Error::new("fsconfig", "overlay", Errno::INVAL)))
+}
+
+fn read_only(layer: &impl AsFd, attributes: u64) -> Result<OwnedFd> {
+    let mount = sys::mount::open_tree(layer, "", sys::mount::CLONE | sys::mount::EMPTY_PATH)?;
+    let set = MountAttr { set: attributes | attr::RDONLY, ..MountAttr::default() };
+    sys::mount::mount_setattr(&mount, "", sys::mount::EMPTY_PATH, &set)?;
+    Ok(mount)
+}
+
+fn mount_by(naming: Naming, lowers: &[impl AsFd], upper: Option<BorrowedFd<'_>>, options: &Options) -> Result<OwnedFd> {
+    let context = FsContext::open("overlay")?;
+    context.set("source", "overlay")?;
+    let top_first = lowers.iter().rev().map(AsFd::as_fd);
+    match naming {
+        Naming::Fds => top_first.into_iter().try_for_each(|fd| context.set_fd("lowerdir+", fd).map(drop))?,
+        Naming::Paths => {
+            top_first.into_iter().try_for_each(|fd| context.set("lowerdir+", procfs(fd)).map(drop))?;
+        }
+        Naming::List => {
+            let numbers: Vec<_> = top_first.into_iter().map(|fd| fd.as_raw_fd().to_string()).collect();
+            context.set("lowerdir", numbers.join(":"))?;
+        }
+    }
+    // Both must lie on one mount, so both are opened from the same directory.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+    let open = |name: &str| upper.map(|dir| sys::fs::open_beneath(dir, name, flags, Mode::empty())).transpose();
+    let writable = open(UPPER)?.zip(open(WORK)?);
+    if let Some((upper, work)) = &writable {
+        for (key, fd) in [("upperdir", upper.as_fd()), ("workdir", work.as_fd())] {
+            match naming {
+                Naming::Fds => context.set_fd(key, fd)?,
+                Naming::Paths | Naming::List => context.set(key, procfs(fd))?,
+            };
+        }
+        if options.volatile {
+            context.flag("volatile")?;
+        }
+        context.set("index", "off")?;
+    }
+    context.set("redirect_dir", "nofollow")?.set("metacopy", "off")?;
+    if options.xattrs == XattrStyle::User {
+        context.flag("userxattr")?;
+    }
+    let attributes = if writable.is_some() { options.attributes } else { options.attributes | attr::RDONLY };
+    if naming == Naming::List {
+        return within_fds(|| context.mount(attributes));
+    }
+    context.mount(attributes)
+}
+
+fn procfs(fd: BorrowedFd<'_>) -> String {
+    format!("/proc/self/fd/{}", fd.as_raw_fd())
+}
+
+/// Runs `f` with `/proc/self/fd` as working directory: there an fd's number is a path. The working directory belongs
+/// to all threads, so only a process with a single one comes here.
+fn within_fds<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY;
+    let before = sys::fs::open(".", flags, Mode::empty())?;
+    let fds = sys::fs::open("/proc/self/fd", flags, Mode::empty())?;
+    sys::cwd::fchdir(&fds)?;
+    let result = f();
+    sys::cwd::fchdir(&before)?;
+    result
+}
+
+/// A detached mount of the directory behind `dir` whose ids are seen through the map of user namespace `userns`
+/// (Linux 5.12; as an overlay's layer 5.19). Layers, and the directory that holds an upper, so mounted keep on disk
+/// the ids that the image has, whatever range a container runs with.
+pub fn idmapped(dir: impl AsFd, userns: impl AsFd) -> Result<OwnedFd> {
+    let mount = sys::mount::open_tree(dir, "", sys::mount::CLONE | sys::mount::EMPTY_PATH)?;
+    let userns_fd = userns.as_fd().as_raw_fd() as u64;
+    let set = MountAttr { set: attr::IDMAP, userns_fd, ..MountAttr::default() };
+    sys::mount::mount_setattr(&mount, "", sys::mount::EMPTY_PATH, &set)?;
+    Ok(mount)
+}

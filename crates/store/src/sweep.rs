@@ -1,0 +1,123 @@
+//! Removal of what killed processes left: temporary directories without a living maker, what was being removed,
+//! containers that were never finished, names of containers that are gone.
+
+use crate::container::RECORD;
+use crate::file::{names, open_dir};
+use crate::lease::DirLock;
+use crate::name::random_hex;
+use crate::temporary::still_named;
+use crate::{ContainerId, Result, Store, tree};
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// What a sweep did.
+#[derive(Debug, Default)]
+pub struct Swept {
+    /// How many abandoned things it removed.
+    pub removed: usize,
+    /// What it could not remove, and why; the next sweep tries again.
+    pub failed: Vec<crate::Error>,
+}
+
+impl Store {
+    /// Removes what killed processes left. Cheap when there is nothing: a look into a few directories. Never waits for
+    /// a living process, and goes on where something cannot be removed (from outside a user's user namespace, what
+    /// belongs to its ids cannot).
+    pub fn sweep(&self) -> Result<Swept> {
+        let mut swept = Swept::default();
+        let (tmp, trash) = (self.dir("tmp")?, self.dir("trash")?);
+        for name in names(tmp.as_fd())? {
+            let moved = abandoned(tmp.as_fd(), &name, trash.as_fd(), |_| true);
+            swept.failed.extend(moved.err());
+        }
+        let containers = self.dir("containers")?;
+        for name in names(containers.as_fd())? {
+            let unfinished = |dir: BorrowedFd<'_>| {
+                rustix::fs::accessat(dir, RECORD, rustix::fs::Access::EXISTS, AtFlags::empty()).is_err()
+            };
+            let moved = abandoned(containers.as_fd(), &name, trash.as_fd(), unfinished);
+            swept.failed.extend(moved.err());
+        }
+        self.stale_names(containers.as_fd())?;
+        for name in names(trash.as_fd())? {
+            let Ok(name) = CString::new(name) else { continue };
+            match tree::remove(trash.as_fd(), &name) {
+                Ok(()) => swept.removed += 1,
+                Err(error) => swept.failed.push(error),
+            }
+        }
+        Ok(swept)
+    }
+
+    fn stale_names(&self, containers: BorrowedFd<'_>) -> Result<()> {
+        let dir = self.dir("names")?;
+        for name in names(dir.as_fd())? {
+            if matches!(holder(dir.as_fd(), &name, containers)?, Holder::Gone) {
+                self.free_stale_name(&name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Frees a name whose container is gone. Looked at again under the lock of `names/`: whoever frees holds it, so a
+    /// name freed and taken anew meanwhile is not freed twice.
+    pub(crate) fn free_stale_name(&self, name: &str) -> Result<()> {
+        let dir = self.dir("names")?;
+        let _lock = DirLock::exclusive(self.dir("names")?)?;
+        let containers = self.dir("containers")?;
+        if matches!(holder(dir.as_fd(), name, containers.as_fd())?, Holder::Gone) {
+            match sys::fs::unlinkat(&dir, name, AtFlags::empty()) {
+                Err(error) if error.errno != sys::Errno::NOENT => return Err(error.into()),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Moves `name` to the trash if nobody holds its lock and `test` says so, asked under the lock.
+fn abandoned(
+    parent: BorrowedFd<'_>,
+    name: &str,
+    trash: BorrowedFd<'_>,
+    test: impl Fn(BorrowedFd<'_>) -> bool,
+) -> Result<()> {
+    let dir = match open_dir(parent, name) {
+        Err(error) if error.is_absent() => return Ok(()),
+        other => other?,
+    };
+    if !test(dir.as_fd()) {
+        return Ok(());
+    }
+    let Some(_lock) = DirLock::try_exclusive(open_dir(&dir, ".")?)? else { return Ok(()) };
+    if still_named(parent, name, &dir) && test(dir.as_fd()) {
+        sys::fs::renameat(parent, name, trash, &*random_hex::<8>()?, RenameFlags::NOREPLACE)?;
+    }
+    Ok(())
+}
+
+/// Who has a name.
+pub(crate) enum Holder {
+    /// Nobody.
+    Nobody,
+    /// A container that is gone.
+    Gone,
+    /// The container of this id.
+    Container(ContainerId),
+}
+
+/// Looks up who has `name`.
+pub(crate) fn holder(dir: BorrowedFd<'_>, name: &str, containers: BorrowedFd<'_>) -> Result<Holder> {
+    let id = match rustix::fs::readlinkat(dir, name, Vec::new()) {
+        Ok(id) => id.to_string_lossy().into_owned(),
+        Err(rustix::io::Errno::NOENT) => return Ok(Holder::Nobody),
+        Err(errno) => return Err(crate::Error::errno(format!("cannot read the name {name}"))(errno)),
+    };
+    let Ok(id) = id.parse::<ContainerId>() else { return Ok(Holder::Gone) };
+    match sys::fs::open_beneath(containers, id.as_str(), OFlags::PATH | OFlags::DIRECTORY, Mode::empty()) {
+        Ok(_) => Ok(Holder::Container(id)),
+        Err(error) if error.errno == sys::Errno::NOENT => Ok(Holder::Gone),
+        Err(error) => Err(error.into()),
+    }
+}
