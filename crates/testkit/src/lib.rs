@@ -5,6 +5,7 @@
 //! Only tests may name this crate. Its functions panic where a test should fail, and say what they saw.
 
 #![forbid(unsafe_code)]
+#![allow(clippy::disallowed_methods, reason = "tests set things up and tear them down themselves, not the product")]
 
 mod invocation;
 mod leavings;

@@ -38,7 +38,6 @@ impl Sandbox {
     #[track_caller]
     fn make(user: Option<User>) -> Self {
         // Orphans come to the test process instead of to PID 1, so that its descendants are all that it has caused.
-        #[allow(clippy::disallowed_methods, reason = "the test process itself, not the product")]
         rustix::process::set_child_subreaper(Some(rustix::process::getpid())).expect("a subreaper");
         // Short, because the paths of unix sockets below it may have at most 107 bytes.
         let dir = tempfile::Builder::new().prefix("coracle.").rand_bytes(6).tempdir().expect("a temporary directory");
