@@ -76,10 +76,10 @@ pub enum Error {
         problem: String,
     },
     /// The kernel refused a value.
-    #[error("{controller}: cannot set {file} to {value:?}: {hint}")]
+    #[error("cannot set {file} to {value:?}: {hint}")]
     Refused {
-        /// The controller.
-        controller: Controller,
+        /// The controller; none for a file of v2's core.
+        controller: Option<Controller>,
         /// The control file's full path.
         file: String,
         /// What was written.

@@ -41,18 +41,40 @@ pub(crate) fn write(path: &str, value: &str) -> sys::Result<()> {
 }
 
 /// Says what a refused write means.
-pub(crate) fn explain(controller: Controller, file: &str, value: &str, source: sys::Error) -> Error {
-    let hint = match source.errno {
-        Errno::NOENT => "this kernel does not offer it".to_owned(),
-        Errno::ACCESS | Errno::PERM | Errno::ROFS => "no permission: it needs root or a delegated cgroup".to_owned(),
-        Errno::BUSY => "it is below what is in use".to_owned(),
-        Errno::NODEV => "there is no such device (name a whole disk, not a partition)".to_owned(),
-        Errno::OPNOTSUPP => "the device or its I/O scheduler does not support it".to_owned(),
-        Errno::RANGE => "the value is out of range".to_owned(),
-        Errno::NOSPC => "the cgroup has no CPUs or memory nodes left".to_owned(),
-        _ => "the kernel refuses the value".to_owned(),
+pub(crate) fn explain(controller: Option<Controller>, file: &str, value: &str, source: sys::Error) -> Error {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    let hint = match (source.errno, name) {
+        (Errno::INVAL, "cpu.max" | "cpu.cfs_quota_us" | "cpu.cfs_period_us") => {
+            "the period goes from 1000 to 1000000 µs, the quota is at least 1000 µs, and quota to period no more than in \
+             the cgroup above"
+        }
+        (Errno::INVAL, "cpu.max.burst" | "cpu.cfs_burst_us") => "the burst is at most the quota",
+        (Errno::INVAL, "cpu.rt_runtime_us" | "cpu.rt_period_us") => {
+            "the cgroup above has no such real-time budget: give it one first"
+        }
+        (Errno::INVAL, "memory.memsw.limit_in_bytes") => "memory and swap together are at least the memory limit",
+        (Errno::INVAL, "memory.limit_in_bytes") => {
+            "the memory limit is at most that of memory and swap together: give memory.swap as well"
+        }
+        (Errno::NOENT, _) => "this kernel does not offer it",
+        (Errno::ACCESS | Errno::PERM | Errno::ROFS, _) => "no permission: it needs root or a delegated cgroup",
+        (Errno::BUSY, _) => "it is below what is in use",
+        (Errno::NODEV, _) => "there is no such device (name a whole disk, not a partition)",
+        (Errno::OPNOTSUPP, _) => "the device or its I/O scheduler does not support it",
+        (Errno::RANGE, _) => "the value is out of range",
+        (Errno::NOSPC, _) => "processes in the cgroup would have no CPU or memory node left",
+        _ => "the kernel refuses the value",
     };
-    Error::Refused { controller, file: file.to_owned(), value: value.to_owned(), hint, source }
+    Error::Refused { controller, file: file.to_owned(), value: value.to_owned(), hint: hint.to_owned(), source }
+}
+
+/// A file's only number; `max` is no limit and comes as the largest.
+pub(crate) fn number(file: &str, text: &str) -> Result<u64> {
+    let text = text.trim();
+    if text == "max" {
+        return Ok(u64::MAX);
+    }
+    text.parse().map_err(|_| Error::Format { file: file.to_owned(), value: text.to_owned(), expected: "number" })
 }
 
 /// The value of `key` in a flat keyed file (`key value` per line).

@@ -1,6 +1,7 @@
 //! A container's cgroup: one directory in each hierarchy that matters.
 
 use crate::{Controller, Controllers, Denied, Error, Result, Version, file};
+use rustix::io::Errno;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
@@ -60,10 +61,15 @@ impl Branch {
     /// Writes a control file.
     pub fn write(&self, controller: Controller, name: &str, value: &str) -> Result<()> {
         let path = self.file(name);
-        match file::write(&path, value) {
-            Ok(()) => Ok(()),
-            Err(source) => Err(file::explain(controller, &path, value, source)),
+        let mut result = file::write(&path, value);
+        // A `noprefix` mount (the old cpuset file system) has `cpus` for `cpuset.cpus`.
+        if let (Version::V1, Err(error), Some((_, bare))) = (self.version, &result, name.split_once('.'))
+            && error.errno == Errno::NOENT
+            && file::write(&self.file(bare), value).is_ok()
+        {
+            result = Ok(());
         }
+        result.map_err(|source| file::explain(Some(controller), &path, value, source))
     }
 }
 

@@ -99,3 +99,51 @@ fn this_machine_is_seen_alike_by_the_short_and_the_long_way() {
         assert_eq!(short, matched(&own, &mounts, in_sight));
     }
 }
+
+mod views {
+    use super::*;
+    use crate::{Cgroup, Namespace, ViewStep};
+    use std::collections::BTreeMap;
+
+    fn paths(pairs: &[(&str, &str)]) -> Cgroup {
+        let pairs = pairs.iter().map(|(key, path)| ((*key).to_owned(), (*path).to_owned()));
+        Cgroup::from_paths(&pairs.collect::<BTreeMap<_, _>>())
+    }
+
+    #[test]
+    fn on_v2_one_mount_at_the_top() {
+        let layout = layout("0::/\n", "29 22 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+        let cgroup = paths(&[("", "/sys/fs/cgroup/box")]);
+        let fresh = ViewStep::Fresh { at: String::new(), version: Version::V2, options: String::new() };
+        assert_eq!(layout.view(&cgroup, Namespace::Own), [fresh]);
+        let bind = ViewStep::Bind { at: String::new(), source: "/sys/fs/cgroup/box".to_owned() };
+        assert_eq!(layout.view(&cgroup, Namespace::Shared), [bind]);
+        assert!(layout.view(&Cgroup::default(), Namespace::Shared).is_empty(), "never the machine's own");
+    }
+
+    #[test]
+    fn on_v1_one_directory_a_hierarchy_and_links_for_each_controller() {
+        let layout = layout(
+            "2:cpu,cpuacct:/\n1:name=systemd:/\n",
+            "1 0 0:1 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup c rw,cpu,cpuacct\n\
+             2 0 0:2 / /sys/fs/cgroup/systemd rw - cgroup c rw,name=systemd\n",
+        );
+        let link = |at: &str| ViewStep::Link { at: at.to_owned(), target: "cpu,cpuacct".to_owned() };
+        let fresh = |at: &str, options: &str| ViewStep::Fresh {
+            at: at.to_owned(),
+            version: Version::V1,
+            options: options.to_owned(),
+        };
+        let expected = [
+            ViewStep::Tmpfs,
+            fresh("cpu,cpuacct", "cpu,cpuacct"),
+            link("cpu"),
+            link("cpuacct"),
+            fresh("systemd", "name=systemd"),
+        ];
+        assert_eq!(layout.view(&Cgroup::default(), Namespace::Own), expected);
+        let cgroup = paths(&[("cpuacct", "/c/box"), ("cpu", "/c/box")]);
+        let bind = ViewStep::Bind { at: "cpu,cpuacct".to_owned(), source: "/c/box".to_owned() };
+        assert_eq!(layout.view(&cgroup, Namespace::Shared), [ViewStep::Tmpfs, bind, link("cpu"), link("cpuacct")]);
+    }
+}

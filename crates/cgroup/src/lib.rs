@@ -10,18 +10,30 @@
 
 mod controller;
 mod create;
+mod devices;
 mod enable;
 mod error;
+mod events;
 mod file;
+mod freeze;
 mod group;
 mod join;
+mod kill;
 mod layout;
+mod limits;
 mod mountinfo;
 mod path;
+mod remove;
+mod stats;
+mod view;
+mod walk;
 
 pub use controller::{Controller, Controllers, Version};
+pub use devices::default_rules;
 pub use error::{Denied, Error, Result};
 pub use group::Cgroup;
 pub use join::{Join, JoinBy};
 pub use layout::{Hierarchy, Layout, Mode};
 pub use path::CgroupPath;
+pub use stats::{CpuStats, HugetlbStats, IoStats, MemoryStats, PidsStats, Stats};
+pub use view::{Namespace, ViewStep};

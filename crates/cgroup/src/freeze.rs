@@ -1,0 +1,70 @@
+//! Stopping all processes of a cgroup where they are, and letting them go on.
+//!
+//! The v2 directory is used where there is one: it wakes its waiter, and what is frozen in it can still be killed. The
+//! v1 freezer can wedge (a process that waits for a frozen one in the kernel keeps the state at FREEZING), so it is let
+//! go and tried again until the time is over, and never left half-way.
+
+use crate::events::{Deadline, wait};
+use crate::group::Branch;
+use crate::{Cgroup, Controller, Error, Result, Version};
+use std::time::Duration;
+
+/// Looks at the v1 state before it is let go and tried again; about 50 ms.
+const LOOKS: u32 = 12;
+
+impl Cgroup {
+    /// Stops every process; returns when all stand still. When `limit` has passed first, they go on and it is an error.
+    pub fn freeze(&self, limit: Duration) -> Result<()> {
+        let branch = self.freezer()?;
+        let mut deadline = Deadline::after(limit);
+        let frozen = match branch.version {
+            Version::V2 => {
+                branch.write(Controller::Freezer, "cgroup.freeze", "1")?;
+                wait(&branch.path, "frozen", 1, &deadline)?
+            }
+            Version::V1 => freeze_v1(branch, &mut deadline)?,
+        };
+        if frozen {
+            return Ok(());
+        }
+        self.thaw()?;
+        Err(Error::FreezeTimeout { path: branch.path.clone(), millis: limit.as_millis() })
+    }
+
+    /// Lets every process go on.
+    pub fn thaw(&self) -> Result<()> {
+        let branch = self.freezer()?;
+        match branch.version {
+            Version::V2 => branch.write(Controller::Freezer, "cgroup.freeze", "0"),
+            Version::V1 => branch.write(Controller::Freezer, "freezer.state", "THAWED"),
+        }
+    }
+
+    /// Is it frozen, or on the way there? A cgroup that cannot be frozen is not.
+    pub fn is_frozen(&self) -> Result<bool> {
+        let Ok(branch) = self.freezer() else { return Ok(false) };
+        match branch.version {
+            Version::V2 => Ok(branch.read("cgroup.freeze")?.trim() == "1"),
+            Version::V1 => Ok(branch.read("freezer.state")?.trim() != "THAWED"),
+        }
+    }
+
+    pub(crate) fn freezer(&self) -> Result<&Branch> {
+        self.unified().map_or_else(|| self.need(Controller::Freezer, "freezing"), Ok)
+    }
+}
+
+fn freeze_v1(branch: &Branch, deadline: &mut Deadline) -> Result<bool> {
+    loop {
+        branch.write(Controller::Freezer, "freezer.state", "FROZEN")?;
+        for _ in 0..LOOKS {
+            if branch.read("freezer.state")?.trim() == "FROZEN" {
+                return Ok(true);
+            }
+            if !deadline.pause() {
+                return Ok(false);
+            }
+        }
+        branch.write(Controller::Freezer, "freezer.state", "THAWED")?;
+    }
+}

@@ -1,0 +1,180 @@
+//! Memory and swap. The specification's `swap` is memory and swap together, as in v1; v2 counts swap alone.
+
+use super::{given, invalid, or_max, v1_only};
+use crate::group::Branch;
+use crate::{Cgroup, Controller, Error, Result, file};
+use oci::runtime::Memory;
+use rustix::io::Errno;
+
+pub(super) fn apply(cgroup: &Cgroup, limits: &Memory) -> Result<()> {
+    let (limit, swap, reservation) = (given(limits.limit), given(limits.swap), given(limits.reservation));
+    check(limit, swap)?;
+    let swappiness = limits.swappiness;
+    let oom = limits.disable_oom_killer.filter(|disable| *disable);
+    let tcp = given(limits.kernel_tcp);
+    // Kernel memory is not limited by itself any more (Linux 5.4 deprecates it, 6.1 ignores it), and accounting has
+    // been hierarchical always since 5.11.
+    let field = match () {
+        () if limit.is_some() => "memory.limit",
+        () if swap.is_some() => "memory.swap",
+        () if reservation.is_some() => "memory.reservation",
+        () if swappiness.is_some() => "memory.swappiness",
+        () if oom.is_some() => "memory.disableOOMKiller",
+        () if tcp.is_some() => "memory.kernelTCP",
+        () => return Ok(()),
+    };
+    let branch = cgroup.need(Controller::Memory, field)?;
+    if limits.check_before_update == Some(true) {
+        room(branch, limit)?;
+    }
+    if branch.is_v2() {
+        apply_v2(branch, limit, swap)?;
+        if let Some(reservation) = reservation {
+            branch.write(Controller::Memory, "memory.low", &or_max(reservation))?;
+        }
+        return match (swappiness, oom, tcp) {
+            (Some(value), ..) => Err(v1_only("memory.swappiness", value)),
+            (_, Some(value), _) => Err(v1_only("memory.disableOOMKiller", value)),
+            (.., Some(value)) => Err(v1_only("memory.kernelTCP", value)),
+            (None, None, None) => Ok(()),
+        };
+    }
+    apply_v1(branch, limit, swap)?;
+    let write = |name, value: &str| branch.write(Controller::Memory, name, value);
+    if let Some(reservation) = reservation {
+        write("memory.soft_limit_in_bytes", &reservation.to_string())?;
+    }
+    if let Some(tcp) = tcp {
+        write("memory.kmem.tcp.limit_in_bytes", &tcp.to_string())?;
+    }
+    match swappiness {
+        Some(percent) if percent > 100 => return Err(invalid("memory.swappiness", percent, "is not in 0 to 100")),
+        Some(percent) => write("memory.swappiness", &percent.to_string())?,
+        None => {}
+    }
+    if oom.is_some() {
+        write("memory.oom_control", "1")?;
+    }
+    Ok(())
+}
+
+/// What is wrong whatever the version.
+fn check(limit: Option<i64>, swap: Option<i64>) -> Result<()> {
+    match (limit, swap) {
+        (Some(limit), _) if limit < -1 => Err(invalid("memory.limit", limit, "is negative; −1 means no limit")),
+        (_, Some(swap)) if swap < -1 => Err(invalid("memory.swap", swap, "is negative; −1 means no limit")),
+        (Some(limit), Some(swap)) if swap > 0 && limit > swap => Err(invalid(
+            "memory.swap",
+            swap,
+            format!("is less than the memory limit of {limit}, and it means memory and swap together"),
+        )),
+        (Some(-1), Some(swap)) if swap > 0 => {
+            Err(invalid("memory.swap", swap, "bounds memory and swap together, and memory is to be without limit"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a limit below what is in use (`checkBeforeUpdate`); v2 would kill until it fits.
+fn room(branch: &Branch, limit: Option<i64>) -> Result<()> {
+    let Some(limit) = limit.and_then(|limit| u64::try_from(limit).ok()) else { return Ok(()) };
+    let usage = usage(branch)?;
+    if usage > limit { Err(Error::MemoryInUse { limit, usage }) } else { Ok(()) }
+}
+
+fn usage(branch: &Branch) -> Result<u64> {
+    let name = if branch.is_v2() { "memory.current" } else { "memory.usage_in_bytes" };
+    file::number(&branch.file(name), &branch.read(name)?)
+}
+
+fn apply_v1(branch: &Branch, limit: Option<i64>, swap: Option<i64>) -> Result<()> {
+    const SWAP: &str = "memory.memsw.limit_in_bytes";
+    let mut values = Vec::new();
+    if let Some(limit) = limit {
+        values.push(("memory.limit_in_bytes", limit.to_string()));
+    }
+    match (limit, swap) {
+        (_, Some(swap)) => values.push((SWAP, swap.to_string())),
+        // No limit on memory means none on memory and swap, which bounds it.
+        (Some(-1), None) if file::read_optional(&branch.file(SWAP))?.is_some() => values.push((SWAP, "-1".to_owned())),
+        _ => {}
+    }
+    let error = match branch.settle(Controller::Memory, &values) {
+        Err(Error::Refused { file, source, .. }) if source.errno == Errno::NOENT && file.ends_with(SWAP) => {
+            let trivial = swap == Some(-1) || swap == limit;
+            return without_swap_accounting(branch, SWAP, swap.unwrap_or(-1), trivial);
+        }
+        Err(error) => error,
+        Ok(()) => return Ok(()),
+    };
+    // EBUSY: the kernel could not reclaim enough.
+    if let (Error::Refused { file, source, .. }, Some(limit)) =
+        (&error, limit.and_then(|limit| u64::try_from(limit).ok()))
+        && source.errno == Errno::BUSY
+        && file.ends_with("/memory.limit_in_bytes")
+    {
+        return Err(Error::MemoryInUse { limit, usage: usage(branch)? });
+    }
+    Err(error)
+}
+
+fn apply_v2(branch: &Branch, limit: Option<i64>, swap: Option<i64>) -> Result<()> {
+    const SWAP: &str = "memory.swap.max";
+    if let Some(limit) = limit {
+        branch.write(Controller::Memory, "memory.max", &or_max(limit))?;
+    }
+    let swap = match (limit, swap) {
+        (_, Some(-1)) | (Some(-1), None) => "max".to_owned(),
+        (Some(limit), Some(swap)) => (swap - limit).to_string(),
+        (None, Some(swap)) => {
+            return Err(invalid("memory.swap", swap, "means memory and swap together: give memory.limit as well"));
+        }
+        (_, None) => return Ok(()),
+    };
+    match branch.write(Controller::Memory, SWAP, &swap) {
+        Err(Error::Refused { source, .. }) if source.errno == Errno::NOENT => {
+            let none = swap == "0" || swap == "max";
+            without_swap_accounting(branch, SWAP, &swap, none)
+        }
+        other => other,
+    }
+}
+
+/// A kernel that does not count swap can still keep two promises: no limit, and, where the machine has no swap, none.
+#[allow(clippy::needless_pass_by_value, reason = "numbers and short texts")]
+fn without_swap_accounting(branch: &Branch, name: &str, value: impl ToString, trivial: bool) -> Result<()> {
+    let value = value.to_string();
+    let devices = file::read_optional("/proc/swaps")?.unwrap_or_default();
+    let machine_has_swap = devices.lines().count() > 1;
+    if trivial && (matches!(value.as_str(), "max" | "-1") || !machine_has_swap) {
+        return Ok(());
+    }
+    Err(Error::Refused {
+        controller: Some(Controller::Memory),
+        file: branch.file(name),
+        value,
+        hint: "this kernel does not count swap: boot with swapaccount=1, or leave the swap limit out".to_owned(),
+        source: sys::Error::new("open", branch.file(name), Errno::NOENT),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn impossible_pairs_are_refused_before_anything_is_written() {
+        assert!(check(Some(100), Some(50)).is_err());
+        assert!(check(Some(-2), None).is_err());
+        assert!(check(Some(-1), Some(50)).is_err());
+        assert!(check(Some(100), Some(100)).is_ok() && check(Some(100), Some(-1)).is_ok());
+    }
+
+    #[test]
+    fn nothing_asked_needs_no_controller() {
+        let untouched = Memory { disable_oom_killer: Some(false), limit: Some(0), ..Memory::default() };
+        apply(&Cgroup::default(), &untouched).unwrap();
+        let asked = Memory { reservation: Some(4096), ..Memory::default() };
+        assert!(apply(&Cgroup::default(), &asked).unwrap_err().to_string().starts_with("memory.reservation"));
+    }
+}
