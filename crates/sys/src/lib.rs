@@ -17,7 +17,6 @@ pub mod nr;
 pub mod process;
 pub mod raw;
 pub mod record;
-pub mod signal;
 pub mod socket;
 pub mod time;
 pub mod xattr;
