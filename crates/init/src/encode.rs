@@ -32,7 +32,8 @@ pub struct Encoder {
     data: Vec<u8>,
     /// Offsets in `data` of numbers that are references themselves.
     inner: Vec<usize>,
-    inherited: Vec<i32>,
+    /// Slot and fd.
+    inherited: Vec<(u32, i32)>,
     slots: u32,
 }
 
@@ -75,11 +76,11 @@ impl Encoder {
         Self::default()
     }
 
-    /// Gives an inherited fd a slot. All inherited fds come before the first [`Encoder::slot`].
+    /// Gives an inherited fd a slot.
     pub fn inherit(&mut self, fd: i32) -> u32 {
-        debug_assert_eq!(self.slots as usize, self.inherited.len(), "inherited fds come first");
-        self.inherited.push(fd);
-        self.slot()
+        let slot = self.slot();
+        self.inherited.push((slot, fd));
+        slot
     }
 
     /// A new, empty slot.
@@ -103,9 +104,9 @@ impl Encoder {
         self.steps.is_empty()
     }
 
-    /// The inherited fds, in the order of their slots.
-    pub fn inherited(&self) -> &[i32] {
-        &self.inherited
+    /// The inherited fds.
+    pub fn inherited(&self) -> impl Iterator<Item = i32> + '_ {
+        self.inherited.iter().map(|(_, fd)| *fd)
     }
 
     /// Adds a text; a zero byte in it ends it.
@@ -181,7 +182,7 @@ impl Encoder {
             self.data[at..at + 8].copy_from_slice(&(number + base).to_le_bytes());
         }
         let inherited = base as usize + self.data.len();
-        let size = inherited + 4 * self.inherited.len();
+        let size = inherited + 8 * self.inherited.len();
         let mut out = Vec::with_capacity(size);
         for word in [MAGIC, self.len(), size as u32, inherited as u32, self.inherited.len() as u32] {
             out.extend_from_slice(&word.to_le_bytes());
@@ -198,7 +199,8 @@ impl Encoder {
             }
         }
         out.extend_from_slice(&self.data);
-        for fd in &self.inherited {
+        for (slot, fd) in &self.inherited {
+            out.extend_from_slice(&slot.to_le_bytes());
             out.extend_from_slice(&fd.to_le_bytes());
         }
         out
@@ -223,7 +225,7 @@ mod tests {
 
         let plan = Plan::new(&bytes).expect("a plan");
         assert_eq!(plan.header().steps, 3);
-        assert_eq!(plan.inherited(0), Some(7));
+        assert_eq!(plan.inherited(0), Some((root, 7)));
         assert_eq!(plan.step(0).map(|step| (step.op, step.slot)), Some((Op::Root as u32, root)));
         let hostname = plan.step(1).expect("a step");
         assert_eq!(plan.text(hostname.args[0]), Some(c"box"));

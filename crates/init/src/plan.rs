@@ -22,9 +22,9 @@ pub struct Header {
     pub steps: u32,
     /// Bytes of the whole plan.
     pub size: u32,
-    /// Where the inherited fds stand in the data (an array of `u32`), from the plan's start.
+    /// Where the inherited fds stand, from the plan's start: pairs of slot and fd.
     pub inherited: u32,
-    /// Number of inherited fds: they fill the first slots.
+    /// Number of inherited fds.
     pub inherited_len: u32,
     /// The socket to the parent, an fd number.
     pub socket: i32,
@@ -245,10 +245,11 @@ impl<'a> Plan<'a> {
         Some(Step { op: word(at)?, slot: word(at + 4)?, args })
     }
 
-    /// The inherited fd that fills slot `index`.
-    pub fn inherited(&self, index: u32) -> Option<i32> {
-        let at = self.header.inherited as usize + 4 * index as usize;
-        Some(i32::from_le_bytes(self.bytes.get(at..at + 4)?.try_into().ok()?))
+    /// The inherited fd number `index`: its slot and itself.
+    pub fn inherited(&self, index: u32) -> Option<(u32, i32)> {
+        let at = self.header.inherited as usize + 8 * index as usize;
+        let pair = self.number(at)?;
+        Some((pair as u32, (pair >> 32) as i32))
     }
 
     fn number(&self, at: usize) -> Option<u64> {

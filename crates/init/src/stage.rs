@@ -50,7 +50,9 @@ pub fn run(fd: i32) -> ! {
     // SAFETY: the stub has one thread, and this is the only use of the space.
     let slots = unsafe { &mut *(&raw mut SLOTS_SPACE) };
     for index in 0..header.inherited_len {
-        let _ = slots.set(index, plan.inherited(index).unwrap_or(-1));
+        if let Some((slot, fd)) = plan.inherited(index) {
+            let _ = slots.set(slot, fd);
+        }
     }
     let (socket, proc) = (header.socket, header.proc);
     let mut stage = Stage { plan, socket, proc, slots, mounts: Mounts::new(), command: Command::new() };

@@ -1,1 +1,27 @@
-//! OCI runtime spec in, running container out.
+//! The runtime: an OCI runtime spec in, a running container out.
+//!
+//! A spec becomes a plan, a list of small steps; the parent prepares what only it can, clones once, and the stub
+//! (crate `init`) does the steps inside. See `create.rs` for the walk. The crate prints nothing, keeps no state
+//! directory, and wants a process with one thread.
+
+#![forbid(unsafe_code)]
+
+mod context;
+mod create;
+mod error;
+mod foreground;
+mod handle;
+pub mod idmap;
+mod namespace;
+mod plan;
+mod process;
+mod report;
+pub mod rootfs;
+mod subject;
+
+pub use create::{Container, Request, create};
+pub use error::{Error, Result};
+pub use foreground::{Foreground, hold};
+pub use handle::{Handle, Record, delete, start_time};
+pub use process::{CAPABILITIES, Holding};
+pub use subject::{Heading, Subject};

@@ -252,6 +252,12 @@ pub fn write_file(dir: impl AsFd, path: impl Arg + Copy, bytes: &[u8]) -> Result
     write_once(&file, bytes)
 }
 
+/// As [`write_file`], below `dir` and without following a link out of it; for procfs handles.
+pub fn write_beneath(dir: impl AsFd, path: impl Arg, bytes: &[u8]) -> Result<()> {
+    let file = openat2(dir, path, OFlags::WRONLY | OFlags::NOFOLLOW, Mode::empty(), ResolveFlags::BENEATH)?;
+    write_once(&file, bytes)
+}
+
 /// One write(2) of all of `bytes`; a short one is `EIO`. The bytes stand in the error.
 pub fn write_once(fd: impl AsFd, bytes: &[u8]) -> Result<()> {
     let fd = fd.as_fd();

@@ -17,6 +17,7 @@ pub mod nr;
 pub mod process;
 pub mod raw;
 pub mod record;
+pub mod signal;
 pub mod socket;
 pub mod time;
 pub mod xattr;

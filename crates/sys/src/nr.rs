@@ -98,4 +98,5 @@ numbers! {
     sched_setaffinity 203 122
     set_mempolicy 238 237
     ppoll 271 73
+    signalfd4 289 74
 }

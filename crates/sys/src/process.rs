@@ -355,3 +355,67 @@ pub fn fork(child: impl FnOnce() -> i32) -> Result<Child> {
 pub fn single_threaded() -> bool {
     rustix::fs::stat("/proc/self/task").map_or(true, |stat| stat.st_nlink == 3)
 }
+
+/// Kind of the namespace behind an fd, a flag of [`namespace`] (ioctl_ns(2), `NS_GET_NSTYPE`).
+pub fn namespace_type(fd: impl AsFd) -> Result<u64> {
+    const NS_GET_NSTYPE: usize = 0xb703;
+    let fd = fd.as_fd();
+    // SAFETY: the request takes no argument.
+    unsafe { raw::syscall(nr::ioctl, [fd.as_raw_fd() as usize, NS_GET_NSTYPE, 0, 0, 0, 0]) }
+        .map(|kind| kind as u64)
+        .map_err(|errno| {
+            Error::new("ioctl", format!("{}, NS_GET_NSTYPE", crate::fs::shown(fd)), Errno::from_raw_os_error(errno))
+        })
+}
+
+/// umask(2); the old mask.
+pub fn umask(mask: u32) -> u32 {
+    // SAFETY: no pointers, and the call cannot fail.
+    unsafe { call(nr::umask, [mask as usize, 0, 0, 0, 0, 0]) }.unwrap_or(0o022) as u32
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// It left with this code.
+    Code(u8),
+    /// A signal killed it.
+    Signal(i32),
+}
+
+impl Exit {
+    /// As a shell tells it: the code, or 128 and the signal.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(signal) => 128_u8.wrapping_add(signal as u8),
+        }
+    }
+}
+
+/// Waits for a child of ours to end, and reaps it (waitid(2)).
+pub fn wait(pidfd: impl AsFd) -> Result<Exit> {
+    wait_with(pidfd, rustix::process::WaitIdOptions::EXITED)
+        .and_then(|exit| exit.ok_or_else(|| Error::new("waitid", "P_PIDFD", Errno::CHILD)))
+}
+
+/// Reaps a child of ours if it has ended.
+pub fn try_wait(pidfd: impl AsFd) -> Result<Option<Exit>> {
+    use rustix::process::WaitIdOptions;
+    wait_with(pidfd, WaitIdOptions::EXITED | WaitIdOptions::NOHANG)
+}
+
+fn wait_with(pidfd: impl AsFd, options: rustix::process::WaitIdOptions) -> Result<Option<Exit>> {
+    use rustix::process::{WaitId, waitid};
+    let status = loop {
+        match waitid(WaitId::PidFd(pidfd.as_fd()), options) {
+            Err(Errno::INTR) => {}
+            other => break other.map_err(|errno| Error::new("waitid", "P_PIDFD", errno))?,
+        }
+    };
+    Ok(status.map(|status| match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => Exit::Code(code as u8),
+        (None, Some(signal)) => Exit::Signal(signal),
+        (None, None) => Exit::Code(255),
+    }))
+}

@@ -1,0 +1,111 @@
+//! What a start knows of its surroundings: who makes the container, and from where.
+
+use crate::error::{Error, Result};
+use crate::namespace::Namespaces;
+use crate::plan::Slot;
+use oci::runtime::{IdMapping, Linux, NamespaceKind, Spec};
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+
+/// The surroundings of a start.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// The spec's Linux part.
+    pub linux: Option<&'a Linux>,
+    /// Relative paths of the spec are relative to this.
+    pub bundle: &'a Path,
+    /// The container's namespaces.
+    pub namespaces: &'a Namespaces,
+    /// We may copy the host's mounts and make nodes: `CAP_SYS_ADMIN` in the first user namespace.
+    pub privileged: bool,
+    /// Where the cgroups are.
+    pub cgroups: Option<&'a cgroup::Layout>,
+    /// Our cgroup on each hierarchy, for a view without a cgroup namespace.
+    pub cgroup: Option<&'a cgroup::Cgroup>,
+    root: Cell<Option<Slot>>,
+}
+
+impl<'a> Context<'a> {
+    /// Looks around.
+    pub fn new(
+        spec: &'a Spec,
+        bundle: &'a Path,
+        namespaces: &'a Namespaces,
+        cgroups: Option<&'a cgroup::Layout>,
+        cgroup: Option<&'a cgroup::Cgroup>,
+    ) -> Self {
+        let linux = spec.linux.as_ref();
+        Self { linux, bundle, namespaces, privileged: privileged(), cgroups, cgroup, root: Cell::new(None) }
+    }
+
+    /// A path of the spec, absolute.
+    pub fn absolute(&self, path: &str) -> PathBuf {
+        self.bundle.join(path)
+    }
+
+    /// The container's processes live in a user namespace other than ours, or we live in one ourselves.
+    pub fn in_user_namespace(&self) -> bool {
+        self.namespaces.has(NamespaceKind::User) || !self.privileged
+    }
+
+    /// The id maps of the container's new user namespace; empty without one.
+    pub fn mappings(&self) -> (&'a [IdMapping], &'a [IdMapping]) {
+        match self.linux.filter(|_| self.namespaces.is_new(NamespaceKind::User)) {
+            Some(linux) => (&linux.uid_mappings, &linux.gid_mappings),
+            None => (&[], &[]),
+        }
+    }
+
+    /// The host's id of a container's id; the id itself without a map, and where the map has a hole.
+    pub fn outside(&self, map: &[IdMapping], id: u32) -> u32 {
+        map.iter()
+            .find(|range| (range.container_id..range.container_id.saturating_add(range.size)).contains(&id))
+            .map_or(id, |range| range.host_id + (id - range.container_id))
+    }
+
+    /// The container knows this group (a number as text).
+    pub fn maps_group(&self, gid: &str) -> bool {
+        let (_, map) = self.mappings();
+        let Ok(gid) = gid.parse::<u32>() else { return true };
+        map.is_empty()
+            || map
+                .iter()
+                .any(|range| (range.container_id..range.container_id.saturating_add(range.size)).contains(&gid))
+    }
+
+    /// Notes where the root's mount is, for what happens to it at the end.
+    pub fn remember_root(&self, slot: Slot) {
+        self.root.set(Some(slot));
+    }
+
+    /// The root's mount, where one fd has it.
+    pub fn root(&self) -> Option<Slot> {
+        self.root.get()
+    }
+}
+
+/// `CAP_SYS_ADMIN` in the first user namespace, whose map is the identity.
+fn privileged() -> bool {
+    use rustix::thread::{CapabilitySet, capabilities};
+    let able = capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN));
+    able && first_user_namespace()
+}
+
+fn first_user_namespace() -> bool {
+    let map = std::fs::read("/proc/self/uid_map").unwrap_or_default();
+    let mut numbers = map.split(u8::is_ascii_whitespace).filter(|part| !part.is_empty());
+    let whole = [b"0".as_slice(), b"0", b"4294967295"];
+    whole.iter().all(|part| numbers.next() == Some(part)) && numbers.next().is_none()
+}
+
+/// The host's procfs, checked to be one: every write to /proc goes through this fd (CVE-2019-16884, CVE-2025-52881).
+pub fn open_proc() -> Result<std::os::fd::OwnedFd> {
+    use rustix::fs::{Mode, OFlags, fstatfs};
+    const PROC_SUPER_MAGIC: i64 = 0x9fa0;
+    let system = |source| Error::System { what: "open /proc", source };
+    let fd = sys::fs::open("/proc", OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).map_err(system)?;
+    match fstatfs(&fd) {
+        Ok(stat) if stat.f_type as i64 == PROC_SUPER_MAGIC => Ok(fd),
+        _ => Err(Error::spec("/proc of this machine is not procfs: mount it first")),
+    }
+}

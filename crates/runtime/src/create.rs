@@ -1,0 +1,416 @@
+//! From a spec to a container: the parent's side of a start.
+//!
+//! Runs in the caller's process, which has one thread. Everything that can be prepared is prepared before the clone:
+//! the plan, the fds, the cgroup with its limits. After it the parent writes id maps if there are any, and listens on
+//! the stub's socket until its end of file says that the command runs.
+
+use crate::context::{self, Context};
+use crate::error::{Error, Result, What};
+use crate::handle::Handle;
+use crate::namespace::{Namespaces, flag_of};
+use crate::plan::Plan;
+use crate::process::{self, Holding};
+use crate::rootfs::{self, Rootfs};
+use crate::subject::Subject;
+use crate::{idmap, report};
+use cgroup::{Cgroup, CgroupPath, JoinBy, Layout};
+use init::plan::{Op, message};
+use oci::runtime::{Linux, NamespaceKind, Spec};
+use rustix::fs::{Mode, OFlags};
+use std::ffi::CString;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
+use sys::process::{Born, Stub};
+
+/// What is to be made.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// Names the cgroup where the spec does not, and the session keyring.
+    pub id: &'a str,
+    /// What the container is.
+    pub spec: &'a Spec,
+    /// Relative paths of the spec are relative to this.
+    pub bundle: &'a Path,
+    /// Where its root comes from.
+    pub rootfs: Rootfs,
+    /// A cgroup is made for it.
+    pub cgroup: bool,
+    /// How its process is held.
+    pub holding: Holding,
+    /// No session keyring of its own.
+    pub no_new_keyring: bool,
+    /// The recorder's ring, shared with the stub.
+    pub ring: Option<&'a OwnedFd>,
+}
+
+/// A container whose process exists.
+#[derive(Debug)]
+pub struct Container {
+    /// Finds it again.
+    pub handle: Handle,
+    /// The terminal's master, if it has one.
+    pub terminal: Option<OwnedFd>,
+    /// What each step of its plan was for.
+    pub subjects: Vec<Subject>,
+    /// The stub's socket, while it waits for the word to start.
+    socket: Option<OwnedFd>,
+}
+
+/// Makes a container. With [`Holding::wait`] it stops right before its command, until [`Container::start`]; without,
+/// the command runs when this returns.
+pub fn create(request: Request<'_>) -> Result<Container> {
+    let Request { id, spec, bundle, rootfs, cgroup, holding, no_new_keyring, ring } = request;
+    refuse_what_is_missing(spec)?;
+    let default = Linux::default();
+    let linux = spec.linux.as_ref().unwrap_or(&default);
+    let mut namespaces = Namespaces::open(spec)?;
+    let layout = Layout::detect()?;
+    let cgroup = if cgroup { Some(make_cgroup(id, linux, &layout)?) } else { None };
+    let umask = sys::process::umask(0);
+    let born = prepare_and_clone(&mut Preparation {
+        id,
+        spec,
+        bundle,
+        linux,
+        namespaces: &mut namespaces,
+        layout: &layout,
+        cgroup: cgroup.as_ref(),
+        holding,
+        no_new_keyring,
+        ring,
+        rootfs: Some(rootfs),
+    });
+    sys::process::umask(umask);
+    let result =
+        born.and_then(|(born, socket, gate, subjects)| launch(born, socket, gate, subjects, spec, cgroup.as_ref()));
+    match result {
+        Ok((child, terminal, socket, subjects)) => {
+            let handle = Handle { pid: child.pid, pidfd: child.pidfd, cgroup: cgroup.unwrap_or_default() };
+            Ok(Container { handle, terminal, subjects, socket })
+        }
+        Err(error) => {
+            // The first error is the one to tell; what the clean-up finds comes from it.
+            if let Some(cgroup) = &cgroup {
+                let _ = cgroup.remove(crate::handle::REMOVAL);
+            }
+            Err(error)
+        }
+    }
+}
+
+impl Container {
+    /// Lets a waiting container run its command.
+    pub fn start(&mut self, spec: &Spec) -> Result<()> {
+        let Some(socket) = self.socket.take() else { return Ok(()) };
+        sys::socket::release(&socket).what("start the container")?;
+        listen(&socket, &self.handle.pidfd, &self.subjects, spec, Some(&self.handle.cgroup)).map(drop)
+    }
+}
+
+/// What the specification has and we do not, yet: refused rather than left out.
+fn refuse_what_is_missing(spec: &Spec) -> Result<()> {
+    let linux = spec.linux.as_ref();
+    let missing = [
+        (spec.hooks.as_ref().is_some_and(|hooks| *hooks != oci::runtime::Hooks::default()), "hooks"),
+        (linux.is_some_and(|linux| !linux.net_devices.is_empty()), "linux.netDevices"),
+        (linux.is_some_and(|linux| linux.intel_rdt.is_some()), "linux.intelRdt"),
+        (linux.is_some_and(|linux| linux.memory_policy.is_some()), "linux.memoryPolicy"),
+        (linux.is_some_and(|linux| linux.mount_label.as_deref().is_some_and(|l| !l.is_empty())), "linux.mountLabel"),
+    ];
+    match missing.iter().find(|(there, _)| *there) {
+        Some((_, name)) => Err(Error::spec(format!("{name} is not supported yet"))),
+        None => Ok(()),
+    }
+}
+
+fn make_cgroup(id: &str, linux: &Linux, layout: &Layout) -> Result<Cgroup> {
+    let path = linux.cgroups_path.as_deref().filter(|path| !path.is_empty());
+    let path = CgroupPath::new(path.unwrap_or(&format!("/{id}")))?;
+    let cgroup = Cgroup::create(layout, &path)?;
+    if let Some(resources) = &linux.resources {
+        if let Err(error) = cgroup.apply(resources) {
+            let _ = cgroup.remove(crate::handle::REMOVAL);
+            return Err(error.into());
+        }
+    }
+    Ok(cgroup)
+}
+
+struct Preparation<'a> {
+    id: &'a str,
+    spec: &'a Spec,
+    bundle: &'a Path,
+    linux: &'a Linux,
+    namespaces: &'a mut Namespaces,
+    layout: &'a Layout,
+    cgroup: Option<&'a Cgroup>,
+    holding: Holding,
+    no_new_keyring: bool,
+    ring: Option<&'a OwnedFd>,
+    rootfs: Option<Rootfs>,
+}
+
+/// The gate of a child that waits for its id maps: our end, to be written to.
+type Cloned = (Born, OwnedFd, Option<OwnedFd>, Vec<Subject>);
+
+fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
+    let Preparation { id, spec, linux, cgroup, ring, .. } = *preparation;
+    let mut plan = Plan::default();
+    let pid_namespace = join(&mut plan, preparation.namespaces);
+    let context = Context::new(spec, preparation.bundle, preparation.namespaces, Some(preparation.layout), cgroup);
+    let maps = context.namespaces.is_new(NamespaceKind::User).then(|| context.mappings());
+    if maps.is_some_and(|(uids, _)| uids.is_empty()) {
+        return Err(Error::spec("a new user namespace needs uidMappings and gidMappings"));
+    }
+    let directory = enter_cgroup(&mut plan, cgroup, &context)?;
+    plan.plain(Subject::Apart, Op::Propagation, [apart(linux)]);
+    rootfs::compose(&mut plan, spec, preparation.rootfs.take().unwrap_or(Rootfs::Spec), &context)?;
+    let no_setgroups = maps.is_some_and(|(_, gids)| gids.len() == 1 && gids[0].size == 1) && !context.privileged;
+    let holding = Holding { no_setgroups, ..preparation.holding };
+    finish_plan(&mut plan, spec, &context, holding, (!preparation.no_new_keyring).then_some(id))?;
+
+    let (ours, theirs) = sys::socket::pair().what("talk to the stub")?;
+    let proc = context::open_proc()?;
+    let ring_fd = ring.map_or(-1, AsRawFd::as_raw_fd);
+    let mut inherit = plan.inherited();
+    inherit.extend([theirs.as_raw_fd(), proc.as_raw_fd()]);
+    inherit.extend(ring.map(AsRawFd::as_raw_fd));
+    let (bytes, subjects, given) = plan.finish(theirs.as_raw_fd(), ring_fd, proc.as_raw_fd());
+    let bytes = sys::memfd::sealed(c"coracle-plan", &bytes).what("hand the plan over")?;
+    let stub = sys::memfd::sealed(c"coracle-init", init::STUB).what("hand the stub over")?;
+    inherit.push(bytes.as_raw_fd());
+    let number = CString::new(bytes.as_raw_fd().to_string()).unwrap_or_default();
+    let gate = if maps.is_some() { Some(sys::socket::pair().what("hold the child back")?) } else { None };
+    let time = TimeNamespace::prepare(&context, linux, &proc)?;
+    let pid = pid_namespace.map(PidNamespace::enter).transpose()?;
+    let order = Stub {
+        namespaces: context.namespaces.new & !(flag_of(NamespaceKind::Time) | flag_of(NamespaceKind::Cgroup)),
+        cgroup: directory.as_ref().map(AsFd::as_fd),
+        executable: stub.as_fd(),
+        arguments: [c"coracle-init", &number],
+        inherit: &inherit,
+        gate: gate.as_ref().map(|(_, theirs)| theirs.as_fd()),
+    };
+    let born = sys::process::clone_stub(&order).what("create the container's namespaces");
+    drop((time, pid, given));
+    Ok((born?, ours, gate.map(|(ours, _)| ours), subjects))
+}
+
+/// Adds the joins; a PID namespace is entered by being born in it, so that one is handed back.
+fn join(plan: &mut Plan, namespaces: &mut Namespaces) -> Option<OwnedFd> {
+    let mut pid = None;
+    let mut kinds = Vec::with_capacity(namespaces.joined.len());
+    for (kind, fd) in std::mem::take(&mut namespaces.joined) {
+        kinds.push(kind);
+        if kind == NamespaceKind::Pid {
+            pid = Some(fd);
+        } else {
+            plan.join(Subject::Join(kind), fd, flag_of(kind));
+        }
+    }
+    namespaces.joined_kinds = kinds;
+    pid
+}
+
+/// Adds the steps that make the stub a member; the v2 directory goes to clone3(2) instead.
+fn enter_cgroup(plan: &mut Plan, cgroup: Option<&Cgroup>, context: &Context<'_>) -> Result<Option<OwnedFd>> {
+    let mut directory = None;
+    if let Some(cgroup) = cgroup.filter(|cgroup| !cgroup.is_empty()) {
+        let join = cgroup.join(JoinBy::Clone)?;
+        directory = join.directory;
+        for (index, file) in join.files.into_iter().enumerate() {
+            plan.write(Subject::Cgroup(index), file, "0");
+        }
+    }
+    if context.namespaces.is_new(NamespaceKind::Cgroup) {
+        // Only now: the namespace's root is the cgroup that its maker is in (cgroup_namespaces(7)).
+        plan.plain(Subject::CgroupRoot, Op::Unshare, [flag_of(NamespaceKind::Cgroup)]);
+    }
+    Ok(directory)
+}
+
+/// How the copied mount tree is set apart from the host's before the root is attached: mounts of the host still
+/// arrive where the container asked for that, its own never leave.
+fn apart(linux: &Linux) -> u64 {
+    use oci::runtime::Propagation;
+    match linux.rootfs_propagation {
+        Some(Propagation::Shared | Propagation::Slave) => sys::mount::propagation::SLAVE,
+        _ => sys::mount::propagation::PRIVATE,
+    }
+}
+
+fn finish_plan(
+    plan: &mut Plan,
+    spec: &Spec,
+    context: &Context<'_>,
+    holding: Holding,
+    keyring: Option<&str>,
+) -> Result<()> {
+    use oci::runtime::Propagation;
+    let linux = context.linux;
+    if rootfs::new_network(context) {
+        plan.plain(Subject::Loopback, Op::Loopback, []);
+    }
+    for (name, value) in linux.iter().flat_map(|linux| &linux.sysctl) {
+        plan.write_proc(Subject::Sysctl(name.clone()), &process::sysctl_path(name)?, value);
+    }
+    let process = spec.process.as_ref().ok_or_else(|| Error::spec("process is missing"))?;
+    process::before_pivot(plan, spec, process)?;
+    if let Some(name) = keyring {
+        plan.text(Subject::Keyring, Op::Keyring, name);
+    }
+    if process.terminal {
+        let size = process.console_size.unwrap_or_default();
+        let size = u64::from(size.height) << 32 | u64::from(size.width);
+        plan.plain(Subject::Terminal, Op::Terminal, [u64::from(process.user.uid), size, 1]);
+    } else {
+        plan.plain(Subject::Session, Op::Session, []);
+    }
+    rootfs::read_only_root(plan, spec, context);
+    plan.plain(Subject::Pivot, Op::Pivot, []);
+    if let Some(propagation) = linux.and_then(|linux| linux.rootfs_propagation) {
+        let flag = match propagation {
+            Propagation::Shared => sys::mount::propagation::SHARED,
+            Propagation::Slave => sys::mount::propagation::SLAVE,
+            Propagation::Private => sys::mount::propagation::PRIVATE,
+            Propagation::Unbindable => sys::mount::propagation::UNBINDABLE,
+        };
+        plan.plain(Subject::RootPropagation, Op::Propagation, [flag]);
+    }
+    process::after_pivot(plan, spec, process, holding)
+}
+
+/// A time namespace is made before the clone: its offsets can be written only while nobody is in it
+/// (time_namespaces(7)), and the stub enters it at exec.
+struct TimeNamespace {
+    own: OwnedFd,
+}
+
+impl TimeNamespace {
+    fn prepare(context: &Context<'_>, linux: &Linux, proc: &OwnedFd) -> Result<Option<Self>> {
+        const WHAT: &str = "make the time namespace";
+        if !context.namespaces.is_new(NamespaceKind::Time) {
+            return Ok(None);
+        }
+        let own = sys::fs::open("/proc/self/ns/time", OFlags::RDONLY, Mode::empty()).what(WHAT)?;
+        sys::process::unshare(flag_of(NamespaceKind::Time)).what(WHAT)?;
+        let entered = Self { own };
+        if !linux.time_offsets.is_empty() {
+            let mut text = String::new();
+            for (clock, offset) in &linux.time_offsets {
+                text.push_str(&format!("{clock} {} {}\n", offset.secs, offset.nanosecs));
+            }
+            sys::fs::write_beneath(proc, "self/timens_offsets", text.as_bytes()).what("set the clocks' offsets")?;
+        }
+        Ok(Some(entered))
+    }
+}
+
+impl Drop for TimeNamespace {
+    fn drop(&mut self) {
+        // Else every later child would be in it, too.
+        let _ = sys::process::setns(&self.own, flag_of(NamespaceKind::Time));
+    }
+}
+
+/// The PID namespace that our next child is born in.
+struct PidNamespace {
+    own: OwnedFd,
+}
+
+impl PidNamespace {
+    fn enter(target: OwnedFd) -> Result<Self> {
+        let own = sys::fs::open("/proc/self/ns/pid", OFlags::RDONLY, Mode::empty()).what("join the pid namespace")?;
+        sys::process::setns(&target, flag_of(NamespaceKind::Pid))
+            .map_err(|source| Error::Namespace { kind: NamespaceKind::Pid, source })?;
+        Ok(Self { own })
+    }
+}
+
+impl Drop for PidNamespace {
+    fn drop(&mut self) {
+        let _ = sys::process::setns(&self.own, flag_of(NamespaceKind::Pid));
+    }
+}
+
+type Launched = (sys::process::Child, Option<OwnedFd>, Option<OwnedFd>, Vec<Subject>);
+
+/// The child exists: writes its maps, lets it go, and listens.
+fn launch(
+    born: Born,
+    socket: OwnedFd,
+    gate: Option<OwnedFd>,
+    subjects: Vec<Subject>,
+    spec: &Spec,
+    cgroup: Option<&Cgroup>,
+) -> Result<Launched> {
+    let mapped = match &gate {
+        None => Ok(()),
+        Some(gate) => {
+            let linux = spec.linux.as_ref();
+            let empty: &[_] = &[];
+            let maps = linux.map_or((empty, empty), |linux| (&linux.uid_mappings[..], &linux.gid_mappings[..]));
+            idmap::write(born.child.pid, maps.0, maps.1)
+                .and_then(|_| sys::socket::release(gate).what("let the child go"))
+        }
+    };
+    // Its end is what a child that waits for maps that never come reads.
+    drop(gate);
+    let listened = match mapped {
+        Ok(()) => listen(&socket, &born.child.pidfd, &subjects, spec, cgroup),
+        Err(error) => {
+            let _ = sys::process::pidfd_send_signal(&born.child.pidfd, 9);
+            let _ = sys::process::wait(&born.child.pidfd);
+            Err(error)
+        }
+    };
+    let (child, failed) = born.settle();
+    match (listened, failed) {
+        (Ok((terminal, Reached::Gate)), _) => Ok((child, terminal, Some(socket), subjects)),
+        (Ok((terminal, Reached::Exec)), _) => Ok((child, terminal, None, subjects)),
+        (Err(_), Some(source)) => Err(source).what("execute the stub"),
+        (Err(error), None) => Err(error),
+    }
+}
+
+/// How far a start came.
+enum Reached {
+    /// It waits for the word to start.
+    Gate,
+    /// The command runs.
+    Exec,
+}
+
+/// Reads what the stub says until its command runs or it waits. On failure the child is dead and reaped.
+fn listen(
+    socket: &OwnedFd,
+    pidfd: &OwnedFd,
+    subjects: &[Subject],
+    spec: &Spec,
+    cgroup: Option<&Cgroup>,
+) -> Result<(Option<OwnedFd>, Reached)> {
+    let mut terminal = None;
+    let mut executing = false;
+    loop {
+        let received = sys::socket::receive::<16>(socket).what("listen to the stub")?;
+        let Some((bytes, fd)) = received else {
+            if executing {
+                return Ok((terminal, Reached::Exec));
+            }
+            let exit = sys::process::wait(pidfd).what("wait for the stub")?;
+            return Err(report::ended(exit, cgroup));
+        };
+        let word = |at: usize| bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_ne_bytes);
+        match word(0) {
+            message::TERMINAL => terminal = fd,
+            message::EXEC => executing = true,
+            message::SYNC => return Ok((terminal, Reached::Gate)),
+            message::FAILED => {
+                let subject = subjects.get(word(4) as usize).cloned().unwrap_or(Subject::Exec);
+                let _ = sys::process::wait(pidfd);
+                return Err(report::failed(subject, word(8), word(12) as i32, spec));
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Holding a container in the foreground: its signals, its terminal, its end.
+//!
+//! Without a terminal the container has our own standard streams, and there is nothing to do but to pass signals on.
+//! With one, ours is made raw, bytes go both ways, and the window's size follows. The terminal is restored whatever
+//! happens, for all signals come through an fd and none ends us unprepared.
+
+use crate::error::{Error, Result, What};
+use crate::handle::Handle;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use sys::process::Exit;
+use sys::signal::Signals;
+
+/// Who holds it, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Foreground {
+    /// Signals that we get go to the container.
+    pub pass_signals: bool,
+    /// Our standard input goes to its terminal.
+    pub input: bool,
+}
+
+const SIGCHLD: i32 = 17;
+const SIGPIPE: i32 = 13;
+const SIGURG: i32 = 23;
+const SIGWINCH: i32 = 28;
+const SIGTTIN: i32 = 21;
+const SIGTTOU: i32 = 22;
+
+/// Holds the container until its first process ends, and reaps it.
+pub fn hold(handle: &Handle, terminal: Option<OwnedFd>, signals: &Signals, how: Foreground) -> Result<Exit> {
+    let mut relay = terminal.map(|master| Relay::new(master, how.input)).transpose()?;
+    loop {
+        let readable = wait(handle.pidfd.as_fd(), signals.as_fd(), relay.as_ref())?;
+        if readable.signal {
+            while let Some(signal) = signals.next() {
+                match signal {
+                    SIGWINCH => relay.iter().for_each(Relay::resize),
+                    SIGCHLD | SIGPIPE | SIGURG | SIGTTIN | SIGTTOU => {}
+                    _ if how.pass_signals => handle.signal(signal)?,
+                    _ => {}
+                }
+            }
+        }
+        if let Some(relay) = &mut relay {
+            relay.turn(readable.input, readable.output);
+        }
+        if readable.end {
+            let exit = handle.wait()?;
+            if let Some(relay) = &mut relay {
+                relay.drain();
+            }
+            return Ok(exit);
+        }
+    }
+}
+
+/// What there is to do.
+struct Readable {
+    end: bool,
+    signal: bool,
+    input: bool,
+    output: bool,
+}
+
+fn wait(end: BorrowedFd<'_>, signals: BorrowedFd<'_>, relay: Option<&Relay>) -> Result<Readable> {
+    let stdin = rustix::stdio::stdin();
+    let mut fds = vec![PollFd::from_borrowed_fd(end, PollFlags::IN), PollFd::from_borrowed_fd(signals, PollFlags::IN)];
+    let (mut input_at, mut output_at) = (None, None);
+    if let Some(relay) = relay {
+        if relay.output {
+            output_at = Some(fds.len());
+            fds.push(PollFd::from_borrowed_fd(relay.master.as_fd(), PollFlags::IN));
+        }
+        if relay.input {
+            input_at = Some(fds.len());
+            fds.push(PollFd::from_borrowed_fd(stdin, PollFlags::IN));
+        }
+    }
+    match poll(&mut fds, None) {
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(errno) => {
+            let source = sys::Error::new("poll", "the container", errno);
+            return Err(Error::System { what: "hold the container", source });
+        }
+    }
+    let is = |at: Option<usize>| at.and_then(|at| fds.get(at)).is_some_and(|fd| !fd.revents().is_empty());
+    Ok(Readable { end: is(Some(0)), signal: is(Some(1)), input: is(input_at), output: is(output_at) })
+}
+
+/// Bytes between our terminal and the container's.
+struct Relay {
+    master: OwnedFd,
+    input: bool,
+    output: bool,
+    saved: Option<Termios>,
+}
+
+impl Relay {
+    fn new(master: OwnedFd, input: bool) -> Result<Self> {
+        let stdin = rustix::stdio::stdin();
+        let mut relay = Self { master, input, output: true, saved: None };
+        relay.resize();
+        if input && isatty(stdin) {
+            let failed = |errno| sys::Error::new("tcsetattr", "standard input", errno);
+            let saved = tcgetattr(stdin).map_err(failed).what("make the terminal raw")?;
+            let mut raw = saved.clone();
+            raw.make_raw();
+            tcsetattr(stdin, OptionalActions::Now, &raw).map_err(failed).what("make the terminal raw")?;
+            relay.saved = Some(saved);
+        }
+        Ok(relay)
+    }
+
+    /// The container's window gets the size of ours.
+    fn resize(&self) {
+        for ours in [rustix::stdio::stdin(), rustix::stdio::stdout()] {
+            if isatty(ours) {
+                let _ = sys::signal::copy_window_size(ours, &self.master);
+                return;
+            }
+        }
+    }
+
+    fn turn(&mut self, input: bool, output: bool) {
+        if output {
+            self.output = copy(self.master.as_fd(), rustix::stdio::stdout());
+        }
+        if input {
+            self.input = copy(rustix::stdio::stdin(), self.master.as_fd());
+        }
+    }
+
+    /// What the container wrote before it ended is still in the terminal.
+    fn drain(&mut self) {
+        while self.output {
+            let mut fds = [PollFd::new(&self.master, PollFlags::IN)];
+            let now = rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 };
+            if !matches!(poll(&mut fds, Some(&now)), Ok(1..)) {
+                return;
+            }
+            self.output = copy(self.master.as_fd(), rustix::stdio::stdout());
+        }
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        if let Some(saved) = &self.saved {
+            let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Flush, saved);
+        }
+    }
+}
+
+/// Moves what is there; false at the end. A terminal whose last slave is closed reads as EIO.
+fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> bool {
+    let mut buffer = [0; 32 << 10];
+    let length = match rustix::io::read(from, &mut buffer) {
+        Ok(0) => return false,
+        Ok(length) => length,
+        Err(Errno::INTR | Errno::AGAIN) => return true,
+        Err(_) => return false,
+    };
+    let mut rest = &buffer[..length];
+    while !rest.is_empty() {
+        match rustix::io::write(to, rest) {
+            Ok(written) => rest = &rest[written..],
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => {
+                let mut fds = [PollFd::from_borrowed_fd(to, PollFlags::OUT)];
+                let _ = poll(&mut fds, None);
+            }
+            Err(_) => return false,
+        }
+    }
+    true
+}

@@ -1,0 +1,143 @@
+//! Id maps of user namespaces: checked, written, or held by a namespace that exists for nothing else.
+//!
+//! Root writes the maps itself. An ordinary user may map one id to his own; for more, newuidmap(1) and newgidmap(1)
+//! check /etc/subuid and write (the only programs, with pasta, that we ever execute).
+
+use crate::error::{Error, Result};
+use oci::runtime::IdMapping;
+use rustix::fs::{Mode, OFlags};
+use std::fmt::Write as _;
+use std::os::fd::OwnedFd;
+use std::process::Command;
+use sys::process::namespace;
+
+/// The lines of a map file.
+fn lines(map: &[IdMapping]) -> String {
+    map.iter().fold(String::new(), |mut text, range| {
+        let _ = writeln!(text, "{} {} {}", range.container_id, range.host_id, range.size);
+        text
+    })
+}
+
+/// Checks what the kernel would only call EINVAL.
+pub fn check(kind: &str, map: &[IdMapping]) -> Result<()> {
+    const MOST: usize = 340;
+    if map.len() > MOST {
+        return Err(Error::spec(format!("{kind}: {} ranges; the kernel takes {MOST}", map.len())));
+    }
+    for (index, range) in map.iter().enumerate() {
+        let ends = |start: u32| start.checked_add(range.size);
+        if range.size == 0 || ends(range.container_id).is_none() || ends(range.host_id).is_none() {
+            return Err(Error::spec(format!("{kind}: range {index} is empty or runs past the last id")));
+        }
+        let overlap = |a: u32, b: u32, size: u32| a < b.saturating_add(size) && b < a.saturating_add(range.size);
+        let twice = map[..index].iter().any(|other| {
+            overlap(range.container_id, other.container_id, other.size)
+                || overlap(range.host_id, other.host_id, other.size)
+        });
+        if twice {
+            return Err(Error::spec(format!("{kind}: range {index} overlaps an earlier one")));
+        }
+    }
+    Ok(())
+}
+
+/// What the caller may do about maps.
+fn alone(map: &[IdMapping], own: u32) -> bool {
+    matches!(map, [range] if range.size == 1 && range.host_id == own)
+}
+
+/// Writes both maps of the process; `true` if setgroups(2) had to be given up for it.
+pub fn write(pid: i32, uids: &[IdMapping], gids: &[IdMapping]) -> Result<bool> {
+    check("uidMappings", uids)?;
+    check("gidMappings", gids)?;
+    let file = |name: &str| format!("/proc/{pid}/{name}");
+    let put = |name: &str, text: &str| {
+        let path = file(name);
+        let fd = sys::fs::open(path.as_str(), OFlags::WRONLY, Mode::empty());
+        fd.and_then(|fd| sys::fs::write_once(fd, text.as_bytes())).map_err(|error| Error::IdMap(error.to_string()))
+    };
+    let root = rustix::process::geteuid().is_root();
+    if root {
+        put("uid_map", &lines(uids))?;
+        put("gid_map", &lines(gids))?;
+        return Ok(false);
+    }
+    let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
+    if alone(uids, uid) {
+        put("uid_map", &lines(uids))?;
+    } else {
+        helper("newuidmap", pid, uids)?;
+    }
+    if alone(gids, gid) {
+        // user_namespaces(7): without CAP_SETGID the map can be written only once setgroups(2) is denied.
+        put("setgroups", "deny")?;
+        put("gid_map", &lines(gids))?;
+        return Ok(true);
+    }
+    helper("newgidmap", pid, gids)?;
+    Ok(false)
+}
+
+fn helper(program: &str, pid: i32, map: &[IdMapping]) -> Result<()> {
+    let mut command = Command::new(program);
+    command.arg(pid.to_string());
+    for range in map {
+        command.args([range.container_id, range.host_id, range.size].map(|n| n.to_string()));
+    }
+    match command.output() {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(Error::IdMap(format!(
+            "{program}: {}; check the ranges of this user in /etc/subuid and /etc/subgid",
+            String::from_utf8_lossy(&output.stderr).trim()
+        ))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::IdMap(format!(
+            "{program} is not installed: install the package uidmap (shadow-utils), or map a single id"
+        ))),
+        Err(error) => Err(Error::IdMap(format!("{program}: {error}"))),
+    }
+}
+
+/// A user namespace that has these maps and no processes: what an idmapped mount refers to.
+pub fn namespace(uids: &[IdMapping], gids: &[IdMapping]) -> Result<OwnedFd> {
+    let system = |source| Error::System { what: "make a user namespace for mapped ids", source };
+    let (ours, theirs) = sys::socket::pair().map_err(system)?;
+    let child = sys::process::fork(|| {
+        // Holds the namespace until our end of the socket closes.
+        let held = sys::process::unshare(namespace::USER)
+            .and_then(|()| sys::socket::release(&theirs))
+            .and_then(|()| sys::socket::receive::<1>(&theirs));
+        i32::from(held.is_err())
+    })
+    .map_err(system)?;
+    drop(theirs);
+    let ready = sys::socket::receive::<1>(&ours).map_err(system);
+    let result = match ready {
+        Ok(Some(_)) => write(child.pid, uids, gids).and_then(|_| {
+            sys::fs::open(format!("/proc/{}/ns/user", child.pid), OFlags::RDONLY, Mode::empty()).map_err(system)
+        }),
+        Ok(None) => Err(Error::IdMap("user namespaces are refused on this machine".to_owned())),
+        Err(error) => Err(error),
+    };
+    drop(ours);
+    sys::process::wait(&child.pidfd).map_err(system)?;
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(container_id: u32, host_id: u32, size: u32) -> IdMapping {
+        IdMapping { container_id, host_id, size }
+    }
+
+    #[test]
+    fn maps_that_the_kernel_would_refuse_are_named() {
+        assert!(check("uidMappings", &[range(0, 1000, 1), range(1, 100_000, 65_536)]).is_ok());
+        assert!(check("uidMappings", &[range(0, 1000, 0)]).is_err());
+        assert!(check("uidMappings", &[range(0, u32::MAX, 2)]).is_err());
+        assert!(check("uidMappings", &[range(0, 1000, 10), range(5, 9000, 1)]).is_err());
+        assert!(check("uidMappings", &[range(0, 1000, 10), range(20, 1009, 1)]).is_err());
+    }
+}

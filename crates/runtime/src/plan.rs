@@ -1,0 +1,193 @@
+//! The plan in the making: steps for the stub, what each is for, and the fds that they need.
+
+use crate::subject::Subject;
+use init::plan::{NONE, Op, parameter, target};
+use init::{Arg, Encoder};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use sys::mount::{MountAttr, attr};
+
+/// A plan, its meaning and its fds.
+#[derive(Debug, Default)]
+pub struct Plan {
+    encoder: Encoder,
+    subjects: Vec<Subject>,
+    fds: Vec<OwnedFd>,
+}
+
+/// A slot of the plan: a file descriptor, once there is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot(u32);
+
+/// A parameter of a file system that the stub makes.
+#[derive(Debug, Clone, Copy)]
+pub enum Param<'a> {
+    /// A key alone.
+    Flag(&'a str),
+    /// Key and text.
+    Text(&'a str, &'a str),
+    /// Key and fd.
+    Fd(&'a str, Slot),
+}
+
+impl Plan {
+    /// What the steps are for, by their index.
+    pub fn subjects(&self) -> &[Subject] {
+        &self.subjects
+    }
+
+    /// The fds that the stub inherits.
+    pub fn inherited(&self) -> Vec<RawFd> {
+        self.encoder.inherited().collect()
+    }
+
+    /// The plan's bytes, and what stays here.
+    pub fn finish(self, socket: RawFd, ring: RawFd, proc: RawFd) -> (Vec<u8>, Vec<Subject>, Vec<OwnedFd>) {
+        (self.encoder.finish(socket, ring, proc), self.subjects, self.fds)
+    }
+
+    /// Hands an fd to the stub.
+    pub fn give(&mut self, fd: OwnedFd) -> Slot {
+        let slot = self.encoder.inherit(fd.as_raw_fd());
+        self.fds.push(fd);
+        Slot(slot)
+    }
+
+    fn step<const N: usize>(&mut self, subject: Subject, op: Op, slot: Option<Slot>, args: [Arg; N]) {
+        self.encoder.step(op, slot.map(|slot| slot.0), args);
+        self.subjects.push(subject);
+    }
+
+    /// A step that takes nothing but numbers.
+    pub fn plain<const N: usize>(&mut self, subject: Subject, op: Op, args: [u64; N]) {
+        self.step(subject, op, None, args.map(Arg::Number));
+    }
+
+    /// A step that takes one text.
+    pub fn text(&mut self, subject: Subject, op: Op, text: impl AsRef<[u8]>) {
+        let text = self.encoder.text(text);
+        self.step(subject, op, None, [text.into()]);
+    }
+
+    /// setns(2).
+    pub fn join(&mut self, subject: Subject, fd: OwnedFd, kind: u64) {
+        let slot = self.give(fd);
+        self.step(subject, Op::Join, Some(slot), [kind.into()]);
+    }
+
+    /// Writes a text to an inherited fd.
+    pub fn write(&mut self, subject: Subject, fd: OwnedFd, text: &str) {
+        let slot = self.give(fd);
+        let text = self.encoder.text(text);
+        self.step(subject, Op::Write, Some(slot), [text.into()]);
+    }
+
+    /// Writes a text to a file of the host's procfs.
+    pub fn write_proc(&mut self, subject: Subject, path: &str, text: &str) {
+        let (path, text) = (self.encoder.text(path), self.encoder.text(text));
+        self.step(subject, Op::WriteProc, None, [path.into(), text.into()]);
+    }
+
+    /// Makes a file system and its detached mount.
+    pub fn fs_mount(&mut self, subject: Subject, kind: &str, params: &[Param<'_>], attributes: u64) -> Slot {
+        let kind = self.encoder.text(kind);
+        let mut list: Vec<Arg> = Vec::with_capacity(3 * params.len());
+        for param in params {
+            match *param {
+                Param::Flag(key) => {
+                    let key = self.encoder.text(key);
+                    list.extend::<[Arg; 3]>([parameter::FLAG.into(), key.into(), NONE.into()]);
+                }
+                Param::Text(key, value) => {
+                    let (key, value) = (self.encoder.text(key), self.encoder.text(value));
+                    list.extend::<[Arg; 3]>([parameter::TEXT.into(), key.into(), value.into()]);
+                }
+                Param::Fd(key, slot) => {
+                    let key = self.encoder.text(key);
+                    list.extend::<[Arg; 3]>([parameter::FD.into(), key.into(), slot.0.into()]);
+                }
+            }
+        }
+        let list = self.encoder.list(&list);
+        let slot = Slot(self.encoder.slot());
+        self.step(subject, Op::FsMount, Some(slot), [kind.into(), list.into(), attributes.into()]);
+        slot
+    }
+
+    /// Copies a mount of the host's view, as the stub sees it.
+    pub fn open_tree(&mut self, subject: Subject, path: &str, recursive: bool) -> Slot {
+        let flags = sys::mount::CLONE | if recursive { sys::mount::RECURSIVE } else { 0 };
+        let path = self.encoder.text(path);
+        let slot = Slot(self.encoder.slot());
+        self.step(subject, Op::OpenTree, Some(slot), [path.into(), flags.into()]);
+        slot
+    }
+
+    /// Changes attributes of a mount, or of the tree below it.
+    pub fn set_attr(&mut self, subject: Subject, slot: Slot, attributes: &MountAttr, recursive: bool) {
+        let flags = if recursive { u64::from(sys::mount::RECURSIVE) } else { 0 };
+        let args = [attributes.set, attributes.clear, attributes.propagation, flags, NONE];
+        debug_assert_eq!(attributes.set & attr::IDMAP, 0, "idmapped mounts are made by the parent");
+        self.step(subject, Op::SetAttr, Some(slot), args.map(Arg::Number));
+    }
+
+    /// Attaches a mount; [`target`] flags.
+    pub fn attach(&mut self, subject: Subject, slot: Slot, path: &str, flags: u64) {
+        let path = self.encoder.text(path);
+        self.step(subject, Op::Attach, Some(slot), [path.into(), flags.into()]);
+    }
+
+    /// Attaches a mount where links are followed in the root, making what is missing.
+    pub fn attach_here(&mut self, subject: Subject, slot: Slot, path: &str) {
+        self.attach(subject, slot, path, target::CREATE);
+    }
+
+    /// Attaches the coming root.
+    pub fn root(&mut self, subject: Subject, slot: Slot) {
+        self.step(subject, Op::Root, Some(slot), []);
+    }
+
+    /// Makes a directory of root's.
+    pub fn directory(&mut self, subject: Subject, path: &str, mode: u32) {
+        let path = self.encoder.text(path);
+        self.step(subject, Op::MakeDir, None, [path.into(), mode.into(), 0_u32.into(), 0_u32.into()]);
+    }
+
+    /// Makes a node.
+    pub fn node(&mut self, subject: Subject, path: &str, node: &crate::rootfs::Node) {
+        let path = self.encoder.text(path);
+        let args = [path.into(), node.mode.into(), node.device.into(), node.uid.into(), node.gid.into()];
+        self.step(subject, Op::MakeNode, None, args);
+    }
+
+    /// Makes a symbolic link.
+    pub fn link(&mut self, subject: Subject, path: &str, to: &str) {
+        let (to, path) = (self.encoder.text(to), self.encoder.text(path));
+        self.step(subject, Op::MakeLink, None, [to.into(), path.into()]);
+    }
+
+    /// Ids and groups; `None` for groups leaves setgroups(2) out.
+    pub fn user(&mut self, subject: Subject, uid: u32, gid: u32, groups: Option<&[u32]>) {
+        let list: Vec<Arg> = groups.unwrap_or_default().iter().map(|gid| (*gid).into()).collect();
+        let list = self.encoder.list(&list);
+        let skip = u32::from(groups.is_none());
+        self.step(subject, Op::User, None, [uid.into(), gid.into(), list.into(), skip.into()]);
+    }
+
+    /// A filter.
+    pub fn seccomp(&mut self, subject: Subject, program: &[u8], flags: u32, listener: bool) {
+        let program = self.encoder.bytes(program);
+        self.step(subject, Op::Seccomp, None, [program.into(), flags.into(), u32::from(listener).into()]);
+    }
+
+    /// Finds the command, and later executes it.
+    pub fn find(&mut self, args: &[String], path: &str) {
+        let (argv, path) = (self.encoder.texts(args), self.encoder.text(path));
+        self.step(Subject::Find, Op::Find, None, [argv.into(), path.into()]);
+    }
+
+    /// Executes the found command.
+    pub fn exec(&mut self, args: &[String], env: &[String]) {
+        let (argv, envp) = (self.encoder.texts(args), self.encoder.texts(env));
+        self.step(Subject::Exec, Op::Exec, None, [argv.into(), envp.into()]);
+    }
+}

@@ -1,0 +1,59 @@
+//! What the stub says, as errors.
+
+use crate::error::Error;
+use crate::subject::Subject;
+use cgroup::Cgroup;
+use oci::runtime::Spec;
+use sys::Errno;
+use sys::process::Exit;
+
+/// A step failed.
+pub fn failed(subject: Subject, number: u32, errno: i32, spec: &Spec) -> Error {
+    let errno = Errno::from_raw_os_error(errno);
+    let command = || spec.process.as_ref().and_then(|process| process.args.first()).cloned().unwrap_or_default();
+    match (&subject, errno) {
+        (Subject::Find, Errno::NOENT | Errno::NOTDIR) => {
+            let command = command();
+            let in_path = !command.contains('/');
+            Error::NotFound { command, in_path }
+        }
+        (Subject::Find | Subject::Exec, _) => {
+            let problem = not_executable(&subject, errno);
+            Error::NotExecutable { command: command(), problem, errno }
+        }
+        _ => {
+            let intent = subject.intent(spec);
+            Error::Step { subject, intent, call: sys::nr::name(number).unwrap_or("system call"), errno }
+        }
+    }
+}
+
+fn not_executable(subject: &Subject, errno: Errno) -> String {
+    match (subject, errno) {
+        (Subject::Find, Errno::ACCESS) => {
+            "permission denied: it is a directory, or this user may not execute it (see its x bits)".to_owned()
+        }
+        (_, Errno::ACCESS) => {
+            "permission denied: its interpreter cannot be executed, or its file system is mounted noexec".to_owned()
+        }
+        (Subject::Exec, Errno::NOENT) => {
+            "no such file or directory: the file is there, but the interpreter or loader that it names is not"
+                .to_owned()
+        }
+        (_, Errno::NOEXEC) => {
+            "exec format error: built for another architecture, or a script without a #! line".to_owned()
+        }
+        (_, Errno::TOOBIG) => "argument list too long".to_owned(),
+        _ => sys::Named(errno).to_string(),
+    }
+}
+
+/// The stub ended without a word.
+pub fn ended(exit: Exit, cgroup: Option<&Cgroup>) -> Error {
+    let oom = cgroup.is_some_and(|cgroup| cgroup.oom_kills().unwrap_or(0) > 0);
+    Error::Ended(match exit {
+        _ if oom => "out of memory: its memory limit is too low to start in".to_owned(),
+        Exit::Signal(signal) => format!("killed by signal {signal}"),
+        Exit::Code(code) => format!("exit code {code}"),
+    })
+}

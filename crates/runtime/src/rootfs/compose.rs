@@ -1,0 +1,374 @@
+//! From the spec's words to the plan's steps, for everything that is a file.
+//!
+//! What only the host may do (copy a mount of its own, map ids, make nodes) the parent does here and now, detached;
+//! what belongs to the container's namespaces (procfs, sysfs, devpts, tmpfs) becomes a step of the stub. An ordinary
+//! user's parent may do nothing of the former, so there the stub does all.
+
+use super::device::{self, Owners};
+use super::options::{Bind, Options};
+use super::source::{FileSystem, Item, Parameter, Rootfs};
+use super::{cgroup_view, proc_mount};
+use crate::context::Context;
+use crate::error::{Error, Result, What};
+use crate::plan::{Param, Plan, Slot};
+use crate::subject::Subject;
+use init::plan::{Op, target};
+use oci::runtime::{Mount, NamespaceKind, Spec};
+use rustix::fs::CWD;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use sys::mount::{CLONE, EMPTY_PATH, FsContext, MountAttr, RECURSIVE, attr, mount_setattr, open_tree, propagation};
+
+/// Adds all steps from the first mount to the last mask. The root is attached, and not yet pivoted to.
+pub fn compose(plan: &mut Plan, spec: &Spec, rootfs: Rootfs, context: &Context<'_>) -> Result<()> {
+    root(plan, spec, rootfs, context)?;
+    let mut dev = Dev::Missing;
+    for (index, mount) in spec.mounts.iter().enumerate() {
+        if !mount.destination.starts_with('/') {
+            return Err(Error::spec(format!("mount destination {} is not absolute", mount.destination)));
+        }
+        proc_mount::check(mount)?;
+        mount_one(plan, spec, index, mount, &mut dev, context)?;
+    }
+    devices(plan, spec, dev, context)?;
+    if let Some(linux) = &spec.linux {
+        for (index, path) in linux.readonly_paths.iter().enumerate() {
+            plan.text(Subject::ReadOnlyPath(index), Op::ReadOnly, path);
+        }
+        for (index, path) in linux.masked_paths.iter().enumerate() {
+            plan.text(Subject::Masked(index), Op::Mask, path);
+        }
+    }
+    Ok(())
+}
+
+/// Whether /dev is a directory of ours.
+#[derive(PartialEq)]
+enum Dev {
+    /// Nothing is mounted there: nodes go into the root.
+    Missing,
+    /// A tmpfs that the parent has filled.
+    Filled,
+    /// A tmpfs that the stub has to fill.
+    Empty,
+    /// Somebody else's directory, which we leave alone (config-linux.md: a bind mount of the host's).
+    Foreign,
+}
+
+fn root(plan: &mut Plan, spec: &Spec, rootfs: Rootfs, context: &Context<'_>) -> Result<()> {
+    let slot = match rootfs {
+        Rootfs::Mount(mount) => plan.give(mount),
+        Rootfs::Spec => {
+            let root = spec.root.as_ref().ok_or_else(|| Error::spec("root is missing"))?;
+            let path = context.absolute(&root.path);
+            if context.privileged {
+                let failed = |source| Error::Root { path: path.clone(), source };
+                let tree = open_tree(CWD, &path, CLONE | RECURSIVE).map_err(failed)?;
+                private(&tree).map_err(|source| Error::Root { path: path.clone(), source })?;
+                plan.give(tree)
+            } else {
+                let slot = plan.open_tree(Subject::Root, &path.to_string_lossy(), true);
+                let attributes = MountAttr { propagation: propagation::PRIVATE, ..MountAttr::default() };
+                plan.set_attr(Subject::Root, slot, &attributes, true);
+                slot
+            }
+        }
+        Rootfs::Built(items) => return built(plan, items),
+    };
+    plan.root(Subject::Root, slot);
+    context.remember_root(slot);
+    Ok(())
+}
+
+fn private(tree: &OwnedFd) -> sys::Result<()> {
+    let attributes = MountAttr { propagation: propagation::PRIVATE, ..MountAttr::default() };
+    mount_setattr(tree, "", EMPTY_PATH | RECURSIVE, &attributes)
+}
+
+fn built(plan: &mut Plan, items: Vec<Item>) -> Result<()> {
+    let mut first = true;
+    for item in items {
+        let subject = |at: &str| if at == "/" { Subject::Root } else { Subject::Piece(at.to_owned()) };
+        let (at, slot) = match item {
+            Item::Mount { at, mount } => (at, plan.give(mount)),
+            Item::FileSystem { at, file_system } => {
+                let slot = file_system_of(plan, subject(&at), file_system);
+                (at, slot)
+            }
+            Item::Bind { at, source, recursive, attributes } => {
+                let slot = plan.open_tree(subject(&at), &source, recursive);
+                let set = MountAttr { set: attributes, propagation: propagation::PRIVATE, ..MountAttr::default() };
+                plan.set_attr(subject(&at), slot, &set, recursive);
+                (at, slot)
+            }
+            Item::Directory { path, mode } => {
+                plan.directory(subject(&path), &path, mode);
+                continue;
+            }
+            Item::Link { path, target } => {
+                plan.link(subject(&path), &path, &target);
+                continue;
+            }
+        };
+        if first {
+            plan.root(Subject::Root, slot);
+            first = false;
+        } else {
+            plan.attach_here(subject(&at), slot, &at);
+        }
+    }
+    if first { Err(Error::spec("a root without pieces")) } else { Ok(()) }
+}
+
+fn file_system_of(plan: &mut Plan, subject: Subject, file_system: FileSystem) -> Slot {
+    let parameters: Vec<(String, Option<String>, Option<Slot>)> = file_system
+        .parameters
+        .into_iter()
+        .map(|parameter| match parameter {
+            Parameter::Flag(key) => (key, None, None),
+            Parameter::Text(key, value) => (key, Some(value), None),
+            Parameter::Fd(key, fd) => (key, None, Some(plan.give(fd))),
+        })
+        .collect();
+    let parameters: Vec<Param<'_>> = parameters
+        .iter()
+        .map(|(key, value, slot)| match (value, slot) {
+            (Some(value), _) => Param::Text(key, value),
+            (None, Some(slot)) => Param::Fd(key, *slot),
+            (None, None) => Param::Flag(key),
+        })
+        .collect();
+    plan.fs_mount(subject, &file_system.kind, &parameters, file_system.attributes)
+}
+
+fn mount_one(
+    plan: &mut Plan,
+    spec: &Spec,
+    index: usize,
+    mount: &Mount,
+    dev: &mut Dev,
+    context: &Context<'_>,
+) -> Result<()> {
+    let options = Options::parse(&mount.options);
+    let subject = Subject::Mount(index);
+    let at_dev = is_dev(&mount.destination);
+    if let Some(bind) = options.bind.or((mount.kind.as_deref() == Some("bind")).then_some(Bind::One)) {
+        if at_dev {
+            *dev = Dev::Foreign;
+        }
+        let slot = bind_source(plan, index, mount, bind, &options, context)?;
+        plan.attach_here(subject, slot, &mount.destination);
+        return Ok(());
+    }
+    let kind = mount.kind.as_deref().unwrap_or_default();
+    match kind {
+        "" | "none" => Err(Error::spec(format!("mount at {}: neither a type nor bind", mount.destination))),
+        "cgroup" | "cgroup2" => cgroup_view::mount(plan, index, mount, &options, context),
+        "tmpfs" if at_dev && context.privileged => {
+            let tree = dev_directory(spec, mount, &options, context)?;
+            let (tree, elsewhere) = tree;
+            *dev = Dev::Filled;
+            let slot = plan.give(tree);
+            plan.attach_here(subject, slot, &mount.destination);
+            for (path, node) in elsewhere {
+                plan.node(Subject::Device(path.clone()), &path, &node);
+            }
+            Ok(())
+        }
+        _ => {
+            let slot = new_file_system(plan, index, mount, kind, &options, context)?;
+            let links = if matches!(kind, "proc" | "sysfs") { target::NO_LINKS } else { 0 };
+            plan.attach(subject, slot, &mount.destination, target::CREATE | links);
+            if at_dev {
+                *dev = if kind == "tmpfs" { Dev::Empty } else { Dev::Foreign };
+            }
+            Ok(())
+        }
+    }
+}
+
+fn is_dev(destination: &str) -> bool {
+    destination.trim_end_matches('/') == "/dev"
+}
+
+/// A file system of its own, made by the stub.
+fn new_file_system(
+    plan: &mut Plan,
+    index: usize,
+    mount: &Mount,
+    kind: &str,
+    options: &Options,
+    context: &Context<'_>,
+) -> Result<Slot> {
+    if let Some(word) = options.parameters.iter().find(|word| *word == "tmpcopyup") {
+        return Err(Error::spec(format!("mount at {}: option {word} is not known here", mount.destination)));
+    }
+    if options.idmap.is_some() {
+        return Err(Error::spec(format!("mount at {}: ids are mapped on bind mounts only", mount.destination)));
+    }
+    let mut params = Vec::with_capacity(options.parameters.len() + 1);
+    if let Some(source) = mount.source.as_deref().filter(|source| !source.is_empty()) {
+        params.push(Param::Text("source", source));
+    }
+    for word in &options.parameters {
+        match word.split_once('=') {
+            // A group that is not mapped cannot own a terminal; the kernel would refuse the whole mount.
+            Some(("gid", gid)) if kind == "devpts" && !context.maps_group(gid) => {}
+            Some((key, value)) => params.push(Param::Text(key, value)),
+            None => params.push(Param::Flag(word)),
+        }
+    }
+    let slot = plan.fs_mount(Subject::Mount(index), kind, &params, options.set | options.recursive_set);
+    if let Some((kind, recursive)) = options.propagation {
+        let attributes = MountAttr { propagation: kind, ..MountAttr::default() };
+        plan.set_attr(Subject::Mount(index), slot, &attributes, recursive);
+    }
+    Ok(slot)
+}
+
+/// The source of a bind mount with its attributes, detached.
+fn bind_source(
+    plan: &mut Plan,
+    index: usize,
+    mount: &Mount,
+    bind: Bind,
+    options: &Options,
+    context: &Context<'_>,
+) -> Result<Slot> {
+    if let Some(word) = options.parameters.first() {
+        return Err(Error::spec(format!("bind mount at {}: unknown option {word}", mount.destination)));
+    }
+    let source = mount.source.as_deref().filter(|source| !source.is_empty());
+    let source = source.ok_or_else(|| Error::spec(format!("bind mount at {} has no source", mount.destination)))?;
+    let path = context.absolute(source);
+    let recursive = bind == Bind::Recursive;
+    let one = MountAttr { set: options.set, clear: options.clear, ..MountAttr::default() };
+    let (kind, whole) = options.propagation.unwrap_or((propagation::PRIVATE, true));
+    let tree = MountAttr {
+        set: options.recursive_set,
+        clear: options.recursive_clear,
+        propagation: kind,
+        ..MountAttr::default()
+    };
+    if !context.privileged {
+        if options.idmap.is_some() {
+            return Err(Error::spec(format!("bind mount at {}: mapping ids needs root", mount.destination)));
+        }
+        let subject = || Subject::Mount(index);
+        let slot = plan.open_tree(subject(), &path.to_string_lossy(), recursive);
+        plan.set_attr(subject(), slot, &tree, recursive && whole);
+        if one.set | one.clear != 0 {
+            // What the host locked stays as it is: only what the options ask for is touched.
+            plan.set_attr(subject(), slot, &one, false);
+        }
+        return Ok(slot);
+    }
+    let failed =
+        |source| Error::BindSource { source_path: path.clone(), destination: mount.destination.clone(), source };
+    let fd = open_bind(&path, recursive).map_err(failed)?;
+    let depth = |deep: bool| EMPTY_PATH | if deep { RECURSIVE } else { 0 };
+    if let Some(idmap) = options.idmap {
+        let (uids, gids) = if mount.uid_mappings.is_empty() {
+            context.mappings()
+        } else {
+            (mount.uid_mappings.as_slice(), mount.gid_mappings.as_slice())
+        };
+        let userns = crate::idmap::namespace(uids, gids)?;
+        let attributes = MountAttr {
+            set: attr::IDMAP,
+            userns_fd: std::os::fd::AsRawFd::as_raw_fd(&userns) as u64,
+            ..MountAttr::default()
+        };
+        mount_setattr(&fd, "", depth(idmap == Bind::Recursive), &attributes).map_err(failed)?;
+    }
+    if one.set | one.clear != 0 && one.set | one.clear != tree.set | tree.clear {
+        mount_setattr(&fd, "", depth(false), &one).map_err(failed)?;
+    }
+    mount_setattr(&fd, "", depth(recursive && whole), &tree).map_err(failed)?;
+    Ok(plan.give(fd))
+}
+
+fn open_bind(path: &Path, recursive: bool) -> sys::Result<OwnedFd> {
+    open_tree(CWD, path, CLONE | if recursive { RECURSIVE } else { 0 })
+}
+
+/// /dev as a detached, filled directory; with it the nodes that lie elsewhere.
+type Directory = (OwnedFd, Vec<(String, super::Node)>);
+
+fn dev_directory(spec: &Spec, mount: &Mount, options: &Options, context: &Context<'_>) -> Result<Directory> {
+    const WHAT: &str = "make /dev";
+    let tmpfs = FsContext::open("tmpfs").what(WHAT)?;
+    if let Some(source) = mount.source.as_deref().filter(|source| !source.is_empty()) {
+        tmpfs.set("source", source).what(WHAT)?;
+    }
+    for word in &options.parameters {
+        match word.split_once('=') {
+            Some((key, value)) => tmpfs.set(key, value),
+            None => tmpfs.flag(word),
+        }
+        .what(WHAT)?;
+    }
+    let tree = tmpfs.mount(options.set & !attr::RDONLY).what(WHAT)?;
+    let nodes = device::nodes(spec.linux.as_ref().map_or(&[], |linux| &linux.devices), context)?;
+    let directories: Vec<&str> = spec
+        .mounts
+        .iter()
+        .filter(|mount| matches!(mount.kind.as_deref(), Some("devpts" | "tmpfs" | "mqueue")))
+        .filter_map(|mount| mount.destination.strip_prefix("/dev/"))
+        .filter(|name| !name.contains('/') && !name.is_empty() && *name != ".." && *name != ".")
+        .collect();
+    let elsewhere = device::populate(&tree, &nodes, &directories, spec.process.as_ref())?;
+    let elsewhere = elsewhere.into_iter().cloned().collect();
+    if options.set & attr::RDONLY != 0 {
+        let attributes = MountAttr { set: attr::RDONLY, ..MountAttr::default() };
+        mount_setattr(&tree, "", EMPTY_PATH, &attributes).what(WHAT)?;
+    }
+    Ok((tree, elsewhere))
+}
+
+/// Nodes and links where the parent has not made them.
+fn devices(plan: &mut Plan, spec: &Spec, dev: Dev, context: &Context<'_>) -> Result<()> {
+    if matches!(dev, Dev::Filled | Dev::Foreign) {
+        return Ok(());
+    }
+    let nodes = device::nodes(spec.linux.as_ref().map_or(&[], |linux| &linux.devices), context)?;
+    // Inside a user namespace mknod(2) is refused: the host's nodes are bound.
+    let bound = context.in_user_namespace();
+    for (path, node) in &nodes {
+        let subject = || Subject::Device(path.clone());
+        if bound {
+            let slot = plan.open_tree(subject(), path, false);
+            plan.attach(subject(), slot, path, target::CREATE);
+        } else {
+            plan.node(subject(), path, node);
+        }
+    }
+    for (name, to) in device::links() {
+        let path = format!("/dev/{name}");
+        plan.link(Subject::Device(path.clone()), &path, to);
+    }
+    Ok(())
+}
+
+/// The root's last step before the pivot.
+pub fn read_only_root(plan: &mut Plan, spec: &Spec, context: &Context<'_>) {
+    if let (true, Some(slot)) = (spec.root.as_ref().is_some_and(|root| root.readonly), context.root()) {
+        let attributes = MountAttr { set: attr::RDONLY, ..MountAttr::default() };
+        plan.set_attr(Subject::ReadOnlyRoot, slot, &attributes, false);
+    }
+}
+
+impl Owners for Context<'_> {
+    fn uid(&self, uid: u32) -> u32 {
+        self.outside(self.mappings().0, uid)
+    }
+
+    fn gid(&self, gid: u32) -> u32 {
+        self.outside(self.mappings().1, gid)
+    }
+}
+
+/// The container has a network of its own, whose loopback is down until somebody sets it up.
+pub fn new_network(context: &Context<'_>) -> bool {
+    context.namespaces.is_new(NamespaceKind::Network)
+}

@@ -1,0 +1,13 @@
+//! The container's files: the root, what is mounted on it, its devices, what is hidden.
+
+mod cgroup_view;
+mod compose;
+mod device;
+mod options;
+mod proc_mount;
+mod source;
+
+pub use compose::{compose, new_network, read_only_root};
+pub use device::Node;
+pub use options::{Bind, Options};
+pub use source::{FileSystem, Item, Parameter, Rootfs};

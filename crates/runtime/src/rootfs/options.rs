@@ -1,0 +1,159 @@
+//! The words of a mount's `options`, and what each means (config.md, "Linux mount options").
+//!
+//! A word is an attribute of the mount, a propagation type, a request to us, or, failing all these, a parameter of
+//! the file system.
+
+use sys::mount::{attr, propagation};
+
+/// What the words add up to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Attributes to set on this mount.
+    pub set: u64,
+    /// Attributes to clear on this mount.
+    pub clear: u64,
+    /// Attributes to set on the whole tree.
+    pub recursive_set: u64,
+    /// Attributes to clear on the whole tree.
+    pub recursive_clear: u64,
+    /// Propagation types, each `MS_…` and whether it is for the whole tree.
+    pub propagation: Option<(u64, bool)>,
+    /// `bind` or `rbind`.
+    pub bind: Option<Bind>,
+    /// `idmap` or `ridmap`.
+    pub idmap: Option<Bind>,
+    /// Parameters of the file system, `key` or `key=value`.
+    pub parameters: Vec<String>,
+}
+
+/// One mount, or the tree below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bind {
+    /// This mount alone.
+    One,
+    /// With what is mounted below it.
+    Recursive,
+}
+
+impl Options {
+    /// Reads the words; later ones win.
+    pub fn parse<S: AsRef<str>>(words: &[S]) -> Self {
+        let mut options = Self::default();
+        for word in words {
+            options.word(word.as_ref());
+        }
+        options
+    }
+
+    fn word(&mut self, word: &str) {
+        match word {
+            "bind" => self.bind = Some(Bind::One),
+            "rbind" => self.bind = Some(Bind::Recursive),
+            "idmap" => self.idmap = Some(Bind::One),
+            "ridmap" => self.idmap = Some(Bind::Recursive),
+            "private" => self.propagation = Some((propagation::PRIVATE, false)),
+            "rprivate" => self.propagation = Some((propagation::PRIVATE, true)),
+            "shared" => self.propagation = Some((propagation::SHARED, false)),
+            "rshared" => self.propagation = Some((propagation::SHARED, true)),
+            "slave" => self.propagation = Some((propagation::SLAVE, false)),
+            "rslave" => self.propagation = Some((propagation::SLAVE, true)),
+            "unbindable" => self.propagation = Some((propagation::UNBINDABLE, false)),
+            "runbindable" => self.propagation = Some((propagation::UNBINDABLE, true)),
+            "defaults" | "rw" | "suid" | "dev" | "exec" | "atime" | "diratime" | "symfollow" | "norelatime"
+            | "nostrictatime" => self.clear_word(word),
+            _ => match attribute(word) {
+                Some((set, clear)) => {
+                    self.set = self.set & !clear | set;
+                    self.clear = self.clear & !set | clear;
+                }
+                None => self.recursive_or_parameter(word),
+            },
+        }
+    }
+
+    fn clear_word(&mut self, word: &str) {
+        let bits = match word {
+            "rw" => attr::RDONLY,
+            "suid" => attr::NOSUID,
+            "dev" => attr::NODEV,
+            "exec" => attr::NOEXEC,
+            "symfollow" => attr::NOSYMFOLLOW,
+            "diratime" => attr::NODIRATIME,
+            "atime" | "nostrictatime" | "norelatime" => attr::ATIME,
+            _ => attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC,
+        };
+        self.set &= !bits;
+        self.clear |= bits;
+    }
+
+    fn recursive_or_parameter(&mut self, word: &str) {
+        let inner = word.strip_prefix('r').unwrap_or_default();
+        let (set, clear) = match inner {
+            "rw" => (0, attr::RDONLY),
+            "suid" => (0, attr::NOSUID),
+            "dev" => (0, attr::NODEV),
+            "exec" => (0, attr::NOEXEC),
+            "symfollow" => (0, attr::NOSYMFOLLOW),
+            "diratime" => (0, attr::NODIRATIME),
+            "atime" | "norelatime" | "nostrictatime" => (attr::RELATIME, attr::ATIME),
+            _ => match attribute(inner) {
+                Some(bits) => bits,
+                None => {
+                    self.parameters.push(word.to_owned());
+                    return;
+                }
+            },
+        };
+        self.recursive_set = self.recursive_set & !clear | set;
+        self.recursive_clear = self.recursive_clear & !set | clear;
+    }
+}
+
+/// The attributes that a word sets, and those it must clear for that: access-time modes are one field, so the others
+/// of the field are cleared first (mount_setattr(2)).
+fn attribute(word: &str) -> Option<(u64, u64)> {
+    Some(match word {
+        "ro" => (attr::RDONLY, 0),
+        "nosuid" => (attr::NOSUID, 0),
+        "nodev" => (attr::NODEV, 0),
+        "noexec" => (attr::NOEXEC, 0),
+        "nosymfollow" => (attr::NOSYMFOLLOW, 0),
+        "nodiratime" => (attr::NODIRATIME, 0),
+        "noatime" => (attr::NOATIME, attr::ATIME),
+        "strictatime" => (attr::STRICTATIME, attr::ATIME),
+        "relatime" => (attr::RELATIME, attr::ATIME),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn later_words_win() {
+        let options = Options::parse(&["ro", "rw", "nosuid"]);
+        assert_eq!((options.set, options.clear), (attr::NOSUID, attr::RDONLY));
+    }
+
+    #[test]
+    fn recursive_words_start_with_r() {
+        let options = Options::parse(&["rbind", "rro", "rnosuid", "rslave"]);
+        assert_eq!(options.bind, Some(Bind::Recursive));
+        assert_eq!(options.recursive_set, attr::RDONLY | attr::NOSUID);
+        assert_eq!(options.propagation, Some((propagation::SLAVE, true)));
+        assert!(options.parameters.is_empty());
+    }
+
+    #[test]
+    fn a_recursive_access_time_clears_the_whole_field_first() {
+        let options = Options::parse(&["rnoatime"]);
+        assert_eq!((options.recursive_set, options.recursive_clear), (attr::NOATIME, attr::ATIME));
+    }
+
+    #[test]
+    fn what_nobody_knows_goes_to_the_file_system() {
+        let options = Options::parse(&["size=64m", "mode=755", "ro"]);
+        assert_eq!(options.parameters, ["size=64m", "mode=755"]);
+    }
+}

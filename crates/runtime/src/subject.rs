@@ -1,0 +1,212 @@
+//! What each step of a plan is for. Kept beside the plan as small values; turned into words only when somebody asks:
+//! an error, or `--explain`.
+
+use crate::namespace;
+use oci::runtime::{NamespaceKind, Spec};
+
+/// The four questions that a container answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Heading {
+    /// Namespaces, host name, network.
+    Sees,
+    /// Cgroups and resource limits.
+    Uses,
+    /// Root, mounts, devices.
+    Files,
+    /// Ids, capabilities, filter.
+    MayDo,
+    /// The command itself.
+    Runs,
+}
+
+impl Heading {
+    /// The heading as a person reads it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Sees => "sees",
+            Self::Uses => "uses",
+            Self::Files => "files",
+            Self::MayDo => "may do",
+            Self::Runs => "runs",
+        }
+    }
+}
+
+/// What a step is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// A namespace is joined.
+    Join(NamespaceKind),
+    /// The process becomes a member of its cgroup, on the hierarchy of this number.
+    Cgroup(usize),
+    /// Its cgroup becomes its cgroup root.
+    CgroupRoot,
+    /// The host's mounts and the container's come apart.
+    Apart,
+    /// The root is made.
+    Root,
+    /// A piece of the root at this path.
+    Piece(String),
+    /// `mounts[i]` of the spec.
+    Mount(usize),
+    /// A default device or link.
+    Device(String),
+    /// `linux.maskedPaths[i]`.
+    Masked(usize),
+    /// `linux.readonlyPaths[i]`.
+    ReadOnlyPath(usize),
+    /// The root becomes read-only.
+    ReadOnlyRoot,
+    /// The root becomes the root.
+    Pivot,
+    /// Propagation of the root.
+    RootPropagation,
+    /// Host name.
+    Hostname,
+    /// Domain name.
+    Domainname,
+    /// A kernel parameter.
+    Sysctl(String),
+    /// The loopback interface.
+    Loopback,
+    /// `process.rlimits[i]`.
+    Rlimit(usize),
+    /// OOM score.
+    OomScore,
+    /// CPU affinity.
+    Affinity,
+    /// Scheduling or I/O priority.
+    Priority,
+    /// The terminal.
+    Terminal,
+    /// A session without a terminal.
+    Session,
+    /// Session keyring.
+    Keyring,
+    /// Execution domain.
+    Personality,
+    /// File mode mask.
+    Umask,
+    /// Inherited fds.
+    Fds,
+    /// Working directory.
+    Cwd,
+    /// Ids.
+    User,
+    /// Bounding set.
+    Bounding,
+    /// Capability sets.
+    Capabilities,
+    /// `no_new_privs`.
+    NoNewPrivs,
+    /// Filter.
+    Seccomp,
+    /// AppArmor profile or SELinux label.
+    Label,
+    /// The command is looked up.
+    Find,
+    /// The process dies with its parent.
+    DeathSignal,
+    /// The start waits for the parent.
+    Wait,
+    /// PID 1 stays ours.
+    Reaper,
+    /// The command runs.
+    Exec,
+}
+
+impl Subject {
+    /// Under which heading it stands.
+    pub fn heading(&self) -> Heading {
+        match self {
+            Self::Join(_)
+            | Self::Apart
+            | Self::Hostname
+            | Self::Domainname
+            | Self::Sysctl(_)
+            | Self::Loopback
+            | Self::CgroupRoot
+            | Self::Terminal
+            | Self::Session => Heading::Sees,
+            Self::Cgroup(_) | Self::Rlimit(_) | Self::OomScore | Self::Affinity | Self::Priority => Heading::Uses,
+            Self::Root
+            | Self::Piece(_)
+            | Self::Mount(_)
+            | Self::Device(_)
+            | Self::Masked(_)
+            | Self::ReadOnlyPath(_)
+            | Self::ReadOnlyRoot
+            | Self::Pivot
+            | Self::RootPropagation
+            | Self::Umask
+            | Self::Fds => Heading::Files,
+            Self::User
+            | Self::Bounding
+            | Self::Capabilities
+            | Self::NoNewPrivs
+            | Self::Seccomp
+            | Self::Label
+            | Self::Keyring
+            | Self::Personality => Heading::MayDo,
+            Self::Cwd | Self::Find | Self::DeathSignal | Self::Wait | Self::Reaper | Self::Exec => Heading::Runs,
+        }
+    }
+
+    /// What the step is to do, in words.
+    pub fn intent(&self, spec: &Spec) -> String {
+        let linux = spec.linux.as_ref();
+        let process = spec.process.as_ref();
+        let path = |paths: Option<&Vec<String>>, i: usize| paths.and_then(|p| p.get(i)).cloned().unwrap_or_default();
+        match self {
+            Self::Join(kind) => format!("join the {} namespace", namespace::name(*kind)),
+            Self::Cgroup(index) => format!("enter the cgroup (hierarchy {})", index + 1),
+            Self::CgroupRoot => "see the own cgroup as the root of all cgroups".to_owned(),
+            Self::Apart => "keep mounts made from here on out of the host's view".to_owned(),
+            Self::Root => "make the root file system".to_owned(),
+            Self::Piece(at) => format!("put {at} into the root"),
+            Self::Mount(i) => spec.mounts.get(*i).map_or_else(String::new, |mount| {
+                let kind = mount.kind.as_deref().unwrap_or("bind");
+                match mount.source.as_deref() {
+                    Some(source) if source.starts_with('/') || kind == "bind" => {
+                        format!("mount {source} at {}", mount.destination)
+                    }
+                    _ => format!("mount {kind} at {}", mount.destination),
+                }
+            }),
+            Self::Device(path) => format!("make {path}"),
+            Self::Masked(i) => format!("hide {}", path(linux.map(|l| &l.masked_paths), *i)),
+            Self::ReadOnlyPath(i) => format!("make {} read-only", path(linux.map(|l| &l.readonly_paths), *i)),
+            Self::ReadOnlyRoot => "make the root read-only".to_owned(),
+            Self::Pivot => "make it the root, and let go of the host's".to_owned(),
+            Self::RootPropagation => "set the root's propagation".to_owned(),
+            Self::Hostname => format!("set the host name {}", spec.hostname.as_deref().unwrap_or_default()),
+            Self::Domainname => format!("set the domain name {}", spec.domainname.as_deref().unwrap_or_default()),
+            Self::Sysctl(name) => format!("set the kernel parameter {name}"),
+            Self::Loopback => "set the loopback interface up".to_owned(),
+            Self::Rlimit(i) => process
+                .and_then(|p| p.rlimits.get(*i))
+                .map_or_else(String::new, |limit| format!("set {} to {}:{}", limit.kind, limit.soft, limit.hard)),
+            Self::OomScore => "set the OOM score".to_owned(),
+            Self::Affinity => "reset the CPU affinity".to_owned(),
+            Self::Priority => "set the priority".to_owned(),
+            Self::Terminal => "open the terminal".to_owned(),
+            Self::Session => "start a session without a terminal".to_owned(),
+            Self::Keyring => "join a session keyring of its own".to_owned(),
+            Self::Personality => "set the execution domain".to_owned(),
+            Self::Umask => "set the file mode mask".to_owned(),
+            Self::Fds => "close all inherited file descriptors".to_owned(),
+            Self::Cwd => format!("change to {}", process.map_or("", |p| p.cwd.as_str())),
+            Self::User => process.map_or_else(String::new, |p| format!("become {}:{}", p.user.uid, p.user.gid)),
+            Self::Bounding => "give up capabilities for good".to_owned(),
+            Self::Capabilities => "set the capabilities".to_owned(),
+            Self::NoNewPrivs => "give up gaining privileges by exec".to_owned(),
+            Self::Seccomp => "install the system call filter".to_owned(),
+            Self::Label => "set the security label".to_owned(),
+            Self::Find => format!("find {}", process.and_then(|p| p.args.first()).map_or("the command", |a| a)),
+            Self::DeathSignal => "die with the supervisor".to_owned(),
+            Self::Wait => "wait for the word to start".to_owned(),
+            Self::Reaper => "stay PID 1 and reap".to_owned(),
+            Self::Exec => format!("run {}", process.and_then(|p| p.args.first()).map_or("the command", |a| a)),
+        }
+    }
+}
