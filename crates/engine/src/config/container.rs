@@ -1,0 +1,106 @@
+//! The whole of one request: `coracle run` with all its flags.
+
+use super::{FilesConfig, ImageRef, LimitsConfig, PrivilegesConfig, ProcessConfig, Pull, ViewConfig};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+/// What a user asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ContainerConfig {
+    /// Where the root file system comes from.
+    pub image: ImageRef,
+    /// Whether an absent image may be fetched.
+    pub pull: Pull,
+    /// `--name`; absent means that the engine invents one.
+    pub name: Option<ContainerName>,
+    /// What runs.
+    pub process: ProcessConfig,
+    /// What it sees: namespaces, names, network.
+    pub view: ViewConfig,
+    /// What it may use.
+    pub limits: LimitsConfig,
+    /// Its files.
+    pub files: FilesConfig,
+    /// What it may do.
+    pub privileges: PrivilegesConfig,
+    /// `--label` and `--label-file`; they never reach the runtime.
+    pub labels: BTreeMap<String, String>,
+    /// `--annotation`; they do.
+    pub annotations: BTreeMap<String, String>,
+    /// `--rm`: nothing of the container stays when it ends.
+    pub remove: bool,
+    /// `--cidfile`: absolute path of a file to write the id to; it must not exist.
+    pub cidfile: Option<PathBuf>,
+    /// How the command that starts the container stays with it.
+    pub foreground: Foreground,
+}
+
+impl ContainerConfig {
+    /// A request with all flags left out.
+    pub fn new(image: ImageRef) -> Self {
+        Self {
+            image,
+            pull: Pull::default(),
+            name: None,
+            process: ProcessConfig::default(),
+            view: ViewConfig::default(),
+            limits: LimitsConfig::default(),
+            files: FilesConfig::default(),
+            privileges: PrivilegesConfig::default(),
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            remove: false,
+            cidfile: None,
+            foreground: Foreground::default(),
+        }
+    }
+}
+
+/// How the starting command and its container stay together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Foreground {
+    /// `--sig-proxy`: signals that the command gets go on to the container's process.
+    pub proxy_signals: bool,
+    /// `--explain`: what was done, and which flag asked for it, is told.
+    pub explain: bool,
+}
+
+impl Default for Foreground {
+    fn default() -> Self {
+        Self { proxy_signals: true, explain: false }
+    }
+}
+
+/// A container's name: `[a-zA-Z0-9][a-zA-Z0-9_.-]+`, as docker and podman have it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ContainerName(pub(crate) String);
+
+impl ContainerName {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ContainerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<ContainerName> for String {
+    fn from(name: ContainerName) -> Self {
+        name.0
+    }
+}
+
+impl TryFrom<String> for ContainerName {
+    type Error = crate::flags::Invalid;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        name.parse()
+    }
+}

@@ -1,0 +1,27 @@
+//! The files of a container beside its image.
+
+use super::{DeviceRequest, Mount};
+use serde::{Deserialize, Serialize};
+
+/// Mounts and devices.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilesConfig {
+    /// `--volume`, `--mount` and `--tmpfs`; no two share a destination.
+    pub mounts: Vec<Mount>,
+    /// `--read-only` and `--read-only-tmpfs`.
+    pub root: RootAccess,
+    /// `--device`.
+    pub devices: Vec<DeviceRequest>,
+}
+
+/// Whether the root file system can be written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RootAccess {
+    /// Yes.
+    #[default]
+    ReadWrite,
+    /// No, but `/run`, `/tmp` and `/var/tmp` are writable memory.
+    ReadOnlyWithTmpfs,
+    /// No, and `/dev` neither (`--read-only --read-only-tmpfs=false`).
+    ReadOnly,
+}

@@ -1,0 +1,39 @@
+//! What the process sees: namespaces, names and network.
+
+use super::{
+    CgroupNamespace, DnsOption, DomainName, HostEntry, HostName, IpcNamespace, NamespaceMode, NetworkMode,
+    SearchDomains, UsernsMode,
+};
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+/// Namespaces and names.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewConfig {
+    /// `--pid`.
+    pub pid: NamespaceMode,
+    /// `--ipc`.
+    pub ipc: IpcNamespace,
+    /// `--uts`.
+    pub uts: NamespaceMode,
+    /// `--cgroupns`.
+    pub cgroup: CgroupNamespace,
+    /// `--userns`; absent leaves the choice to the engine.
+    pub userns: Option<UsernsMode>,
+    /// `--network`; absent means none until networks exist.
+    pub network: Option<NetworkMode>,
+    /// `--hostname`.
+    pub hostname: Option<HostName>,
+    /// `--domainname`: the NIS domain.
+    pub domainname: Option<DomainName>,
+    /// `--add-host`.
+    pub hosts: Vec<HostEntry>,
+    /// `--dns`: replaces the host's name servers.
+    pub dns: Vec<IpAddr>,
+    /// `--dns-search`: replaces the host's search list.
+    pub dns_search: Option<SearchDomains>,
+    /// `--dns-option`: replaces the host's options.
+    pub dns_options: Vec<DnsOption>,
+    /// `--sysctl`, by dotted name; checked against the namespaces when the specification is composed.
+    pub sysctls: Vec<(String, String)>,
+}

@@ -1,0 +1,53 @@
+//! From the words of a command line, an image or an API request to the values of [`crate::config`].
+//!
+//! One file for each kind of value. A parser takes all of its input or fails: what it does not know is an error with
+//! the nearest word that it knows, never a default. Nothing here reads a file, the environment or the machine; what
+//! must be looked up comes in as an argument.
+
+mod add_host;
+mod assignment;
+mod capability;
+mod command;
+mod cpus;
+mod device;
+mod dns;
+mod env;
+mod hostname;
+mod image;
+mod invalid;
+mod limits;
+mod mount;
+mod name;
+mod namespace;
+mod nearest;
+mod number;
+mod path;
+mod security_opt;
+mod signal;
+mod size;
+mod sysctl;
+mod tmpfs;
+mod ulimit;
+mod user;
+mod userns;
+mod volume;
+
+pub use add_host::host_entry;
+pub use assignment::{annotations, labels, lines};
+pub use capability::capabilities;
+pub use command::entrypoint;
+pub use cpus::{cpu_period, cpu_quota, cpu_shares, cpu_time};
+pub use device::device;
+pub use dns::{dns_server, search_domains};
+pub use env::{env, env_file};
+pub use image::{image, rootfs};
+pub use invalid::Invalid;
+pub use limits::{memory, oom_score_adj, stop_timeout};
+pub use mount::mount;
+pub use nearest::nearest;
+pub(crate) use number::file_id;
+pub use path::{absolute, container_path};
+pub use security_opt::SecurityOpt;
+pub use sysctl::{Namespaced, sysctl};
+pub use tmpfs::tmpfs;
+pub use volume::{duplicate_destination, volume};

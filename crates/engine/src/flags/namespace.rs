@@ -1,0 +1,142 @@
+//! `--pid`, `--ipc`, `--uts`, `--cgroupns`, `--network`, `--cgroups`.
+
+use super::Invalid;
+use crate::config::{CgroupNamespace, CgroupUse, IpcNamespace, NamespaceMode, NetworkMode};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// `ns:PATH`, which must be absolute; `None` when the word is something else.
+pub(super) fn path(text: &str) -> Option<Result<PathBuf, Invalid>> {
+    let path = text.strip_prefix("ns:")?;
+    if path.starts_with('/') && !path.contains('\0') {
+        return Some(Ok(PathBuf::from(path)));
+    }
+    Some(Err(Invalid::new(text, "not an absolute path").hint("write ns:PATH, such as ns:/proc/1234/ns/net")))
+}
+
+/// What none of the kinds takes, with the reason.
+fn refuse(text: &str, what: &'static str, known: &[&str]) -> Invalid {
+    if let Some(container) = text.strip_prefix("container:") {
+        let kind = if what == "network" { "net" } else { what };
+        return Invalid::new(text, "joining another container by name is not there yet").hint(format!(
+            "join by path: ns:/proc/PID/ns/{kind}, with the PID that `coracle inspect {container}` tells"
+        ));
+    }
+    let list = format!("give one of {}", known.join(", "));
+    let invalid = Invalid::new(text, format!("not a {what} namespace"));
+    match super::nearest(text, known.iter().copied()) {
+        Some(near) => invalid.hint(format!("did you mean {near}?")),
+        None => invalid.hint(list),
+    }
+}
+
+impl FromStr for NamespaceMode {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "" | "private" => Ok(Self::Private),
+            "host" => Ok(Self::Host),
+            _ => match path(text) {
+                Some(path) => path.map(Self::Path),
+                None => Err(refuse(text, "pid", &["private", "host", "ns:PATH"])),
+            },
+        }
+    }
+}
+
+impl FromStr for IpcNamespace {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "" | "private" | "shareable" => Ok(Self::Private),
+            "none" => Ok(Self::WithoutShm),
+            "host" => Ok(Self::Host),
+            _ => match path(text) {
+                Some(path) => path.map(Self::Path),
+                None => Err(refuse(text, "ipc", &["private", "shareable", "none", "host", "ns:PATH"])),
+            },
+        }
+    }
+}
+
+impl FromStr for CgroupNamespace {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "" => Ok(Self::Default),
+            "private" => Ok(Self::Private),
+            "host" => Ok(Self::Host),
+            _ => match path(text) {
+                Some(path) => path.map(Self::Path),
+                None => Err(refuse(text, "cgroup", &["private", "host", "ns:PATH"])),
+            },
+        }
+    }
+}
+
+impl FromStr for NetworkMode {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "none" | "private" => Ok(Self::None),
+            "host" => Ok(Self::Host),
+            _ if text.starts_with("container:") => Err(refuse(text, "network", &[])),
+            _ => match path(text) {
+                Some(path) => path.map(Self::Path),
+                None => Err(Invalid::new(text, "networks beyond none and host are not there yet")
+                    .hint("use --network none, --network host or --network ns:PATH")),
+            },
+        }
+    }
+}
+
+impl FromStr for CgroupUse {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "enabled" | "" => Ok(Self::Enabled),
+            "disabled" => Ok(Self::Disabled),
+            "split" | "no-conmon" => Err(Invalid::new(text, "a podman mode that has no meaning here")
+                .hint("give enabled, or disabled to stay in the caller's cgroup")),
+            _ => Err(Invalid::new(text, "not a cgroup mode").hint("give enabled or disabled")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_are_read() {
+        assert_eq!("host".parse(), Ok(NamespaceMode::Host));
+        assert_eq!("ns:/proc/1/ns/pid".parse(), Ok(NamespaceMode::Path("/proc/1/ns/pid".into())));
+        assert_eq!("none".parse(), Ok(IpcNamespace::WithoutShm));
+        assert_eq!("none".parse(), Ok(NetworkMode::None));
+        for text in ["ns:", "ns:proc", "hots", "container:abc", "Host"] {
+            assert!(text.parse::<NamespaceMode>().is_err(), "{text}");
+            assert!(text.parse::<IpcNamespace>().is_err(), "{text}");
+            assert!(text.parse::<CgroupNamespace>().is_err(), "{text}");
+            assert!(text.parse::<NetworkMode>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn another_container_is_refused_with_a_way_around() {
+        let error = "container:web".parse::<NetworkMode>().unwrap_err();
+        assert!(error.remedy().unwrap().contains("/ns/net"), "{error}");
+        assert!(error.remedy().unwrap().contains("inspect web"), "{error}");
+    }
+
+    #[test]
+    fn a_network_name_is_refused_and_never_turns_into_the_hosts() {
+        for text in ["bridge", "default", "slirp4netns", "pasta", "mynet", ""] {
+            assert!(text.parse::<NetworkMode>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! What [`super::compose`] must know of the machine, the image and the container that is being made.
+
+use super::{HostDevice, IdMaps, User};
+use crate::config::{CapabilitySet, CpuSet, Resource};
+use oci::runtime::{ConsoleSize, Seccomp};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// All that is looked up.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Facts {
+    /// The container's id: 64 hexadecimal digits.
+    pub id: String,
+    /// The container's name.
+    pub name: String,
+    /// What the image says; for `host:` and `--rootfs`, what the engine lets them say.
+    pub image: ImageDefaults,
+    /// Whom the process runs as; from [`super::user::resolve`].
+    pub user: User,
+    /// An ordinary user runs the engine.
+    pub rootless: bool,
+    /// The container's user namespace. Rootless it is never `Host`.
+    pub user_namespace: UserNamespace,
+    /// setgroups(2) works inside; it does not when an ordinary user mapped a single id without newgidmap.
+    pub setgroups: bool,
+    /// The capabilities that can be given: the bounding set of the engine in the container's user namespace, which is
+    /// full in a new one.
+    pub bounding: CapabilitySet,
+    /// Resource limits of the engine itself.
+    pub rlimits: HostRlimits,
+    /// Which limits a cgroup can set.
+    pub controllers: Controllers,
+    /// Where the container's cgroup goes, as `linux.cgroupsPath`.
+    pub cgroup_path: Option<String>,
+    /// CPUs that are online.
+    pub cpus: CpuSet,
+    /// Memory nodes that are online.
+    pub mems: CpuSet,
+    /// The host's own name.
+    pub host_name: String,
+    /// Generated files to bind over the image's.
+    pub etc: EtcFiles,
+    /// An empty directory of the container's own on the host, for overlays over binds; absent when there is none.
+    pub scratch: Option<PathBuf>,
+    /// The host devices that were asked for, from [`super::devices`] or [`super::all_devices`].
+    pub devices: Vec<HostDevice>,
+    /// The filter for confined containers with these capabilities ([`super::grant`]).
+    pub default_seccomp: Option<Seccomp>,
+    /// The filter that the user gave.
+    pub custom_seccomp: Option<Seccomp>,
+    /// The kernel has POSIX message queues (`mqueue` in `/proc/filesystems`).
+    pub mqueue: bool,
+    /// The kernel applies AppArmor profiles.
+    pub apparmor: bool,
+    /// mount_setattr(AT_RECURSIVE) works (Linux 5.12).
+    pub recursive_read_only: bool,
+    /// Files that tell of other tenants' heat, from [`super::thermal_throttle`].
+    pub thermal_throttle: Vec<String>,
+    /// Size of the terminal, when there is one.
+    pub console_size: Option<ConsoleSize>,
+}
+
+/// What an image's configuration says (image-spec config.md).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ImageDefaults {
+    /// `NAME=VALUE`.
+    pub env: Vec<String>,
+    /// First words.
+    pub entrypoint: Vec<String>,
+    /// Next words, for which the user's command stands in.
+    pub cmd: Vec<String>,
+    /// Working directory; empty means `/`.
+    pub workdir: String,
+    /// `USER[:GROUP]`; empty means root.
+    pub user: String,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Signal that stops it; empty means SIGTERM.
+    pub stop_signal: String,
+    /// Directories that are meant to hold data. There are no anonymous volumes yet: the data stays in the container's
+    /// own layer, or in memory under a read-only root.
+    pub volumes: Vec<String>,
+}
+
+/// The container's user namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UserNamespace {
+    /// The host's.
+    Host,
+    /// A new one.
+    New(IdMaps),
+    /// An existing one, whose maps were read from `/proc`.
+    Path(PathBuf, IdMaps),
+}
+
+impl UserNamespace {
+    /// Its maps, if it is not the host's.
+    pub fn maps(&self) -> Option<&IdMaps> {
+        match self {
+            Self::Host => None,
+            Self::New(maps) | Self::Path(_, maps) => Some(maps),
+        }
+    }
+}
+
+/// One resource limit of the engine; `u64::MAX` is RLIM_INFINITY.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// In force.
+    pub soft: u64,
+    /// Ceiling.
+    pub hard: u64,
+}
+
+/// Resource limits of the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostRlimits {
+    /// In the kernel's order, [`Resource::ALL`].
+    pub limits: [Limit; 16],
+    /// CAP_SYS_RESOURCE in the initial user namespace: ceilings can be raised.
+    pub may_raise: bool,
+}
+
+impl HostRlimits {
+    /// The limit of one resource.
+    pub fn get(&self, resource: Resource) -> Limit {
+        self.limits.get(resource as usize).copied().unwrap_or(Limit { soft: u64::MAX, hard: u64::MAX })
+    }
+}
+
+/// Which limits a cgroup made by this engine can set: the controller is there, and delegated to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Controllers {
+    /// `memory`.
+    pub memory: bool,
+    /// Swap accounting: `memory.swap.max`, or `memory.memsw.limit_in_bytes`.
+    pub swap: bool,
+    /// `memory.oom_control` can disable the killer (v1).
+    pub oom_control: bool,
+    /// `cpu`.
+    pub cpu: bool,
+    /// `cpuset`.
+    pub cpuset: bool,
+    /// `pids`.
+    pub pids: bool,
+    /// `devices` (v1), or the right to load device programs (v2).
+    pub devices: bool,
+}
+
+/// Host paths of generated files; absent ones are left as the image has them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EtcFiles {
+    /// For `/etc/hosts`.
+    pub hosts: Option<PathBuf>,
+    /// For `/etc/hostname`.
+    pub hostname: Option<PathBuf>,
+    /// For `/etc/resolv.conf`.
+    pub resolv_conf: Option<PathBuf>,
+}

@@ -1,0 +1,41 @@
+//! Kernel parameters of the container's own namespaces.
+
+use super::origin::Origins;
+use super::{Error, Facts, Origin};
+use crate::config::{ContainerConfig, NetworkMode};
+use crate::flags::{Invalid, Namespaced};
+use std::collections::BTreeMap;
+
+/// Lets processes with group 0 open ping sockets, so that `ping` needs no CAP_NET_RAW; podman's default.
+const PING: (&str, &str) = ("net.ipv4.ping_group_range", "0 0");
+
+pub(super) fn compose(
+    config: &ContainerConfig,
+    facts: &Facts,
+    origins: &mut Origins,
+) -> Result<BTreeMap<String, String>, Error> {
+    let mut sysctls = BTreeMap::new();
+    // A joined network namespace has an owner who may have set it otherwise; a group that is not mapped is EINVAL.
+    let own_network = matches!(config.view.network, None | Some(NetworkMode::None));
+    if own_network && facts.user_namespace.maps().is_none_or(|maps| maps.has_gid(0)) {
+        sysctls.insert(PING.0.to_owned(), PING.1.to_owned());
+        origins.note("linux.sysctl[net.ipv4.ping_group_range]", Origin::Default);
+    }
+    for (name, value) in &config.view.sysctls {
+        let shared = match Namespaced::of(name) {
+            Some(Namespaced::Network) if config.view.network == Some(NetworkMode::Host) => Some("--network host"),
+            Some(Namespaced::Ipc) if config.view.ipc.is_host() => Some("--ipc host"),
+            _ => None,
+        };
+        if let Some(flag) = shared {
+            return Err(Error::flag(
+                "--sysctl",
+                Invalid::new(name.as_str(), format!("with {flag} it would change the host"))
+                    .hint(format!("leave out {flag}, or set it on the host")),
+            ));
+        }
+        origins.note(format!("linux.sysctl[{name}]"), Origin::Flag("--sysctl"));
+        sysctls.insert(name.clone(), value.clone());
+    }
+    Ok(sysctls)
+}
