@@ -1,0 +1,137 @@
+//! The profile that a container gets when nobody says otherwise. In effect it is Docker's of June 2026.
+//!
+//! What is not listed fails with EPERM. What is listed is either harmless inside namespaces, or guarded by a capability
+//! that the kernel checks as well; the second kind is listed only for containers that hold the capability, so that an
+//! error in the kernel's check is out of reach for all others.
+
+use oci::runtime::{Action, Arg, Operator, Seccomp, SyscallRule};
+
+use crate::abi::Machine;
+
+/// Allowed to everybody.
+const ALWAYS: &str = "
+    _llseek _newselect accept accept4 access adjtimex alarm bind brk cachestat capget capset chdir chmod chown
+    chown32 clock_adjtime clock_adjtime64 clock_getres clock_getres_time64 clock_gettime clock_gettime64
+    clock_nanosleep clock_nanosleep_time64 close close_range connect copy_file_range creat dup dup2 dup3
+    epoll_create epoll_create1 epoll_ctl epoll_ctl_old epoll_pwait epoll_pwait2 epoll_wait epoll_wait_old
+    eventfd eventfd2 execve execveat exit exit_group faccessat faccessat2 fadvise64 fadvise64_64 fallocate
+    fanotify_mark fchdir fchmod fchmodat fchmodat2 fchown fchown32 fchownat fcntl fcntl64 fdatasync fgetxattr
+    flistxattr flock fork fremovexattr fsetxattr fstat fstat64 fstatat64 fstatfs fstatfs64 fsync ftruncate
+    ftruncate64 futex futex_requeue futex_time64 futex_wait futex_waitv futex_wake futimesat get_robust_list
+    get_thread_area getcpu getcwd getdents getdents64 getegid getegid32 geteuid geteuid32 getgid getgid32
+    getgroups getgroups32 getitimer getpeername getpgid getpgrp getpid getppid getpriority getrandom getresgid
+    getresgid32 getresuid getresuid32 getrlimit getrusage getsid getsockname getsockopt gettid gettimeofday
+    getuid getuid32 getxattr getxattrat inotify_add_watch inotify_init inotify_init1 inotify_rm_watch io_cancel
+    io_destroy io_getevents io_pgetevents io_pgetevents_time64 io_setup io_submit ioctl ioprio_get ioprio_set
+    ipc kill landlock_add_rule landlock_create_ruleset landlock_restrict_self lchown lchown32 lgetxattr link
+    linkat listen listmount listxattr listxattrat llistxattr lremovexattr lseek lsetxattr lstat lstat64 madvise
+    map_shadow_stack membarrier memfd_create memfd_secret mincore mkdir mkdirat mknod mknodat mlock mlock2
+    mlockall mmap mmap2 mprotect mq_getsetattr mq_notify mq_open mq_timedreceive mq_timedreceive_time64
+    mq_timedsend mq_timedsend_time64 mq_unlink mremap mseal msgctl msgget msgrcv msgsnd msync munlock munlockall
+    munmap name_to_handle_at nanosleep newfstatat open openat openat2 pause pidfd_open pidfd_send_signal pipe
+    pipe2 pkey_alloc pkey_free pkey_mprotect poll ppoll ppoll_time64 prctl pread64 preadv preadv2 prlimit64
+    process_mrelease pselect6 pselect6_time64 pwrite64 pwritev pwritev2 read readahead readlink readlinkat readv
+    recv recvfrom recvmmsg recvmmsg_time64 recvmsg remap_file_pages removexattr removexattrat rename renameat
+    renameat2 restart_syscall rmdir rseq rt_sigaction rt_sigpending rt_sigprocmask rt_sigqueueinfo rt_sigreturn
+    rt_sigsuspend rt_sigtimedwait rt_sigtimedwait_time64 rt_tgsigqueueinfo sched_get_priority_max
+    sched_get_priority_min sched_getaffinity sched_getattr sched_getparam sched_getscheduler
+    sched_rr_get_interval sched_rr_get_interval_time64 sched_setaffinity sched_setattr sched_setparam
+    sched_setscheduler sched_yield seccomp select semctl semget semop semtimedop semtimedop_time64 send sendfile
+    sendfile64 sendmmsg sendmsg sendto set_robust_list set_thread_area set_tid_address setfsgid setfsgid32
+    setfsuid setfsuid32 setgid setgid32 setgroups setgroups32 setitimer setpgid setpriority setregid setregid32
+    setresgid setresgid32 setresuid setresuid32 setreuid setreuid32 setrlimit setsid setsockopt setuid setuid32
+    setxattr setxattrat shmat shmctl shmdt shmget shutdown sigaltstack signalfd signalfd4 sigprocmask sigreturn
+    socketcall socketpair splice stat stat64 statfs statfs64 statmount statx symlink symlinkat sync
+    sync_file_range syncfs sysinfo tee tgkill time timer_create timer_delete timer_getoverrun timer_gettime
+    timer_gettime64 timer_settime timer_settime64 timerfd_create timerfd_gettime timerfd_gettime64
+    timerfd_settime timerfd_settime64 times tkill truncate truncate64 ugetrlimit umask uname unlink unlinkat
+    uretprobe utime utimensat utimensat_time64 utimes vfork vmsplice wait4 waitid waitpid write writev
+    process_vm_readv process_vm_writev ptrace
+";
+
+/// Allowed to everybody on one machine: calls that only its ABIs have.
+const fn machine_calls(machine: Machine) -> &'static str {
+    match machine {
+        Machine::X86_64 => "arch_prctl modify_ldt",
+        Machine::Aarch64 => "arm_fadvise64_64 arm_sync_file_range breakpoint cacheflush set_tls sync_file_range2",
+    }
+}
+
+/// Allowed to those who hold a capability.
+const WITH: [(&str, &str); 14] = [
+    (
+        SYS_ADMIN,
+        "bpf clone clone3 fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie lsm_get_self_attr \
+         lsm_list_modules lsm_set_self_attr mount mount_setattr move_mount open_tree perf_event_open quotactl \
+         quotactl_fd setdomainname sethostname setns syslog umount umount2 unshare",
+    ),
+    ("CAP_BPF", "bpf"),
+    ("CAP_DAC_READ_SEARCH", "open_by_handle_at"),
+    ("CAP_PERFMON", "perf_event_open"),
+    ("CAP_SYSLOG", "syslog"),
+    ("CAP_SYS_BOOT", "reboot"),
+    ("CAP_SYS_CHROOT", "chroot"),
+    ("CAP_SYS_MODULE", "delete_module finit_module init_module"),
+    ("CAP_SYS_NICE", "get_mempolicy mbind set_mempolicy set_mempolicy_home_node"),
+    ("CAP_SYS_PACCT", "acct"),
+    ("CAP_SYS_PTRACE", "kcmp pidfd_getfd process_madvise process_vm_readv process_vm_writev ptrace"),
+    ("CAP_SYS_RAWIO", "ioperm iopl"),
+    ("CAP_SYS_TIME", "clock_settime clock_settime64 settimeofday stime"),
+    ("CAP_SYS_TTY_CONFIG", "vhangup"),
+];
+
+const SYS_ADMIN: &str = "CAP_SYS_ADMIN";
+
+/// `CLONE_NEWNS`, `…CGROUP`, `…UTS`, `…IPC`, `…USER`, `…PID` and `…NET` (linux/sched.h). `CLONE_NEWTIME` is not in it:
+/// clone(2) cannot pass it, its value lies where the exit signal does.
+const NAMESPACES: u64 = 0x7e02_0000;
+
+/// personality(2): Linux, Linux with 32-bit uname, each also with `UNAME26`, and the question for the current one.
+const PERSONALITIES: [u64; 5] = [0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff];
+
+const AF_ALG: u64 = 38;
+const AF_VSOCK: u64 = 40;
+
+const EPERM: u32 = 1;
+const ENOSYS: u32 = 38;
+
+/// The default profile for a container with these capabilities (`CAP_…`, the bounding set), on this machine.
+pub fn default_profile(capabilities: &[impl AsRef<str>]) -> Seccomp {
+    default_profile_for(capabilities, Machine::NATIVE)
+}
+
+/// As [`default_profile`], for a machine.
+pub fn default_profile_for(capabilities: &[impl AsRef<str>], machine: Machine) -> Seccomp {
+    let holds = |name: &str| capabilities.iter().any(|held| held.as_ref() == name);
+    let mut syscalls = vec![allow(ALWAYS, &[]), allow(machine_calls(machine), &[])];
+    // All families but AF_VSOCK, which reaches past the network namespace to the hypervisor, and AF_ALG, which reaches
+    // the kernel's ciphers; between the two lies AF_NFC (39).
+    syscalls.push(allow("socket", &[argument(Operator::Less, AF_ALG)]));
+    syscalls.push(allow("socket", &[argument(Operator::Equal, AF_ALG + 1)]));
+    syscalls.push(allow("socket", &[argument(Operator::Greater, AF_VSOCK)]));
+    syscalls.extend(PERSONALITIES.map(|value| allow("personality", &[argument(Operator::Equal, value)])));
+    syscalls.extend(WITH.iter().filter(|(capability, _)| holds(capability)).map(|(_, names)| allow(names, &[])));
+    if !holds(SYS_ADMIN) {
+        syscalls.push(allow("clone", &[argument(Operator::MaskedEqual, NAMESPACES)]));
+        // Its flags lie in memory, out of a filter's reach. ENOSYS makes libc fall back to clone.
+        syscalls.push(SyscallRule { action: Action::Errno, errno_ret: Some(ENOSYS), ..allow("clone3", &[]) });
+    }
+    Seccomp {
+        default_action: Action::Errno,
+        default_errno_ret: Some(EPERM),
+        architectures: machine.architectures().to_vec(),
+        flags: None,
+        listener_path: None,
+        listener_metadata: None,
+        syscalls,
+    }
+}
+
+fn allow(names: &str, args: &[Arg]) -> SyscallRule {
+    let names = names.split_whitespace().map(Into::into).collect();
+    SyscallRule { names, action: Action::Allow, errno_ret: None, args: args.to_vec() }
+}
+
+fn argument(op: Operator, value: u64) -> Arg {
+    Arg { index: 0, value, value_two: 0, op }
+}
