@@ -17,6 +17,7 @@
 //! | `systemd` | systemd as PID 1 |
 //! | `busybox` | a static busybox |
 //! | `package = "skopeo"` | the program of that name |
+//! | `timing` | a machine on which durations mean something, so no guest |
 //! | `kernel = (6, 12)` | Linux of at least this version |
 
 use std::fs;
@@ -138,6 +139,12 @@ pub fn systemd() -> Need {
 /// Needs a static busybox.
 pub fn busybox() -> Need {
     crate::rootfs::busybox().map(|_| ())
+}
+
+/// Needs a machine on which durations mean something.
+pub fn timing() -> Need {
+    let slow = fs::read_to_string("/proc/cpuinfo").is_ok_and(|text| text.contains("User Mode Linux"));
+    need(!slow, "a machine that is no guest")
 }
 
 /// Needs a program on the search path.

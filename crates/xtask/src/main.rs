@@ -4,10 +4,13 @@
 #![forbid(unsafe_code)]
 
 mod deps;
+mod dist;
 mod error;
 mod guest;
 mod programs;
 mod source;
+mod style;
+mod test;
 
 use std::error::Error as _;
 use std::path::PathBuf;
@@ -19,8 +22,11 @@ use lexopt::prelude::*;
 const HELP: &str = "\
 cargo xtask TASK [ARGUMENT…]
 
+  build   the programs as users get them, static, in target/dist
   deps    check who names whom, what the start path links, and where code is unsafe
-  guest   run a command on a kernel of its own with pure cgroup v2, or with systemd";
+  guest   run a command on a kernel of its own with pure cgroup v2, or with systemd
+  style   check the house's own rules for a file
+  test    the whole gate, or some of its steps";
 
 fn main() -> ExitCode {
     match task(lexopt::Parser::from_env()) {
@@ -41,10 +47,13 @@ fn task(mut parser: lexopt::Parser) -> Result {
         Some(other) => return Err(other.unexpected().into()),
     };
     match name.as_str() {
+        "build" => dist::run(parser),
         "deps" => deps::run(),
         "guest" => guest::run(parser),
         "guest-init" => guest::init::first(&directory(parser)?),
         "guest-unit" => guest::init::unit(&directory(parser)?),
+        "style" => style::run(),
+        "test" => test::run(parser),
         "help" => {
             println!("{HELP}");
             Ok(())

@@ -1,9 +1,38 @@
 //! Other programs: where they are and how their failure becomes ours.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus, Stdio};
+
+use serde::Deserialize;
 
 use crate::error::{Doing as _, Error, Result};
+
+/// The cargo that runs this task.
+pub fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(workspace());
+    cargo
+}
+
+/// The workspace's directory.
+pub fn workspace() -> &'static Path {
+    // This package stands in crates/xtask of the tree that it was built from, and is only run from there.
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("."))
+}
+
+/// Where builds go, as cargo is configured.
+pub fn target_dir() -> Result<PathBuf> {
+    #[derive(Deserialize)]
+    struct Answer {
+        target_directory: PathBuf,
+    }
+    let text = read(cargo().args(["metadata", "--format-version=1", "--no-deps"]))?;
+    let answer: Answer =
+        serde_json::from_str(&text).map_err(|error| Error::Found(format!("cargo metadata: {error}")))?;
+    Ok(answer.target_directory)
+}
 
 /// The file that a bare command name means on `PATH`, with the administrator's directories, which a user's may lack.
 pub fn on_path(name: &str) -> Option<PathBuf> {
@@ -20,21 +49,43 @@ fn is_program(file: &Path) -> bool {
 
 /// Runs a program with our own outputs; its failure is ours, with its exit code (128 and the number for a signal).
 pub fn run(command: &mut Command) -> Result {
-    use std::os::unix::process::ExitStatusExt as _;
-    let status = command.status().doing(|| format!("starting {}", command.get_program().display()))?;
+    outcome(command.status().doing(|| starting(command))?)
+}
+
+/// Runs a program, prints what it writes to either output, and shows each line of it to `see`.
+pub fn watch(command: &mut Command, mut see: impl FnMut(&str)) -> Result {
+    let (reader, writer) = std::io::pipe().doing(|| "making a pipe".to_owned())?;
+    let other = writer.try_clone().doing(|| "making a pipe".to_owned())?;
+    let mut child = command.stdin(Stdio::null()).stdout(writer).stderr(other).spawn().doing(|| starting(command))?;
+    // The command keeps its ends of the pipe; as long as it lives, so does ours.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut line = Vec::new();
+    let mut reader = BufReader::new(reader);
+    while reader.read_until(b'\n', &mut line).doing(|| "reading a program's output".to_owned())? > 0 {
+        let mut out = std::io::stdout().lock();
+        out.write_all(&line).and_then(|()| out.flush()).doing(|| "printing".to_owned())?;
+        see(String::from_utf8_lossy(&line).trim_end());
+        line.clear();
+    }
+    outcome(child.wait().doing(|| starting(command))?)
+}
+
+/// Runs a program and returns its standard output; its standard error is ours.
+pub fn read(command: &mut Command) -> Result<String> {
+    let output = command.stderr(Stdio::inherit()).output().doing(|| starting(command))?;
+    outcome(output.status)?;
+    let name = command.get_program().display();
+    String::from_utf8(output.stdout).map_err(|_| Error::Found(format!("{name} printed something other than UTF-8")))
+}
+
+fn starting(command: &Command) -> String {
+    format!("starting {}", command.get_program().display())
+}
+
+fn outcome(status: ExitStatus) -> Result {
     if status.success() {
         return Ok(());
     }
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     Err(Error::Code(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
-}
-
-/// Runs a program and returns its standard output; its standard error is ours.
-pub fn read(command: &mut Command) -> Result<String> {
-    let name = command.get_program().display().to_string();
-    let output = command.stderr(std::process::Stdio::inherit()).output().doing(|| format!("starting {name}"))?;
-    if !output.status.success() {
-        return Err(Error::Found(format!("{name} ended with {}", output.status)));
-    }
-    String::from_utf8(output.stdout).map_err(|_| Error::Found(format!("{name} printed something other than UTF-8")))
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::Command;
 
 use serde::Deserialize;
 
@@ -86,8 +85,7 @@ pub struct EdgeKind {
 impl Metadata {
     /// Asks cargo, for the platform that we build for.
     pub fn of_workspace() -> Result<Self> {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut ask = Command::new(cargo);
+        let mut ask = programs::cargo();
         ask.args(["metadata", "--format-version=1", "--filter-platform=x86_64-unknown-linux-gnu"]);
         Self::parse(&programs::read(&mut ask)?)
     }

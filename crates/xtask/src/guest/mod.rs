@@ -66,18 +66,6 @@ pub fn run(mut parser: lexopt::Parser) -> Result {
     }
 }
 
-/// Runs a command in a guest and returns its exit code; outputs appear while it runs. For other tasks.
-pub fn command(words: &[String], systemd: bool, shares: &[&Path], limit: Duration) -> Result<u8> {
-    boot(&Request {
-        systemd,
-        shares: shares.iter().map(PathBuf::from).collect(),
-        modules: Vec::new(),
-        memory: "2G".to_owned(),
-        limit,
-        command: words.to_vec(),
-    })
-}
-
 /// Whether a guest can be booted here; the error says what to install.
 pub fn possible(systemd: bool) -> Result {
     kernel()?;

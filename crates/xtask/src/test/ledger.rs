@@ -1,0 +1,134 @@
+//! Which tests found what they need, in which run. Every test with a `requires!` line of the testkit writes a line into
+//! the file that `CORACLE_SKIPS` names: `ran`, or `skip` and what was missing. A test counts as skipped only if it ran
+//! nowhere, neither on this machine nor in a guest, and then `.ci/skips` must list it with a reason.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What tests with needs have done in all runs so far.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// Tests that ran at least once.
+    pub ran: BTreeSet<Test>,
+    /// Tests that skipped at least once, with what was missing the last time.
+    pub skipped: BTreeMap<Test, String>,
+    /// How many times a test skipped, which its runner took for a pass.
+    pub skips: u64,
+}
+
+/// A test by its three names: package, crate (a test file or the library), and path in it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Test {
+    /// The package.
+    pub package: String,
+    /// The crate's name, as Rust writes it.
+    pub binary: String,
+    /// The path that the standard harness lists it under.
+    pub path: String,
+}
+
+impl Test {
+    /// Reads `package/crate::path`.
+    pub fn parse(name: &str) -> Option<Self> {
+        let (package, rest) = name.split_once('/')?;
+        let (binary, path) = rest.split_once("::")?;
+        Some(Self { package: package.to_owned(), binary: binary.to_owned(), path: path.to_owned() })
+    }
+}
+
+impl std::fmt::Display for Test {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}::{}", self.package, self.binary, self.path)
+    }
+}
+
+impl Ledger {
+    /// Reads the tests' lines; those of another form are none of theirs.
+    pub fn parse(text: &str) -> Self {
+        let mut ledger = Self::default();
+        for line in text.lines() {
+            let fields: Vec<&str> = line.split('\t').collect();
+            match fields[..] {
+                ["ran", name] => ledger.ran.extend(Test::parse(name)),
+                ["skip", name, missing] => {
+                    ledger.skips += 1;
+                    ledger.skipped.extend(Test::parse(name).map(|test| (test, missing.to_owned())));
+                }
+                _ => {}
+            }
+        }
+        ledger
+    }
+
+    /// The tests that skipped wherever they were tried, with what was missing.
+    pub fn never_ran(&self) -> impl Iterator<Item = (&Test, &str)> {
+        self.skipped.iter().filter(|(test, _)| !self.ran.contains(test)).map(|(test, missing)| (test, missing.as_str()))
+    }
+
+    /// Every test with needs.
+    pub fn tests(&self) -> BTreeSet<&Test> {
+        self.ran.iter().chain(self.skipped.keys()).collect()
+    }
+}
+
+/// Compares what skipped with what may. `allowed` has lines of a test's name (a star at its end stands for any
+/// continuation) and a reason; `#` begins a comment. Returns what is wrong, a text each.
+pub fn breaches(ledger: &Ledger, allowed: &str) -> Vec<String> {
+    let mut breaches = Vec::new();
+    let mut entries: Vec<(&str, bool)> = Vec::new();
+    for line in allowed.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        match line.split_once(char::is_whitespace) {
+            Some((name, _)) => entries.push((name, false)),
+            None => breaches.push(format!("{line} is allowed to skip without a reason")),
+        }
+    }
+    for (test, missing) in ledger.never_ran() {
+        let name = test.to_string();
+        let matching = entries.iter_mut().find(|(pattern, _)| match pattern.strip_suffix('*') {
+            Some(start) => name.starts_with(start),
+            None => *pattern == name,
+        });
+        match matching {
+            Some((_, used)) => *used = true,
+            None => breaches.push(format!("{name} ran nowhere: needs {missing}")),
+        }
+    }
+    let stale = entries.iter().filter(|(_, used)| !used);
+    breaches.extend(stale.map(|(name, _)| format!("{name} is allowed to skip and does not")));
+    breaches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINES: &str = "ran\tstore/cli::a\nskip\tstore/cli::b\troot\nskip\tcgroup/cgroup::v2::c\tpure cgroup v2\nran\tcgroup/cgroup::v2::c\n";
+
+    #[test]
+    fn a_test_that_ran_somewhere_is_not_skipped() {
+        let ledger = Ledger::parse(LINES);
+        let never: Vec<String> = ledger.never_ran().map(|(test, _)| test.to_string()).collect();
+        assert_eq!(never, ["store/cli::b"]);
+        assert_eq!(ledger.tests().len(), 3);
+    }
+
+    #[test]
+    fn a_skip_that_is_not_listed_is_a_breach() {
+        assert_eq!(breaches(&Ledger::parse(LINES), ""), ["store/cli::b ran nowhere: needs root"]);
+    }
+
+    #[test]
+    fn a_skip_that_is_listed_is_none() {
+        assert_eq!(breaches(&Ledger::parse(LINES), "# why\nstore/cli::* no such kernel yet\n"), [""; 0]);
+    }
+
+    #[test]
+    fn a_listed_test_that_runs_is_a_breach() {
+        let listed = "store/cli::b because\nstore/cli::a because\n";
+        assert_eq!(breaches(&Ledger::parse(LINES), listed), ["store/cli::a is allowed to skip and does not"]);
+    }
+
+    #[test]
+    fn a_listed_test_needs_a_reason() {
+        assert_eq!(breaches(&Ledger::default(), "store/cli::b"), ["store/cli::b is allowed to skip without a reason"]);
+    }
+}

@@ -1,0 +1,219 @@
+//! The steps of the gate, each a function that prints what its tools print and returns a verdict.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::ledger::{self, Ledger, Test};
+use super::tally::Tally;
+use super::{Verdict, in_guest};
+use crate::error::{Doing as _, Error, Result};
+use crate::programs::{self, on_path, workspace};
+use crate::{deps, dist, guest, style};
+
+/// A step of the gate.
+pub struct Step {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it does, for people.
+    pub what: &'static str,
+    /// Does it.
+    pub run: fn(&mut Context) -> Result<Verdict>,
+}
+
+/// The gate, in its order.
+pub const STEPS: &[Step] = &[
+    Step { name: "format", what: "rustfmt has nothing to change", run: format },
+    Step { name: "lint", what: "clippy has nothing to say", run: lint },
+    Step { name: "style", what: "the house's own rules for a file", run: |_| style::run().map(|()| Verdict::Passed) },
+    Step { name: "deny", what: "licences, bans and sources of what comes from outside", run: deny },
+    Step {
+        name: "deps",
+        what: "who names whom, and where code is unsafe",
+        run: |_| deps::run().map(|()| Verdict::Passed),
+    },
+    Step { name: "unit", what: "tests within the code", run: unit },
+    Step { name: "doc", what: "examples within the documentation", run: doc },
+    Step { name: "build", what: "the released programs, static and small", run: build },
+    Step { name: "cli", what: "the released programs by their command lines", run: command_lines },
+    Step { name: "root", what: "every other room, on this machine's kernel", run: rooms },
+    Step { name: "guest", what: "what depends on a machine, on pure cgroup v2", run: pure_v2 },
+    Step { name: "systemd", what: "what needs systemd, in a guest that boots it", run: systemd },
+    Step { name: "skips", what: "no test skipped that .ci/skips does not list", run: skips },
+];
+
+/// The packages whose programs are tested in their released form.
+const FACES: &[&str] = &["coracle", "corun"];
+
+/// The packages whose tests with needs run once more on pure cgroup v2. What needs it and is elsewhere runs there too.
+const ON_BOTH: &[&str] = &["cgroup", "runtime", "monitor", "engine", "coracle", "corun"];
+
+/// What the steps of one run share.
+pub struct Context {
+    /// Whether nothing may be left out.
+    pub ci: bool,
+    /// The tests counted so far.
+    pub tally: Tally,
+    /// Where tests with needs write what they did.
+    ledger: PathBuf,
+}
+
+impl Context {
+    /// Prepares a run: its ledger starts empty.
+    pub fn new(ci: bool) -> Result<Self> {
+        let dir = programs::target_dir()?.join("gate");
+        fs::create_dir_all(&dir).doing(|| format!("making {}", dir.display()))?;
+        let ledger = dir.join("needs");
+        fs::write(&ledger, "").doing(|| format!("emptying {}", ledger.display()))?;
+        Ok(Self { ci, tally: Tally::default(), ledger })
+    }
+
+    fn ledger(&self) -> Result<Ledger> {
+        let text = fs::read_to_string(&self.ledger).doing(|| format!("reading {}", self.ledger.display()))?;
+        Ok(Ledger::parse(&text))
+    }
+
+    /// Runs a test runner, counting what it counts.
+    fn tests(&mut self, runner: &mut Command) -> Result<Verdict> {
+        runner.env("CORACLE_SKIPS", &self.ledger);
+        let before = self.tally;
+        let ended = programs::watch(runner, |line| self.tally.note(line));
+        match ended {
+            Ok(()) => Ok(Verdict::Passed),
+            Err(Error::Code(code)) => {
+                let failed = self.tally.failed - before.failed;
+                Ok(Verdict::Failed(if failed > 0 { format!("{failed} tests") } else { format!("exit code {code}") }))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn format(_: &mut Context) -> Result<Verdict> {
+    verdict(programs::cargo().args(["fmt", "--all", "--check"]), "cargo fmt --all")
+}
+
+fn lint(_: &mut Context) -> Result<Verdict> {
+    verdict(programs::cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]), "see above")
+}
+
+fn verdict(command: &mut Command, hint: &str) -> Result<Verdict> {
+    match programs::run(command) {
+        Ok(()) => Ok(Verdict::Passed),
+        Err(Error::Code(_)) => Ok(Verdict::Failed(hint.to_owned())),
+        Err(error) => Err(error),
+    }
+}
+
+fn deny(_: &mut Context) -> Result<Verdict> {
+    let own = programs::target_dir()?.join("tools/bin/cargo-deny");
+    let Some(program) = on_path("cargo-deny").or_else(|| own.is_file().then_some(own)) else {
+        return Ok(Verdict::LeftOut("cargo-deny is not installed: cargo install --locked cargo-deny".to_owned()));
+    };
+    let mut check = Command::new(program);
+    check.current_dir(workspace()).args(["check", "bans", "licenses", "sources"]);
+    verdict(&mut check, "deny.toml does not allow it")
+}
+
+fn unit(context: &mut Context) -> Result<Verdict> {
+    context.tests(runner().args(["--workspace", "--lib", "--bins"]))
+}
+
+fn doc(context: &mut Context) -> Result<Verdict> {
+    context.tests(programs::cargo().args(["test", "--workspace", "--doc", "--quiet"]))
+}
+
+fn build(_: &mut Context) -> Result<Verdict> {
+    dist::build(None).map(|_| Verdict::Passed)
+}
+
+fn command_lines(context: &mut Context) -> Result<Verdict> {
+    let mut runner = runner();
+    for package in FACES {
+        runner.args(["--package", package]);
+    }
+    released(runner.args(["--test", "*"]))?;
+    context.tests(&mut runner)
+}
+
+fn rooms(context: &mut Context) -> Result<Verdict> {
+    let mut runner = runner();
+    runner.arg("--workspace");
+    for package in FACES {
+        runner.args(["--exclude", package]);
+    }
+    released(runner.args(["--test", "*"]))?;
+    context.tests(&mut runner)
+}
+
+fn pure_v2(context: &mut Context) -> Result<Verdict> {
+    let ledger = context.ledger()?;
+    let wanted = |test: &Test| {
+        let missing = ledger.skipped.get(test).map_or("", String::as_str);
+        let on_both = ON_BOTH.contains(&test.package.as_str()) && !missing.contains("--systemd");
+        on_both || missing.contains("(cargo xtask guest)")
+    };
+    let tests: Vec<&Test> = ledger.tests().into_iter().filter(|test| wanted(test)).collect();
+    run_in_guest(context, &tests, false)
+}
+
+fn systemd(context: &mut Context) -> Result<Verdict> {
+    let ledger = context.ledger()?;
+    let wanted = |test: &&Test| ledger.skipped.get(test).is_some_and(|missing| missing.contains("guest --systemd"));
+    let tests: Vec<&Test> = ledger.tests().into_iter().filter(wanted).collect();
+    run_in_guest(context, &tests, true)
+}
+
+fn run_in_guest(context: &mut Context, tests: &[&Test], systemd: bool) -> Result<Verdict> {
+    if tests.is_empty() {
+        return Ok(Verdict::LeftOut("no test asks for it (the steps before find out which do)".to_owned()));
+    }
+    if let Err(error) = guest::possible(systemd) {
+        return Ok(Verdict::LeftOut(error.to_string()));
+    }
+    let share = context.ledger.parent().unwrap_or(workspace());
+    let mut run = in_guest::command(tests, systemd, share)?;
+    released(&mut run)?;
+    context.tests(&mut run)
+}
+
+fn skips(context: &mut Context) -> Result<Verdict> {
+    let path = workspace().join(".ci/skips");
+    let allowed = fs::read_to_string(&path).doing(|| format!("reading {}", path.display()))?;
+    let ledger = context.ledger()?;
+    context.tally.skipped = ledger.never_ran().count() as u64;
+    // Those have returned early, which the runners count as passing.
+    context.tally.passed = context.tally.passed.saturating_sub(ledger.skips);
+    let breaches = ledger::breaches(&ledger, &allowed);
+    for breach in &breaches {
+        println!("skips: {breach}");
+    }
+    Ok(match breaches.len() {
+        0 => Verdict::Passed,
+        count if context.ci => Verdict::Failed(format!("{count} lines above")),
+        count => Verdict::LeftOut(format!("{count} tests lack something on this machine, see above")),
+    })
+}
+
+/// The test runner: nextest, which gives each test a process of its own, or cargo's, one test at a time, since tests
+/// count what is left on the machine.
+fn runner() -> Command {
+    let mut cargo = programs::cargo();
+    if on_path("cargo-nextest").is_some() {
+        cargo.args(["nextest", "run", "--no-fail-fast", "--status-level=slow", "--final-status-level=fail"]);
+    } else {
+        cargo.args(["test", "--no-fail-fast"]).env("RUST_TEST_THREADS", "1");
+    }
+    cargo
+}
+
+/// Lets tests find the released programs.
+fn released(command: &mut Command) -> Result {
+    let dist = programs::target_dir()?.join("dist");
+    for (variable, name) in [("CORACLE_BIN", "coracle"), ("CORUN_BIN", "corun")] {
+        if dist.join(name).is_file() {
+            command.env(variable, dist.join(name));
+        }
+    }
+    Ok(())
+}
