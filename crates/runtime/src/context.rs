@@ -16,8 +16,10 @@ pub struct Context<'a> {
     pub bundle: &'a Path,
     /// The container's namespaces.
     pub namespaces: &'a Namespaces,
-    /// We may copy the host's mounts and make nodes: `CAP_SYS_ADMIN` in the first user namespace.
-    pub privileged: bool,
+    /// We may copy mounts of our view: `CAP_SYS_ADMIN` over our mount namespace.
+    pub copies_mounts: bool,
+    /// We may make device nodes: root of the machine.
+    pub makes_nodes: bool,
     /// Where the cgroups are.
     pub cgroups: Option<&'a cgroup::Layout>,
     /// Our cgroup on each hierarchy, for a view without a cgroup namespace.
@@ -35,7 +37,10 @@ impl<'a> Context<'a> {
         cgroup: Option<&'a cgroup::Cgroup>,
     ) -> Self {
         let linux = spec.linux.as_ref();
-        Self { linux, bundle, namespaces, privileged: privileged(), cgroups, cgroup, root: Cell::new(None) }
+        let able = has_sys_admin();
+        let makes_nodes = able && first_user_namespace();
+        let copies_mounts = makes_nodes || able && own_mount_namespace();
+        Self { linux, bundle, namespaces, copies_mounts, makes_nodes, cgroups, cgroup, root: Cell::new(None) }
     }
 
     /// A path of the spec, absolute.
@@ -43,9 +48,9 @@ impl<'a> Context<'a> {
         self.bundle.join(path)
     }
 
-    /// The container's processes live in a user namespace other than ours, or we live in one ourselves.
-    pub fn in_user_namespace(&self) -> bool {
-        self.namespaces.has(NamespaceKind::User) || !self.privileged
+    /// Nodes are bound from the host's, for mknod(2) would be refused: here, or in the container's user namespace.
+    pub fn binds_nodes(&self) -> bool {
+        !self.makes_nodes || self.namespaces.has(NamespaceKind::User)
     }
 
     /// The id maps of the container's new user namespace; empty without one.
@@ -84,13 +89,21 @@ impl<'a> Context<'a> {
     }
 }
 
-/// `CAP_SYS_ADMIN` in the first user namespace, whose map is the identity.
-fn privileged() -> bool {
+fn has_sys_admin() -> bool {
     use rustix::thread::{CapabilitySet, capabilities};
-    let able = capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN));
-    able && first_user_namespace()
+    capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN))
 }
 
+/// Our mount namespace belongs to our user namespace, as it does after both were made together.
+fn own_mount_namespace() -> bool {
+    let ours = || rustix::fs::stat("/proc/self/ns/user").ok().map(|stat| stat.st_ino);
+    let mounts = sys::fs::open("/proc/self/ns/mnt", rustix::fs::OFlags::RDONLY, rustix::fs::Mode::empty());
+    let owner = mounts.and_then(sys::process::namespace_owner).ok();
+    let owner = owner.and_then(|fd| rustix::fs::fstat(fd).ok()).map(|stat| stat.st_ino);
+    owner.is_some() && owner == ours()
+}
+
+/// The map of the first user namespace is the identity over all ids.
 fn first_user_namespace() -> bool {
     let map = std::fs::read("/proc/self/uid_map").unwrap_or_default();
     let mut numbers = map.split(u8::is_ascii_whitespace).filter(|part| !part.is_empty());

@@ -165,8 +165,8 @@ fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
     let directory = enter_cgroup(&mut plan, cgroup, &context)?;
     plan.plain(Subject::Apart, Op::Propagation, [apart(linux)]);
     rootfs::compose(&mut plan, spec, preparation.rootfs.take().unwrap_or(Rootfs::Spec), &context)?;
-    let no_setgroups = maps.is_some_and(|(_, gids)| gids.len() == 1 && gids[0].size == 1) && !context.privileged;
-    let holding = Holding { no_setgroups, ..preparation.holding };
+    let alone = maps.is_some_and(|(_, gids)| gids.len() == 1 && gids[0].size == 1) && !context.copies_mounts;
+    let holding = Holding { no_setgroups: alone || preparation.holding.no_setgroups, ..preparation.holding };
     finish_plan(&mut plan, spec, &context, holding, (!preparation.no_new_keyring).then_some(id))?;
 
     let (ours, theirs) = sys::socket::pair().what("talk to the stub")?;

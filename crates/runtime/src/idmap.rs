@@ -98,11 +98,58 @@ fn helper(program: &str, pid: i32, map: &[IdMapping]) -> Result<()> {
     }
 }
 
+/// Enters a new user namespace with these maps, and a mount namespace that belongs to it: from here on this process
+/// is root of both. `true` if setgroups(2) had to be given up for it.
+///
+/// The maps are written by a child that stays outside: newuidmap(1) serves only who is in the namespace above.
+pub fn enter(uids: &[IdMapping], gids: &[IdMapping]) -> Result<bool> {
+    let system = |source| Error::System { what: "enter a user namespace", source };
+    let (ours, theirs) = sys::socket::pair().map_err(system)?;
+    let parent = rustix::process::getpid().as_raw_nonzero().get();
+    let mut ours = Some(ours);
+    let child = sys::process::fork(|| {
+        // Only the parent's copy may keep our end of the socket open.
+        drop(ours.take());
+        if !matches!(sys::socket::receive::<1>(&theirs), Ok(Some(_))) {
+            return 1;
+        }
+        match write(parent, uids, gids) {
+            Ok(no_setgroups) => i32::from(no_setgroups) << 1,
+            Err(error) => {
+                let _ = sys::socket::send(&theirs, error.to_string().as_bytes());
+                1
+            }
+        }
+    })
+    .map_err(system)?;
+    drop(theirs);
+    let unshared = sys::process::unshare(namespace::USER | namespace::MOUNT);
+    let told = match (&unshared, &ours) {
+        (Ok(()), Some(ours)) => {
+            sys::socket::release(ours).and_then(|()| sys::socket::receive_text(ours)).map_err(system)?
+        }
+        _ => None,
+    };
+    drop(ours);
+    let exit = sys::process::wait(&child.pidfd).map_err(system)?;
+    unshared.map_err(system)?;
+    match (told, exit) {
+        (Some(text), _) => Err(Error::IdMap(text)),
+        (None, sys::process::Exit::Code(code @ (0 | 2))) => {
+            sys::process::become_root().map_err(system)?;
+            Ok(code == 2)
+        }
+        (None, _) => Err(Error::IdMap("they could not be written".to_owned())),
+    }
+}
+
 /// A user namespace that has these maps and no processes: what an idmapped mount refers to.
 pub fn namespace(uids: &[IdMapping], gids: &[IdMapping]) -> Result<OwnedFd> {
     let system = |source| Error::System { what: "make a user namespace for mapped ids", source };
     let (ours, theirs) = sys::socket::pair().map_err(system)?;
+    let mut ours = Some(ours);
     let child = sys::process::fork(|| {
+        drop(ours.take());
         // Holds the namespace until our end of the socket closes.
         let held = sys::process::unshare(namespace::USER)
             .and_then(|()| sys::socket::release(&theirs))
@@ -111,7 +158,7 @@ pub fn namespace(uids: &[IdMapping], gids: &[IdMapping]) -> Result<OwnedFd> {
     })
     .map_err(system)?;
     drop(theirs);
-    let ready = sys::socket::receive::<1>(&ours).map_err(system);
+    let ready = ours.as_ref().map_or(Ok(None), sys::socket::receive::<1>).map_err(system);
     let result = match ready {
         Ok(Some(_)) => write(child.pid, uids, gids).and_then(|_| {
             sys::fs::open(format!("/proc/{}/ns/user", child.pid), OFlags::RDONLY, Mode::empty()).map_err(system)

@@ -419,3 +419,26 @@ fn wait_with(pidfd: impl AsFd, options: rustix::process::WaitIdOptions) -> Resul
         (None, None) => Exit::Code(255),
     }))
 }
+
+/// The user namespace that a namespace belongs to (ioctl_ns(2), `NS_GET_USERNS`).
+pub fn namespace_owner(fd: impl AsFd) -> Result<OwnedFd> {
+    const NS_GET_USERNS: usize = 0xb701;
+    // SAFETY: the request takes no argument; a result is a new fd.
+    unsafe {
+        call(nr::ioctl, [fd.as_fd().as_raw_fd() as usize, NS_GET_USERNS, 0, 0, 0, 0])
+            .map(|fd| OwnedFd::from_raw_fd(fd as i32))
+    }
+    .map_err(|errno| Error::new("ioctl", "NS_GET_USERNS", errno))
+}
+
+/// Becomes root of the user namespace that this process, which has one thread, has just entered. It stays readable
+/// below /proc for its own user: a change of ids would hide it (PR_SET_DUMPABLE(2const)).
+pub fn become_root() -> Result<()> {
+    const PR_SET_DUMPABLE: usize = 4;
+    for number in [nr::setresgid, nr::setresuid] {
+        // SAFETY: no pointers.
+        unsafe { call(number, [0; 6]) }
+            .map_err(|errno| Error::new(nr::name(number).unwrap_or_default(), "0, 0, 0", errno))?;
+    }
+    prctl(PR_SET_DUMPABLE, 1, 0).map(drop)
+}

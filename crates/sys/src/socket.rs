@@ -4,7 +4,7 @@ use crate::{Error, Result};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketFlags, SocketType, recvmsg,
-    send, socketpair,
+    socketpair,
 };
 use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
@@ -39,5 +39,24 @@ pub fn receive<const N: usize>(socket: impl AsFd) -> Result<Option<([u8; N], Opt
 
 /// Sends one byte: go on.
 pub fn release(socket: impl AsFd) -> Result<()> {
-    send(socket, &[1], SendFlags::NOSIGNAL).map(drop).map_err(|errno| Error::new("send", "the stub's socket", errno))
+    send(socket, &[1])
+}
+
+/// Sends one datagram.
+pub fn send(socket: impl AsFd, bytes: &[u8]) -> Result<()> {
+    rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)
+        .map(drop)
+        .map_err(|errno| Error::new("send", format!("{} bytes", bytes.len()), errno))
+}
+
+/// One datagram as text; `None` at the end of file.
+pub fn receive_text(socket: impl AsFd) -> Result<Option<String>> {
+    let mut buffer = [0; 4096];
+    let length = loop {
+        match rustix::net::recv(&socket, &mut buffer, RecvFlags::empty()) {
+            Err(Errno::INTR) => {}
+            other => break other.map_err(|errno| Error::new("recv", "a text", errno))?.0,
+        }
+    };
+    Ok((length > 0).then(|| String::from_utf8_lossy(&buffer[..length]).into_owned()))
 }

@@ -81,7 +81,7 @@ fn one(
         // No cgroup of its own there: an empty directory tells less than the host's tree.
         return Ok(());
     };
-    if context.privileged {
+    if context.copies_mounts {
         let fd = sys::mount::open_tree(rustix::fs::CWD, &path, sys::mount::CLONE)
             .map_err(|source| Error::System { what: "show the own cgroup", source })?;
         let slot = plan.give(fd);

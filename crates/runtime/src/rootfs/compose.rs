@@ -4,7 +4,7 @@
 //! what belongs to the container's namespaces (procfs, sysfs, devpts, tmpfs) becomes a step of the stub. An ordinary
 //! user's parent may do nothing of the former, so there the stub does all.
 
-use super::device::{self, Owners};
+use super::device::{self, Node, Owners};
 use super::options::{Bind, Options};
 use super::source::{FileSystem, Item, Parameter, Rootfs};
 use super::{cgroup_view, proc_mount};
@@ -61,7 +61,7 @@ fn root(plan: &mut Plan, spec: &Spec, rootfs: Rootfs, context: &Context<'_>) -> 
         Rootfs::Spec => {
             let root = spec.root.as_ref().ok_or_else(|| Error::spec("root is missing"))?;
             let path = context.absolute(&root.path);
-            if context.privileged {
+            if context.copies_mounts {
                 let failed = |source| Error::Root { path: path.clone(), source };
                 let tree = open_tree(CWD, &path, CLONE | RECURSIVE).map_err(failed)?;
                 private(&tree).map_err(|source| Error::Root { path: path.clone(), source })?;
@@ -164,16 +164,12 @@ fn mount_one(
     match kind {
         "" | "none" => Err(Error::spec(format!("mount at {}: neither a type nor bind", mount.destination))),
         "cgroup" | "cgroup2" => cgroup_view::mount(plan, index, mount, &options, context),
-        "tmpfs" if at_dev && context.privileged => {
-            let tree = dev_directory(spec, mount, &options, context)?;
-            let (tree, elsewhere) = tree;
+        "tmpfs" if at_dev && context.copies_mounts => {
+            let (tree, rest) = dev_directory(spec, mount, &options, context)?;
             *dev = Dev::Filled;
             let slot = plan.give(tree);
             plan.attach_here(subject, slot, &mount.destination);
-            for (path, node) in elsewhere {
-                plan.node(Subject::Device(path.clone()), &path, &node);
-            }
-            Ok(())
+            rest.iter().try_for_each(|(path, node)| node_by_stub(plan, path, node, context))
         }
         _ => {
             let slot = new_file_system(plan, index, mount, kind, &options, context)?;
@@ -250,7 +246,7 @@ fn bind_source(
         propagation: kind,
         ..MountAttr::default()
     };
-    if !context.privileged {
+    if !context.copies_mounts {
         if options.idmap.is_some() {
             return Err(Error::spec(format!("bind mount at {}: mapping ids needs root", mount.destination)));
         }
@@ -292,8 +288,8 @@ fn open_bind(path: &Path, recursive: bool) -> sys::Result<OwnedFd> {
     open_tree(CWD, path, CLONE | if recursive { RECURSIVE } else { 0 })
 }
 
-/// /dev as a detached, filled directory; with it the nodes that lie elsewhere.
-type Directory = (OwnedFd, Vec<(String, super::Node)>);
+/// /dev as a detached, filled directory; with it the nodes that are still to be made or bound.
+type Directory = (OwnedFd, Vec<(String, Node)>);
 
 fn dev_directory(spec: &Spec, mount: &Mount, options: &Options, context: &Context<'_>) -> Result<Directory> {
     const WHAT: &str = "make /dev";
@@ -317,13 +313,12 @@ fn dev_directory(spec: &Spec, mount: &Mount, options: &Options, context: &Contex
         .filter_map(|mount| mount.destination.strip_prefix("/dev/"))
         .filter(|name| !name.contains('/') && !name.is_empty() && *name != ".." && *name != ".")
         .collect();
-    let elsewhere = device::populate(&tree, &nodes, &directories, spec.process.as_ref())?;
-    let elsewhere = elsewhere.into_iter().cloned().collect();
+    let rest = device::populate(&tree, &nodes, &directories, context.makes_nodes, spec.process.as_ref())?;
     if options.set & attr::RDONLY != 0 {
         let attributes = MountAttr { set: attr::RDONLY, ..MountAttr::default() };
         mount_setattr(&tree, "", EMPTY_PATH, &attributes).what(WHAT)?;
     }
-    Ok((tree, elsewhere))
+    Ok((tree, rest))
 }
 
 /// Nodes and links where the parent has not made them.
@@ -332,21 +327,28 @@ fn devices(plan: &mut Plan, spec: &Spec, dev: Dev, context: &Context<'_>) -> Res
         return Ok(());
     }
     let nodes = device::nodes(spec.linux.as_ref().map_or(&[], |linux| &linux.devices), context)?;
-    // Inside a user namespace mknod(2) is refused: the host's nodes are bound.
-    let bound = context.in_user_namespace();
-    for (path, node) in &nodes {
-        let subject = || Subject::Device(path.clone());
-        if bound {
-            let slot = plan.open_tree(subject(), path, false);
-            plan.attach(subject(), slot, path, target::CREATE);
-        } else {
-            plan.node(subject(), path, node);
-        }
-    }
+    nodes.iter().try_for_each(|(path, node)| node_by_stub(plan, path, node, context))?;
     for (name, to) in device::links() {
         let path = format!("/dev/{name}");
         plan.link(Subject::Device(path.clone()), &path, to);
     }
+    Ok(())
+}
+
+/// A node that the parent has not made: made by the stub, or where that is refused, the host's, bound.
+fn node_by_stub(plan: &mut Plan, path: &str, node: &Node, context: &Context<'_>) -> Result<()> {
+    let subject = || Subject::Device(path.to_owned());
+    if !context.binds_nodes() {
+        plan.node(subject(), path, node);
+        return Ok(());
+    }
+    let slot = if context.copies_mounts {
+        let failed = |source| Error::BindSource { source_path: path.into(), destination: path.to_owned(), source };
+        plan.give(open_tree(CWD, path, CLONE).map_err(failed)?)
+    } else {
+        plan.open_tree(subject(), path, false)
+    };
+    plan.attach_here(subject(), slot, path);
     Ok(())
 }
 

@@ -89,20 +89,26 @@ pub fn links() -> impl Iterator<Item = (&'static str, &'static str)> {
     LINKS.into_iter().chain([CORE])
 }
 
-/// Fills a detached /dev. Nodes outside /dev are left to the caller, who gets them back.
-pub fn populate<'a>(
+/// Fills a detached /dev. Nodes outside /dev, and all of them where we may make none, are left to the caller, who
+/// gets them back.
+pub fn populate(
     dev: &OwnedFd,
-    nodes: &'a [(String, Node)],
+    nodes: &[(String, Node)],
     directories: &[&str],
+    makes_nodes: bool,
     process: Option<&Process>,
-) -> Result<Vec<&'a (String, Node)>> {
+) -> Result<Vec<(String, Node)>> {
     const WHAT: &str = "make /dev";
-    let mut elsewhere = Vec::new();
+    let mut rest = Vec::new();
     for entry @ (path, node) in nodes {
         let Some(name) = path.strip_prefix("/dev/").filter(|name| !name.split('/').any(|part| part == "..")) else {
-            elsewhere.push(entry);
+            rest.push(entry.clone());
             continue;
         };
+        if !makes_nodes {
+            rest.push(entry.clone());
+            continue;
+        }
         let mut made = 0;
         while let Some(slash) = name[made..].find('/') {
             made += slash;
@@ -129,7 +135,7 @@ pub fn populate<'a>(
         mknodat(dev, "console", FileType::RegularFile, Mode::from_raw_mode(0o620), 0).what(WHAT)?;
     }
     own(dev, ".", root.0, root.1)?;
-    Ok(elsewhere)
+    Ok(rest)
 }
 
 fn own(dev: &OwnedFd, name: &str, uid: u32, gid: u32) -> Result<()> {
