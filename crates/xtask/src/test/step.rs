@@ -1,7 +1,7 @@
 //! The steps of the gate, each a function that prints what its tools print and returns a verdict.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::ledger::{self, Ledger, Test};
@@ -33,6 +33,7 @@ pub const STEPS: &[Step] = &[
         run: |_| deps::run().map(|()| Verdict::Passed),
     },
     Step { name: "unit", what: "tests within the code", run: unit },
+    Step { name: "oracle", what: "our seccomp compiler against libseccomp", run: oracle },
     Step { name: "doc", what: "examples within the documentation", run: doc },
     Step { name: "build", what: "the released programs, static and small", run: build },
     Step { name: "cli", what: "the released programs by their command lines", run: command_lines },
@@ -47,6 +48,9 @@ const FACES: &[&str] = &["coracle", "corun"];
 
 /// The packages whose tests with needs run once more on pure cgroup v2. What needs it and is elsewhere runs there too.
 const ON_BOTH: &[&str] = &["cgroup", "runtime", "monitor", "engine", "coracle", "corun"];
+
+/// The header without which the tests that compare with libseccomp do not build.
+const LIBSECCOMP: &str = "/usr/include/seccomp.h";
 
 /// What the steps of one run share.
 pub struct Context {
@@ -94,7 +98,12 @@ fn format(_: &mut Context) -> Result<Verdict> {
 }
 
 fn lint(_: &mut Context) -> Result<Verdict> {
-    verdict(programs::cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]), "see above")
+    let mut clippy = programs::cargo();
+    clippy.args(["clippy", "--workspace", "--all-targets"]);
+    if Path::new(LIBSECCOMP).exists() {
+        clippy.args(["--features", "seccomp/oracle"]);
+    }
+    verdict(clippy.args(["--", "-D", "warnings"]), "see above")
 }
 
 fn verdict(command: &mut Command, hint: &str) -> Result<Verdict> {
@@ -117,6 +126,13 @@ fn deny(_: &mut Context) -> Result<Verdict> {
 
 fn unit(context: &mut Context) -> Result<Verdict> {
     context.tests(runner().args(["--workspace", "--lib", "--bins"]))
+}
+
+fn oracle(context: &mut Context) -> Result<Verdict> {
+    if !Path::new(LIBSECCOMP).exists() {
+        return Ok(Verdict::LeftOut("libseccomp is not installed: apt-get install libseccomp-dev".to_owned()));
+    }
+    context.tests(runner().args(["--package", "seccomp", "--features", "oracle", "--test", "oracle"]))
 }
 
 fn doc(context: &mut Context) -> Result<Verdict> {
