@@ -1,7 +1,37 @@
 //! Layer tars in: applied inside their directory, verified, hostile or not.
+//!
+//! [`apply`] streams a blob once: inflate and hash on one thread, entries onto the disk on the other. A layer lands in a
+//! directory of its own, ready to be a lower directory of an overlay; the layers below it are neither mounted nor
+//! changed. Their content matters in two rare cases only (see [`apply`]), and the result says when it did.
+//!
+//! The tar comes from a stranger. Its names are split and walked here, one component at a time, each by an fd of the
+//! directory above; nothing in the tar is ever followed by the kernel, so there is no path that could lead out.
 
 #![forbid(unsafe_code)]
 
+mod apply;
+mod archive;
+mod compression;
+mod copy_up;
+mod entry;
 mod error;
+mod lowers;
+mod metadata;
+mod name;
+mod number;
+mod pax;
+mod pipeline;
+mod removal;
+mod scan;
+mod sparse;
+mod tree;
+mod write;
 
-pub use error::Error;
+pub use apply::{Applied, Devices, Limits, Options, OverlayXattrs, Ownership, RootMeta, apply};
+pub use archive::Archive;
+pub use compression::{Compression, Decoder};
+pub use entry::{Entry, Kind, Time};
+pub use error::{Error, Refusal, Result};
+pub use removal::remove_tree;
+pub use scan::{Scanned, scan};
+pub use sparse::Extent;

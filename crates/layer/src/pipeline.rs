@@ -1,0 +1,117 @@
+//! Inflating and hashing on one thread, whatever is done with the bytes on the other.
+//!
+//! The thread is scoped: when this returns it has ended, so that a process that clones a container afterwards has one
+//! thread again.
+
+use crate::compression::{Compression, Decoder};
+use crate::{Error, Result};
+use oci::digest::{DiffId, Hasher};
+use std::io::{BufRead, Read};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+const PIECE: usize = 256 << 10;
+/// How many pieces may wait. Together with the decoder's own state this bounds the memory.
+const WAITING: usize = 6;
+
+/// What the whole stream was.
+#[derive(Debug, Clone, Copy)]
+pub struct Stream {
+    /// The digest of the tar.
+    pub diff_id: DiffId,
+    /// Its length in bytes.
+    pub size: u64,
+    /// How it was compressed.
+    pub compression: Compression,
+}
+
+/// Runs `f` on the uncompressed stream of `source`, to which it must read to the end.
+pub fn inflated<T>(source: impl Read + Send, f: impl FnOnce(&mut Pieces) -> Result<T>) -> Result<(T, Stream)> {
+    let (filled, pieces) = sync_channel(WAITING);
+    let (empty, returned) = sync_channel(WAITING + 2);
+    std::thread::scope(|scope| {
+        let decoding = scope.spawn(move || decode(source, &filled, &returned));
+        let mut pieces = Pieces { filled: pieces, empty, piece: Vec::new(), at: 0 };
+        let result = f(&mut pieces);
+        // Before waiting: the other thread may wait for us.
+        drop(pieces);
+        // A panic over there is a bug here, and panics are not caught.
+        let stream = decoding.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        // The error of the consumer comes first: the other thread only noticed that nobody listens.
+        let value = result?;
+        Ok((value, stream?))
+    })
+}
+
+type Piece = std::io::Result<Vec<u8>>;
+
+fn decode(source: impl Read, filled: &SyncSender<Piece>, returned: &Receiver<Vec<u8>>) -> Result<Stream> {
+    let mut decoder = match Decoder::new(source) {
+        Ok(decoder) => decoder,
+        Err(error) => {
+            // The consumer sees an empty tar, and its result is replaced by this error unless it fails itself.
+            return Err(error);
+        }
+    };
+    let mut hasher = Hasher::default();
+    loop {
+        let mut piece = returned.try_recv().unwrap_or_else(|_| vec![0; PIECE]);
+        piece.resize(PIECE, 0);
+        let mut length = 0;
+        while length < PIECE {
+            match decoder.read(&mut piece[length..]) {
+                Ok(0) => break,
+                Ok(more) => length += more,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    piece.truncate(length);
+                    let copy = std::io::Error::new(error.kind(), error.to_string());
+                    let _ = filled.send(Ok(piece)).and_then(|()| filled.send(Err(copy)));
+                    return Err(Error::Read { offset: hasher.length() + length as u64, source: error });
+                }
+            }
+        }
+        piece.truncate(length);
+        hasher.update(&piece);
+        if length == 0 || filled.send(Ok(piece)).is_err() {
+            let size = hasher.length();
+            return Ok(Stream { diff_id: DiffId(hasher.finish()), size, compression: decoder.compression() });
+        }
+    }
+}
+
+/// The uncompressed stream.
+#[derive(Debug)]
+pub struct Pieces {
+    filled: Receiver<Piece>,
+    empty: SyncSender<Vec<u8>>,
+    piece: Vec<u8>,
+    at: usize,
+}
+
+impl BufRead for Pieces {
+    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        while self.at == self.piece.len() {
+            // The channel ends with the stream.
+            let Ok(piece) = self.filled.recv() else { return Ok(&[]) };
+            let used = std::mem::replace(&mut self.piece, piece?);
+            self.at = 0;
+            // It may be full of pieces that nobody wants back.
+            let _ = self.empty.try_send(used);
+        }
+        Ok(&self.piece[self.at..])
+    }
+
+    fn consume(&mut self, length: usize) {
+        self.at += length;
+    }
+}
+
+impl Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let piece = self.fill_buf()?;
+        let length = piece.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&piece[..length]);
+        self.consume(length);
+        Ok(length)
+    }
+}
