@@ -51,12 +51,14 @@ pub fn run(arguments: &Run) -> Result<u8, Error> {
     let spec: Spec = serde_json::from_slice(&bytes).map_err(|source| Error::Parse { path, source })?;
     let bundle = std::path::absolute(&arguments.bundle).unwrap_or_else(|_| arguments.bundle.clone());
     let signals = Signals::block().map_err(Error::Signals)?;
+    let layout = runtime::Layout::detect().map_err(runtime::Error::from)?;
     let container = runtime::create(Request {
         id: &arguments.id,
         spec: &spec,
         bundle: &bundle,
         rootfs: Rootfs::Spec,
-        cgroup: true,
+        layout: &layout,
+        cgroup: Some(runtime::make_cgroup(&arguments.id, &spec, &layout)?),
         holding: Holding { preserve_fds: arguments.preserve_fds, die_with_parent: true, ..Holding::default() },
         no_new_keyring: arguments.no_new_keyring,
         ring: None,

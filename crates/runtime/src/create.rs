@@ -33,8 +33,10 @@ pub struct Request<'a> {
     pub bundle: &'a Path,
     /// Where its root comes from.
     pub rootfs: Rootfs,
-    /// A cgroup is made for it.
-    pub cgroup: bool,
+    /// Where the cgroups are.
+    pub layout: &'a Layout,
+    /// Its cgroup, made and limited; on failure it is removed.
+    pub cgroup: Option<Cgroup>,
     /// How its process is held.
     pub holding: Holding,
     /// No session keyring of its own.
@@ -59,26 +61,24 @@ pub struct Container {
 /// Makes a container. With [`Holding::wait`] it stops right before its command, until [`Container::start`]; without,
 /// the command runs when this returns.
 pub fn create(request: Request<'_>) -> Result<Container> {
-    let Request { id, spec, bundle, rootfs, cgroup, holding, no_new_keyring, ring } = request;
-    refuse_what_is_missing(spec)?;
+    let Request { id, spec, bundle, rootfs, layout, cgroup, holding, no_new_keyring, ring } = request;
     let default = Linux::default();
     let linux = spec.linux.as_ref().unwrap_or(&default);
-    let mut namespaces = Namespaces::open(spec)?;
-    let layout = Layout::detect()?;
-    let cgroup = if cgroup { Some(make_cgroup(id, linux, &layout)?) } else { None };
     let umask = sys::process::umask(0);
-    let born = prepare_and_clone(&mut Preparation {
-        id,
-        spec,
-        bundle,
-        linux,
-        namespaces: &mut namespaces,
-        layout: &layout,
-        cgroup: cgroup.as_ref(),
-        holding,
-        no_new_keyring,
-        ring,
-        rootfs: Some(rootfs),
+    let born = refuse_what_is_missing(spec).and_then(|()| Namespaces::open(spec)).and_then(|mut namespaces| {
+        prepare_and_clone(&mut Preparation {
+            id,
+            spec,
+            bundle,
+            linux,
+            namespaces: &mut namespaces,
+            layout,
+            cgroup: cgroup.as_ref(),
+            holding,
+            no_new_keyring,
+            ring,
+            rootfs: Some(rootfs),
+        })
     });
     sys::process::umask(umask);
     let result =
@@ -123,15 +123,15 @@ fn refuse_what_is_missing(spec: &Spec) -> Result<()> {
     }
 }
 
-fn make_cgroup(id: &str, linux: &Linux, layout: &Layout) -> Result<Cgroup> {
-    let path = linux.cgroups_path.as_deref().filter(|path| !path.is_empty());
+/// Makes the cgroup that a spec names, and sets its limits. Nothing is left of it on failure.
+pub fn make_cgroup(id: &str, spec: &Spec, layout: &Layout) -> Result<Cgroup> {
+    let linux = spec.linux.as_ref();
+    let path = linux.and_then(|linux| linux.cgroups_path.as_deref()).filter(|path| !path.is_empty());
     let path = CgroupPath::new(path.unwrap_or(&format!("/{id}")))?;
     let cgroup = Cgroup::create(layout, &path)?;
-    if let Some(resources) = &linux.resources {
-        if let Err(error) = cgroup.apply(resources) {
-            let _ = cgroup.remove(crate::handle::REMOVAL);
-            return Err(error.into());
-        }
+    if let Some(Err(error)) = linux.and_then(|linux| linux.resources.as_ref()).map(|limits| cgroup.apply(limits)) {
+        let _ = cgroup.remove(crate::handle::REMOVAL);
+        return Err(error.into());
     }
     Ok(cgroup)
 }

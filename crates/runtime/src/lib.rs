@@ -19,7 +19,8 @@ mod report;
 pub mod rootfs;
 mod subject;
 
-pub use create::{Container, Request, create};
+pub use cgroup::{Cgroup, Layout};
+pub use create::{Container, Request, create, make_cgroup};
 pub use error::{Error, Result};
 pub use foreground::{Foreground, hold};
 pub use handle::{Handle, Record, delete, start_time};

@@ -196,9 +196,6 @@ fn new_file_system(
     options: &Options,
     context: &Context<'_>,
 ) -> Result<Slot> {
-    if let Some(word) = options.parameters.iter().find(|word| *word == "tmpcopyup") {
-        return Err(Error::spec(format!("mount at {}: option {word} is not known here", mount.destination)));
-    }
     if options.idmap.is_some() {
         return Err(Error::spec(format!("mount at {}: ids are mapped on bind mounts only", mount.destination)));
     }
@@ -210,6 +207,7 @@ fn new_file_system(
         match word.split_once('=') {
             // A group that is not mapped cannot own a terminal; the kernel would refuse the whole mount.
             Some(("gid", gid)) if kind == "devpts" && !context.maps_group(gid) => {}
+            None if word == "tmpcopyup" => {}
             Some((key, value)) => params.push(Param::Text(key, value)),
             None => params.push(Param::Flag(word)),
         }

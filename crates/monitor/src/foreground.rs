@@ -1,0 +1,56 @@
+//! One container, from its start to its end, held by this process.
+
+use crate::error::{Error, Result};
+use crate::rundir::{Holder, RunDir, State};
+use runtime::{Foreground, Request};
+use sys::process::Exit;
+use sys::signal::Signals;
+
+/// What is to be run, and how it is held.
+#[derive(Debug)]
+pub struct Order<'a> {
+    /// The container.
+    pub request: Request<'a>,
+    /// Its run directory.
+    pub run_dir: &'a RunDir,
+    /// Signals and input.
+    pub foreground: Foreground,
+    /// Our signals, blocked since before anything was made.
+    pub signals: &'a Signals,
+    /// The container goes when its process ends.
+    pub ephemeral: bool,
+}
+
+/// How it went.
+#[derive(Debug)]
+pub struct Ended {
+    /// How the first process ended.
+    pub exit: Exit,
+    /// Processes that the kernel killed for want of memory.
+    pub oom_kills: u64,
+    /// What each step of the plan was for.
+    pub subjects: Vec<runtime::Subject>,
+}
+
+const SIGINT: i32 = 2;
+const SIGTERM: i32 = 15;
+const SIGHUP: i32 = 1;
+const SIGQUIT: i32 = 3;
+
+/// Runs a container to its end. What belongs to it is still there afterwards: [`crate::teardown`] removes it.
+pub fn run(order: Order<'_>) -> Result<Ended> {
+    let Order { request, run_dir, foreground, signals, ephemeral } = order;
+    let cgroup = request.cgroup.as_ref().map(runtime::Cgroup::paths).unwrap_or_default();
+    run_dir.write_state(&State { holder: Holder::me(), cgroup, ephemeral })?;
+    while let Some(signal) = signals.next() {
+        if matches!(signal, SIGINT | SIGTERM | SIGHUP | SIGQUIT) {
+            return Err(Error::Interrupted(signal));
+        }
+    }
+    let container = runtime::create(request)?;
+    let pid = container.handle.pid;
+    run_dir.write_process(Holder { pid, start_time: runtime::start_time(pid).unwrap_or(0) })?;
+    let exit = runtime::hold(&container.handle, container.terminal, signals, foreground)?;
+    let oom_kills = container.handle.cgroup.oom_kills().unwrap_or(0);
+    Ok(Ended { exit, oom_kills, subjects: container.subjects })
+}

@@ -1,0 +1,132 @@
+//! A container's run directory, `<runroot>/containers/ID`: what is true of it only while it runs.
+//!
+//! It lies on a tmpfs, so that a reboot forgets it. `state.json` is written once, before the container exists;
+//! `pid` once it does. Whoever holds the container is named by pid and start time, which together are never reused.
+
+use crate::error::{Error, Result};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+/// Who holds a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Pid.
+    pub pid: i32,
+    /// Start time in clock ticks since boot.
+    pub start_time: u64,
+}
+
+impl Holder {
+    /// This process.
+    pub fn me() -> Self {
+        let pid = rustix::process::getpid().as_raw_nonzero().get();
+        Self { pid, start_time: runtime::start_time(pid).unwrap_or(0) }
+    }
+
+    /// It still lives.
+    pub fn lives(&self) -> bool {
+        runtime::start_time(self.pid) == Some(self.start_time)
+    }
+}
+
+/// What must be known to clean up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// Who holds it.
+    pub holder: Holder,
+    /// The cgroup's directories, by hierarchy.
+    pub cgroup: BTreeMap<String, String>,
+    /// The container goes when its process ends (`--rm`).
+    pub ephemeral: bool,
+}
+
+/// A run directory.
+#[derive(Debug)]
+pub struct RunDir {
+    path: PathBuf,
+    fd: OwnedFd,
+}
+
+const STATE: &str = "state.json";
+const PID: &str = "pid";
+
+impl RunDir {
+    /// Makes the directory.
+    pub fn create(path: &Path) -> Result<Self> {
+        sys::fs::mkdirat(CWD, path, Mode::from_raw_mode(0o700)).map_err(|source| Error::File {
+            what: "make",
+            path: path.into(),
+            source,
+        })?;
+        Self::open(path)
+    }
+
+    /// Opens a directory that is there.
+    pub fn open(path: &Path) -> Result<Self> {
+        let fd = sys::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW, Mode::empty())
+            .map_err(|source| Error::File { what: "open", path: path.into(), source })?;
+        Ok(Self { path: path.into(), fd })
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Puts a file into it, whole or not at all.
+    pub fn put(&self, name: &str, bytes: &[u8], mode: u32) -> Result<()> {
+        let failed = |source| Error::File { what: "write", path: self.path.join(name), source };
+        let temporary = format!(".{name}");
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW;
+        let file = sys::fs::open_beneath(&self.fd, temporary.as_str(), flags, Mode::from_raw_mode(mode));
+        let file = file.map_err(failed)?;
+        if !bytes.is_empty() {
+            sys::fs::write_once(&file, bytes).map_err(failed)?;
+        }
+        sys::fs::renameat(&self.fd, temporary.as_str(), &self.fd, name, RenameFlags::empty()).map_err(failed)
+    }
+
+    /// Writes the state.
+    pub fn write_state(&self, state: &State) -> Result<()> {
+        let bytes = serde_json::to_vec(state).map_err(|source| Error::State { path: self.path.join(STATE), source })?;
+        self.put(STATE, &bytes, 0o600)
+    }
+
+    /// Reads the state; `None` where the maker did not come that far.
+    pub fn state(&self) -> Result<Option<State>> {
+        let path = self.path.join(STATE);
+        match std::fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|source| Error::State { path, source }),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Writes down the container's process.
+    pub fn write_process(&self, process: Holder) -> Result<()> {
+        self.put(PID, format!("{} {}", process.pid, process.start_time).as_bytes(), 0o600)
+    }
+
+    /// The container's process, if it was written down.
+    pub fn process(&self) -> Option<Holder> {
+        let text = std::fs::read_to_string(self.path.join(PID)).ok()?;
+        let (pid, start_time) = text.split_once(' ')?;
+        Some(Holder { pid: pid.parse().ok()?, start_time: start_time.parse().ok()? })
+    }
+
+    /// Removes it with its files; one that has gone already is fine.
+    pub fn remove(&self) -> Result<()> {
+        let entries = std::fs::read_dir(&self.path).into_iter().flatten().flatten();
+        for entry in entries {
+            let _ = sys::fs::unlinkat(&self.fd, entry.file_name(), AtFlags::empty());
+        }
+        match sys::fs::unlinkat(CWD, &self.path, AtFlags::REMOVEDIR) {
+            Err(error) if error.errno != sys::Errno::NOENT => {
+                Err(Error::File { what: "remove", path: self.path.clone(), source: error })
+            }
+            _ => Ok(()),
+        }
+    }
+}
