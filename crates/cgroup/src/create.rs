@@ -51,7 +51,7 @@ impl Cgroup {
             Err(source) => return Err(Error::Create { path: directory, source }),
         };
         let mut branch = Branch::new(hierarchy.version, &hierarchy.key, directory);
-        branch.fresh = fresh;
+        branch.unruled.set(fresh);
         if !fresh {
             vacant(&branch)?;
         }

@@ -81,11 +81,11 @@ pub enum Error {
         /// The controller; none for a file of v2's core.
         controller: Option<Controller>,
         /// The control file's full path.
-        file: String,
+        file: Box<str>,
         /// What was written.
-        value: String,
+        value: Box<str>,
         /// What it means and what to do.
-        hint: String,
+        hint: Box<str>,
         /// The call.
         source: sys::Error,
     },

@@ -65,7 +65,7 @@ pub(crate) fn explain(controller: Option<Controller>, file: &str, value: &str, s
         (Errno::NOSPC, _) => "processes in the cgroup would have no CPU or memory node left",
         _ => "the kernel refuses the value",
     };
-    Error::Refused { controller, file: file.to_owned(), value: value.to_owned(), hint: hint.to_owned(), source }
+    Error::Refused { controller, file: file.into(), value: value.into(), hint: hint.into(), source }
 }
 
 /// A file's only number; `max` is no limit and comes as the largest.

@@ -2,7 +2,7 @@
 
 use crate::{Controller, Controllers, Denied, Error, Result, Version, file};
 use rustix::io::Errno;
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
 
 /// A container's cgroup. It can be written down by [`Cgroup::paths`] and read back by [`Cgroup::from_paths`].
@@ -20,8 +20,8 @@ pub(crate) struct Branch {
     pub key: String,
     /// Full path.
     pub path: String,
-    /// Made by us just now, so that every file in it has its first value.
-    pub fresh: bool,
+    /// Made just now, and no device rules put in force yet: then there is nothing to look for and to replace.
+    pub unruled: Cell<bool>,
     /// v1: from the key; v2: what the directory offers, read when first needed.
     controllers: OnceCell<Controllers>,
 }
@@ -32,7 +32,7 @@ impl Branch {
         if version == Version::V1 {
             let _ = controllers.set(crate::mountinfo::v1_controllers(key));
         }
-        Self { version, key: key.to_owned(), path, fresh: false, controllers }
+        Self { version, key: key.to_owned(), path, unruled: Cell::new(false), controllers }
     }
 
     pub fn with_controllers(self, controllers: Controllers) -> Self {

@@ -10,6 +10,7 @@
 
 mod controller;
 mod create;
+mod delegate;
 mod devices;
 mod enable;
 mod error;

@@ -45,6 +45,15 @@ impl CgroupPath {
         self.absolute
     }
 
+    /// A cgroup below this one.
+    ///
+    /// # Errors
+    /// As for [`CgroupPath::new`].
+    pub fn join(&self, path: &str) -> Result<Self> {
+        let root = if self.absolute { "/" } else { "" };
+        Self::new(&format!("{root}{}/{path}", self.inner))
+    }
+
     /// The components joined by `/`, without a leading one.
     pub fn as_inner(&self) -> &str {
         &self.inner
@@ -61,6 +70,13 @@ mod tests {
         assert!(path.is_absolute());
         assert_eq!(path.as_inner(), "coracle/a:b");
         assert!(!CgroupPath::new("a/b").unwrap().is_absolute());
+    }
+
+    #[test]
+    fn a_cgroup_below_keeps_the_kind_and_cannot_climb() {
+        let path = CgroupPath::new("/a").unwrap();
+        assert_eq!(path.join("b").unwrap(), CgroupPath::new("/a/b").unwrap());
+        assert!(path.join("../b").is_err());
     }
 
     #[test]

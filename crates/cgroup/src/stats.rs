@@ -37,7 +37,7 @@ pub struct MemoryStats {
     pub swap_usage: Option<u64>,
     /// Limit of swap alone; absent when there is none or it is not counted.
     pub swap_limit: Option<u64>,
-    /// How often the limit was hit and something had to be reclaimed.
+    /// How often a limit (v1: of memory, or of memory and swap) was hit and something had to be reclaimed.
     pub limit_hits: Option<u64>,
     /// How many processes the kernel killed for it.
     pub oom_kills: Option<u64>,
@@ -167,7 +167,10 @@ fn memory(branch: &Branch) -> Result<MemoryStats> {
         limit: memory_limit,
         swap_usage: file::keyed(&stat, "total_swap"),
         swap_limit: both_limit.zip(memory_limit).map(|(both, memory)| both.saturating_sub(memory)),
-        limit_hits: number(branch, "memory.failcnt")?,
+        // Memory and swap together are charged first, and a hit there is not one of memory.
+        limit_hits: number(branch, "memory.failcnt")?
+            .map(|hits| Ok::<_, crate::Error>(hits + number(branch, "memory.memsw.failcnt")?.unwrap_or(0)))
+            .transpose()?,
         oom_kills,
     })
 }
@@ -213,11 +216,18 @@ fn io(branch: &Branch) -> Result<Vec<IoStats>> {
         return Ok(text.lines().filter_map(io_v2).collect());
     }
     let mut devices = BTreeMap::new();
-    // Every scheduler counts under another name; the throttler sees all.
-    let bytes = file::read_optional(&branch.file("blkio.throttle.io_service_bytes_recursive"))?.unwrap_or_default();
-    let operations = file::read_optional(&branch.file("blkio.throttle.io_serviced_recursive"))?.unwrap_or_default();
-    io_v1(&bytes, &mut devices, |stats| (&mut stats.read_bytes, &mut stats.write_bytes));
-    io_v1(&operations, &mut devices, |stats| (&mut stats.reads, &mut stats.writes));
+    // The throttler sees all schedulers' I/O, but since Linux 6.10 only on disks that something throttles.
+    for policy in ["throttle", "bfq"] {
+        let read = |name: &str| {
+            let text = file::read_optional(&branch.file(&format!("blkio.{policy}.{name}_recursive")))?;
+            Ok::<_, crate::Error>(text.unwrap_or_default())
+        };
+        io_v1(&read("io_service_bytes")?, &mut devices, |stats| (&mut stats.read_bytes, &mut stats.write_bytes));
+        io_v1(&read("io_serviced")?, &mut devices, |stats| (&mut stats.reads, &mut stats.writes));
+        if !devices.is_empty() {
+            break;
+        }
+    }
     Ok(devices.into_values().collect())
 }
 

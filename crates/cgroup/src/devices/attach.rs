@@ -13,20 +13,21 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use sys::bpf::{attach_device_program, detach_device_program, device_programs, load_device_program};
 
 pub(super) fn apply(branch: &Branch, policy: &Policy) -> Result<()> {
-    if branch.fresh && policy.allows_all() {
+    let unruled = branch.unruled.take();
+    if unruled && policy.allows_all() {
         return Ok(());
     }
-    match install(branch, policy) {
+    match install(branch, policy, unruled) {
         Err(error) if error.errno == Errno::PERM && (policy.allows_all() || unprivileged()) => Ok(()),
         Err(source) => Err(Error::DeviceProgram { path: branch.path.clone(), source }),
         Ok(()) => Ok(()),
     }
 }
 
-fn install(branch: &Branch, policy: &Policy) -> sys::Result<()> {
+fn install(branch: &Branch, policy: &Policy, unruled: bool) -> sys::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY;
     let directory = sys::fs::openat2(CWD, branch.path.as_str(), flags, Mode::empty(), ResolveFlags::empty())?;
-    let mut old: Vec<OwnedFd> = if branch.fresh { Vec::new() } else { device_programs(&directory)? };
+    let mut old: Vec<OwnedFd> = if unruled { Vec::new() } else { device_programs(&directory)? };
     if !policy.allows_all() {
         let new = load_device_program(&program::assemble(policy), c"coracle_devices")?;
         if old.len() == 1 {

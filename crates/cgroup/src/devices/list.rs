@@ -24,7 +24,7 @@ const KINDS: [Kind; 2] = [Kind::Char, Kind::Block];
 pub(super) fn apply(branch: &Branch, policy: &Policy) -> Result<()> {
     let wanted = List::new(policy)?;
     let now = List::parse(&branch.read("devices.list")?);
-    let plan = wanted.steps_from(now.as_ref(), branch.fresh);
+    let plan = wanted.steps_from(now.as_ref(), branch.unruled.take());
     for (name, entry) in plan {
         let path = branch.file(name);
         match file::write(&path, &entry) {
@@ -33,9 +33,9 @@ pub(super) fn apply(branch: &Branch, policy: &Policy) -> Result<()> {
             Err(error) if error.errno == Errno::PERM && policy.allows_all() => {}
             Err(error) if matches!(error.errno, Errno::PERM | Errno::ACCESS) && unprivileged() => return Ok(()),
             Err(source) if source.errno == Errno::PERM => {
-                let hint = "the cgroup above does not allow this device".to_owned();
+                let hint = "the cgroup above does not allow this device".into();
                 let controller = Some(Controller::Devices);
-                return Err(Error::Refused { controller, file: path, value: entry, hint, source });
+                return Err(Error::Refused { controller, file: path.into(), value: entry.into(), hint, source });
             }
             Err(error) => return Err(file::explain(Some(Controller::Devices), &path, &entry, error)),
         }
@@ -140,14 +140,14 @@ impl List {
 
     /// The writes that lead here from what is in force: as few as can be, and on a list in use without a moment in
     /// which everything is denied.
-    fn steps_from(&self, now: Option<&Self>, fresh: bool) -> Vec<(&'static str, String)> {
+    fn steps_from(&self, now: Option<&Self>, unruled: bool) -> Vec<(&'static str, String)> {
         const ALLOW: &str = "devices.allow";
         const DENY: &str = "devices.deny";
         let (to_default, to_exception) = if self.default_allow { (ALLOW, DENY) } else { (DENY, ALLOW) };
         let mut steps = Vec::new();
         let mut there = BTreeMap::new();
         match now {
-            Some(now) if now.default_allow == self.default_allow && (!self.default_allow || fresh) => {
+            Some(now) if now.default_allow == self.default_allow && (!self.default_allow || unruled) => {
                 there.clone_from(&now.exceptions);
             }
             _ => steps.push((to_default, "a".to_owned())),

@@ -65,7 +65,7 @@ fn bandwidth(branch: &Branch, quota: Option<i64>, period: Option<u64>, burst: Op
             // The kernel keeps the period when it is not named.
             (Some(quota), None) => values.push(("cpu.max", quota)),
             (None, Some(period)) => {
-                let now = if branch.fresh { "max".to_owned() } else { branch.read("cpu.max")? };
+                let now = branch.read("cpu.max")?;
                 let quota = now.split_ascii_whitespace().next().unwrap_or("max");
                 values.push(("cpu.max", format!("{quota} {period}")));
             }

@@ -88,7 +88,7 @@ fn set_weight(branch: &Branch, field: &str, device: Option<&str>, weight: u16) -
     branch.write(IO, general, &value(scaled)).map_err(|error| match error {
         Error::Refused { controller, file, value, source, .. } if source.errno == Errno::NOENT => {
             let hint = "this kernel has no I/O weights: load the bfq scheduler (modprobe bfq), or leave the weight out";
-            Error::Refused { controller, file, value, source, hint: hint.to_owned() }
+            Error::Refused { controller, file, value, source, hint: hint.into() }
         }
         other => other,
     })

@@ -151,9 +151,9 @@ fn without_swap_accounting(branch: &Branch, name: &str, value: impl ToString, tr
     }
     Err(Error::Refused {
         controller: Some(Controller::Memory),
-        file: branch.file(name),
-        value,
-        hint: "this kernel does not count swap: boot with swapaccount=1, or leave the swap limit out".to_owned(),
+        file: branch.file(name).into(),
+        value: value.into(),
+        hint: "this kernel does not count swap: boot with swapaccount=1, or leave the swap limit out".into(),
         source: sys::Error::new("open", branch.file(name), Errno::NOENT),
     })
 }
