@@ -7,6 +7,7 @@ mod deps;
 mod dist;
 mod error;
 mod guest;
+mod metadata;
 mod programs;
 mod source;
 mod style;

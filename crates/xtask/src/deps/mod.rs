@@ -1,14 +1,13 @@
 //! `cargo xtask deps`: holds the arrows of the house. No room names another one that [`table`] does not allow, nothing
 //! heavy comes near a container's start path, and `unsafe` stays in its rooms.
 
-mod metadata;
 mod table;
 mod unsafety;
 
-use metadata::{Metadata, Package};
 use table::{BESIDE, FOR_TESTS, GROUND, HOUSE, START_PATH, TOO_HEAVY, UNSAFE};
 
 use crate::error::{Error, Result};
+use crate::metadata::{Metadata, Package};
 
 /// Checks the workspace and prints each breach on a line of its own.
 pub fn run() -> Result {

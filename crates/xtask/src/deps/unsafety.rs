@@ -4,8 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::metadata::Package;
 use crate::error::{Doing as _, Result};
+use crate::metadata::Package;
 use crate::source;
 
 const FORBID: &str = "#![forbid(unsafe_code)]";

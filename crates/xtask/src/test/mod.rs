@@ -51,7 +51,7 @@ pub fn run(mut parser: lexopt::Parser) -> Result {
             other => return Err(other.unexpected().into()),
         }
     }
-    let mut context = Context::new(ci)?;
+    let mut context = Context::new(ci, names.is_empty())?;
     let mut done = Vec::new();
     for step in chosen(&names)? {
         println!("\n=== {}: {}", step.name, step.what);

@@ -46,8 +46,14 @@ pub struct Dependency {
 pub struct Target {
     /// `lib`, `bin`, `test`, `bench`, `example`, `custom-build`, `proc-macro`.
     pub kind: Vec<String>,
+    /// Its name.
+    #[serde(default)]
+    pub name: String,
     /// Its root file.
     pub src_path: PathBuf,
+    /// Without these features of its package it is not built.
+    #[serde(default, rename = "required-features")]
+    pub required_features: Vec<String>,
 }
 
 /// The resolved graph.
