@@ -67,12 +67,24 @@ pub fn verdict(filter: &Filter, data: Data) -> u32 {
     run(&filter.instructions().collect::<Vec<_>>(), data)
 }
 
-/// Classic BPF as seccomp has it: the instructions that libseccomp and we use.
+/// How many instructions a filter executes for a call.
+pub fn steps(filter: &Filter, data: Data) -> usize {
+    execute(&filter.instructions().collect::<Vec<_>>(), data).1
+}
+
+/// What a program says of a call.
 pub fn run(program: &[Instruction], data: Data) -> u32 {
-    let (mut accumulator, mut at) = (0_u32, 0);
+    execute(program, data).0
+}
+
+/// Classic BPF as seccomp has it: the instructions that libseccomp and we use. The verdict, and the instructions
+/// that it took.
+fn execute(program: &[Instruction], data: Data) -> (u32, usize) {
+    let (mut accumulator, mut at, mut steps) = (0_u32, 0, 0);
     loop {
         let Instruction { code, jt, jf, k } = program[at];
         at += 1;
+        steps += 1;
         let test = match code {
             0x20 => {
                 accumulator = data.word(k);
@@ -86,7 +98,7 @@ pub fn run(program: &[Instruction], data: Data) -> u32 {
                 at += k as usize;
                 continue;
             }
-            0x06 => return k,
+            0x06 => return (k, steps),
             0x15 => accumulator == k,
             0x25 => accumulator > k,
             0x35 => accumulator >= k,
