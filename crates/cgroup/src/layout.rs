@@ -1,16 +1,16 @@
 //! How cgroups are mounted on this machine: which hierarchy owns which controller, and where it is.
 //!
 //! Finding out stands on the path of every start, so the well-known layouts (systemd's, and those of other init systems)
-//! are looked at first: one statfs(2) and one stat(2) a hierarchy tell that it stands where its name says, whole. Only
-//! what lies elsewhere, is bound, or is seen from inside a container costs a reading of mountinfo, which is long on a
-//! machine with many mounts (a microsecond or two for each).
+//! are looked at first: a call or two a hierarchy tell that it stands where its name says, whole. Only what lies
+//! elsewhere, or is bound, costs a reading of mountinfo, which is long on a machine with many mounts (a microsecond or
+//! two for each).
 
 use crate::mountinfo::{CgroupMount, Membership, below, cgroup_mounts, memberships, v1_controllers};
 use crate::{CgroupPath, Controller, Controllers, Error, Result, Version, file};
-use rustix::fs::{AtFlags, CWD, StatxFlags};
+use rustix::fs::{Access, AtFlags, CWD, Mode as FileMode, OFlags, StatxFlags};
+use std::os::fd::OwnedFd;
 
 const ROOT: &str = "/sys/fs/cgroup";
-const CGROUP_SUPER_MAGIC: i64 = 0x27_e0eb;
 const CGROUP2_SUPER_MAGIC: i64 = 0x6367_7270;
 const TMPFS_MAGIC: i64 = 0x0102_1994;
 /// The inode of a hierarchy's own root directory; a bound subtree has another.
@@ -149,23 +149,28 @@ impl Hierarchy {
 
 /// The layout if every hierarchy stands, whole, where its name says.
 fn well_known(own: &str) -> Option<Vec<Hierarchy>> {
-    match magic(ROOT)? {
+    // One walk to the top, and the rest from there: each walk from `/` crosses three mounts.
+    let top = rustix::fs::open(ROOT, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, FileMode::empty()).ok()?;
+    // The field's width differs between architectures.
+    #[allow(clippy::unnecessary_cast, clippy::cast_lossless)]
+    match rustix::fs::fstatfs(&top).ok()?.f_type as i64 {
         CGROUP2_SUPER_MAGIC => {
             let mut lines = memberships(own);
             let membership = lines.next()?;
             // A v1 hierarchy beside v2 at the top stands who knows where.
             let alone = membership.version == Version::V2 && lines.next().is_none();
-            (alone && whole(ROOT)).then(|| vec![Hierarchy::new(&membership, ROOT.to_owned(), "/".to_owned())])
+            (alone && whole(&top, ".", &membership))
+                .then(|| vec![Hierarchy::new(&membership, ROOT.to_owned(), "/".to_owned())])
         }
         TMPFS_MAGIC => {
             let found = memberships(own).map(|membership| {
-                let (name, expected) = match membership.version {
-                    Version::V1 => (membership.key.trim_start_matches("name="), CGROUP_SUPER_MAGIC),
-                    Version::V2 => ("unified", CGROUP2_SUPER_MAGIC),
+                let (name, sign) = match membership.version {
+                    Version::V1 => (membership.key.trim_start_matches("name="), "tasks"),
+                    Version::V2 => ("unified", "cgroup.controllers"),
                 };
-                let mount = format!("{ROOT}/{name}");
-                (magic(&mount) == Some(expected) && whole(&mount))
-                    .then(|| Hierarchy::new(&membership, mount, "/".to_owned()))
+                let there = rustix::fs::accessat(&top, format!("{name}/{sign}"), Access::EXISTS, AtFlags::empty());
+                (there.is_ok() && whole(&top, name, &membership))
+                    .then(|| Hierarchy::new(&membership, format!("{ROOT}/{name}"), "/".to_owned()))
             });
             found.collect()
         }
@@ -173,15 +178,11 @@ fn well_known(own: &str) -> Option<Vec<Hierarchy>> {
     }
 }
 
-fn magic(path: &str) -> Option<i64> {
-    // The field's width differs between architectures.
-    #[allow(clippy::unnecessary_cast, clippy::cast_lossless)]
-    rustix::fs::statfs(path).ok().map(|status| status.f_type as i64)
-}
-
-fn whole(path: &str) -> bool {
-    let status = rustix::fs::statx(CWD, path, AtFlags::empty(), StatxFlags::INO);
-    status.is_ok_and(|status| status.stx_ino == ROOT_INODE)
+/// Is the hierarchy's own root mounted there, and not a directory of it? Who is in the root (of the hierarchy, or of
+/// the cgroup namespace) need not ask.
+fn whole(top: &OwnedFd, name: &str, membership: &Membership<'_>) -> bool {
+    membership.own == "/"
+        || rustix::fs::statx(top, name, AtFlags::empty(), StatxFlags::INO).is_ok_and(|s| s.stx_ino == ROOT_INODE)
 }
 
 /// Is this mount what one sees at its mount point, and not hidden by a later one?

@@ -8,8 +8,10 @@ use super::policy::{ALL, Devices, Kind, MKNOD, Policy, READ, WRITE};
 use super::unprivileged;
 use crate::group::Branch;
 use crate::{Controller, Error, Result, file};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 
 /// A default and the exceptions from it, with their accesses. Exceptions always name a kind: the kernel takes `a` for
 /// "reset everything".
@@ -25,9 +27,20 @@ pub(super) fn apply(branch: &Branch, policy: &Policy) -> Result<()> {
     let wanted = List::new(policy)?;
     let now = List::parse(&branch.read("devices.list")?);
     let plan = wanted.steps_from(now.as_ref(), branch.unruled.take());
+    // One entry a write, and one open for all entries in a row.
+    let mut open: Option<(&str, OwnedFd)> = None;
     for (name, entry) in plan {
         let path = branch.file(name);
-        match file::write(&path, &entry) {
+        let fd = match open.take() {
+            Some((opened, fd)) if opened == name => Ok(fd),
+            _ => sys::fs::open(path.as_str(), OFlags::WRONLY, Mode::empty()),
+        };
+        let written = fd.and_then(|fd| {
+            let written = sys::fs::write_once(&fd, entry.as_bytes());
+            open = Some((name, fd));
+            written
+        });
+        match written {
             Ok(()) => {}
             // The cgroup above does not allow all; what it allows holds anyway.
             Err(error) if error.errno == Errno::PERM && policy.allows_all() => {}
