@@ -78,6 +78,11 @@ pub fn stop_timeout(text: &str) -> Result<i32, Invalid> {
     }
 }
 
+/// A plain number, such as that of `--preserve-fds`.
+pub fn count(text: &str) -> Result<u32, Invalid> {
+    number::decimal(text).ok_or_else(|| Invalid::new(text, "not a number").hint("give 0 to 4294967295"))
+}
+
 /// `--umask` in octal.
 impl FromStr for Umask {
     type Err = Invalid;

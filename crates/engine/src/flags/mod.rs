@@ -42,7 +42,7 @@ pub use dns::{dns_server, search_domains};
 pub use env::{env, env_file};
 pub use image::{image, rootfs};
 pub use invalid::Invalid;
-pub use limits::{memory, oom_score_adj, stop_timeout};
+pub use limits::{count, memory, oom_score_adj, stop_timeout};
 pub use mount::mount;
 pub use nearest::nearest;
 pub(crate) use number::file_id;

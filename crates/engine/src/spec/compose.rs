@@ -128,7 +128,7 @@ fn stop_signal(config: &ContainerConfig, facts: &Facts) -> Result<Signal, Error>
     match config.process.stop_signal {
         Some(signal) => Ok(signal),
         None if facts.image.stop_signal.is_empty() => Ok(Signal::TERM),
-        None => facts.image.stop_signal.parse().map_err(|source| Error::Image { field: "StopSignal", source }),
+        None => facts.image.stop_signal.parse().map_err(|invalid| Error::Image { field: "StopSignal", invalid }),
     }
 }
 

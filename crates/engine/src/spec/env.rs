@@ -24,7 +24,7 @@ pub(super) fn compose(
     }
     for variable in &facts.image.env {
         // A name without a value would be a variable of the host's on a command line; of an image it means nothing.
-        let read = flags::env(variable, |_| None).map_err(|source| Error::Image { field: "Env", source })?;
+        let read = flags::env(variable, |_| None).map_err(|invalid| Error::Image { field: "Env", invalid })?;
         if let Some(variable) = read {
             env.set(&variable.name, &variable.value, Origin::Image);
         }

@@ -10,20 +10,20 @@ pub enum Error {
     #[error("no command: none was given, and the image has neither entrypoint nor command")]
     NoCommand,
     /// A flag's value does not fit the machine, the image or another flag.
-    #[error("{flag}")]
+    #[error("{flag} {invalid}")]
     Flag {
         /// The flag, such as `--memory`.
         flag: &'static str,
         /// Its value, and why not.
-        source: Invalid,
+        invalid: Invalid,
     },
     /// The image's configuration says something that has no meaning.
-    #[error("the image's {field}")]
+    #[error("the image's {field} {invalid}")]
     Image {
         /// The field, such as `User`.
         field: &'static str,
         /// Its value, and why not.
-        source: Invalid,
+        invalid: Invalid,
     },
     /// The user or a group does not exist.
     #[error(transparent)]
@@ -64,15 +64,15 @@ pub enum Error {
 
 impl Error {
     /// A flag's value, why it cannot be, and what would do.
-    pub(super) fn flag(flag: &'static str, source: Invalid) -> Self {
-        Self::Flag { flag, source }
+    pub(super) fn flag(flag: &'static str, invalid: Invalid) -> Self {
+        Self::Flag { flag, invalid }
     }
 
     /// What to do about it, if we know.
     pub fn remedy(&self) -> Option<String> {
         match self {
             Self::NoCommand => Some("write a command behind the image, such as `sh`".to_owned()),
-            Self::Flag { source, .. } | Self::Image { source, .. } => source.remedy().map(str::to_owned),
+            Self::Flag { invalid, .. } | Self::Image { invalid, .. } => invalid.remedy().map(str::to_owned),
             Self::User(error) => Some(error.remedy().to_owned()),
             Self::NoController { controller, rootless: true, .. } => Some(format!(
                 "delegate it: systemctl edit user@.service, [Service] Delegate={controller}, and log in again; or leave \

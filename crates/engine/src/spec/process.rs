@@ -64,7 +64,7 @@ fn args(config: &ContainerConfig, facts: &Facts, origins: &mut Origins) -> Resul
     if let Some(word) = args.iter().find(|word| word.contains('\0')) {
         let source = Invalid::new(word.as_str(), "a word cannot hold a NUL byte");
         return Err(if origin == Origin::Image {
-            Error::Image { field: "Cmd", source }
+            Error::Image { field: "Cmd", invalid: source }
         } else {
             Error::flag("COMMAND", source)
         });
@@ -87,7 +87,7 @@ fn workdir(config: &ContainerConfig, facts: &Facts, origins: &mut Origins) -> Re
             // The image specification lets it be relative, and docker takes it from the root.
             if path.contains('\0') {
                 let source = Invalid::new(path, "a path cannot hold a NUL byte");
-                return Err(Error::Image { field: "WorkingDir", source });
+                return Err(Error::Image { field: "WorkingDir", invalid: source });
             }
             Ok(if path.starts_with('/') { path.to_owned() } else { format!("/{path}") })
         }

@@ -50,7 +50,7 @@ pub fn choose(config: &ContainerConfig, image_user: &str, caller: (u32, u32)) ->
         return Ok(user.clone());
     }
     if !image_user.is_empty() {
-        return image_user.parse().map_err(|source| super::Error::Image { field: "User", source });
+        return image_user.parse().map_err(|invalid| super::Error::Image { field: "User", invalid });
     }
     Ok(match &config.view.userns {
         Some(UsernsMode::KeepId { uid, gid, .. }) => UserSpec {
