@@ -1,10 +1,31 @@
 //! Containers and images as their users know them.
 //!
-//! The values that a container is described by ([`config`]), how they are read ([`flags`]), and how they become an
-//! OCI runtime specification ([`spec`]).
+//! What a user asks for is a value ([`config`]), read from his words ([`flags`]); with what the machine and the image
+//! say it becomes an OCI runtime specification ([`spec`]); and [`run`] walks from there to the end of a container. The
+//! engine returns values and prints nothing.
 
 #![forbid(unsafe_code)]
 
+mod cgroup_path;
 pub mod config;
+pub mod containers;
+mod engine;
+mod error;
+mod etc;
+pub mod explanation;
 pub mod flags;
+mod gather;
+mod host;
+mod images;
+mod info;
+mod names;
+mod record;
+mod root;
+pub mod run;
 pub mod spec;
+mod userns;
+
+pub use engine::{Engine, Locations, Places};
+pub use error::{Error, Result};
+pub use info::Info;
+pub use record::{End, Record};

@@ -35,6 +35,11 @@ impl Plan {
         &self.subjects
     }
 
+    /// Says that what the parent does from here on prepares the next step; for the recorder.
+    pub fn begin(&self) {
+        sys::step(self.encoder.len());
+    }
+
     /// The fds that the stub inherits.
     pub fn inherited(&self) -> Vec<RawFd> {
         self.encoder.inherited().collect()

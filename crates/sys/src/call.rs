@@ -3,7 +3,7 @@
 use crate::raw;
 use crate::record::{NO_STEP, Record, Ring};
 use rustix::io::Errno;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
@@ -15,7 +15,7 @@ static STEP: AtomicU32 = AtomicU32::new(NO_STEP);
 ///
 /// # Errors
 /// The memory cannot be mapped.
-pub fn record_into(memory: impl AsFd) -> crate::Result<&'static Ring> {
+fn record_into(memory: impl AsFd) -> crate::Result<&'static Ring> {
     let ring = map(memory.as_fd())?;
     RING.store(ring.as_ptr(), Ordering::Release);
     // SAFETY: the mapping is never removed, is as large as a ring, and zeroes are a valid ring.
@@ -80,4 +80,35 @@ pub(crate) fn note(begun: Option<u64>, number: u32, args: [usize; 6], result: Re
 pub fn now() -> u64 {
     let t = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     t.tv_sec as u64 * 1_000_000_000 + t.tv_nsec as u64
+}
+
+/// The recorder of this process and of the stub that it makes.
+#[derive(Debug)]
+pub struct Recorder {
+    memory: OwnedFd,
+    ring: &'static Ring,
+}
+
+impl Recorder {
+    /// Makes the ring, and notes every call from here on.
+    pub fn start() -> crate::Result<Self> {
+        let memory = crate::memfd::zeroed(c"coracle-record", Ring::SIZE)?;
+        let ring = record_into(&memory)?;
+        Ok(Self { memory, ring })
+    }
+
+    /// The shared memory, for the stub.
+    pub fn memory(&self) -> &OwnedFd {
+        &self.memory
+    }
+
+    /// What was noted so far, in the order in which the calls ended.
+    pub fn records(&self) -> Vec<Record> {
+        let count = (self.ring.claimed.load(Ordering::Acquire) as usize).min(self.ring.records.len());
+        // SAFETY: the slots lie within the ring, which stays mapped; half-written ones are left out below.
+        let read = |slot: usize| unsafe { (&raw const self.ring.records[slot]).read_volatile() };
+        let mut records: Vec<Record> = (0..count).map(read).filter(|record| record.complete == 1).collect();
+        records.sort_by_key(|record| record.start);
+        records
+    }
 }

@@ -300,3 +300,12 @@ impl AsFd for RootDir {
         self.fd.as_fd()
     }
 }
+
+/// Makes standard input read nothing.
+pub fn stdin_from_null() -> Result<()> {
+    let null = open("/dev/null", OFlags::RDONLY, Mode::empty())?;
+    // SAFETY: no pointers; standard input is replaced, as is meant.
+    unsafe { call(nr::dup3, [raw(null.as_fd()), 0, 0, 0, 0, 0]) }
+        .map(drop)
+        .map_err(|errno| Error::new("dup3", "/dev/null, 0", errno))
+}

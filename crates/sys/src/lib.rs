@@ -22,6 +22,6 @@ pub mod socket;
 pub mod time;
 pub mod xattr;
 
-pub use call::{record_into, step};
+pub use call::{Recorder, step};
 pub use error::{Error, Named, Result, text};
 pub use rustix::io::Errno;

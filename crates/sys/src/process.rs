@@ -442,3 +442,11 @@ pub fn become_root() -> Result<()> {
     }
     prctl(PR_SET_DUMPABLE, 1, 0).map(drop)
 }
+
+/// Waits until an fd is readable (a pidfd: until its process has ended), or the time is over.
+pub fn wait_readable(fd: impl AsFd, limit: std::time::Duration) -> bool {
+    use rustix::event::{PollFd, PollFlags, poll};
+    let mut fds = [PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN)];
+    let limit = rustix::time::Timespec { tv_sec: limit.as_secs() as i64, tv_nsec: limit.subsec_nanos().into() };
+    matches!(poll(&mut fds, Some(&limit)), Ok(1..))
+}

@@ -46,6 +46,12 @@ pub struct Ring {
     pub records: [Record; CAPACITY],
 }
 
+impl core::fmt::Debug for Ring {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Ring")
+    }
+}
+
 impl Ring {
     /// Bytes of a ring.
     pub const SIZE: usize = size_of::<Self>();

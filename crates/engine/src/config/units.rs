@@ -63,6 +63,11 @@ impl CpuSet {
     /// The highest number a set may hold: more than any kernel is built for, and a bound for hostile input.
     pub const MAX: u32 = 65_535;
 
+    /// One CPU or node.
+    pub fn only(number: u32) -> Self {
+        Self(vec![(number, number)])
+    }
+
     /// Sorts and joins ranges; `None` when there are none.
     pub fn from_ranges(mut ranges: Vec<(u32, u32)>) -> Option<Self> {
         ranges.sort_unstable();

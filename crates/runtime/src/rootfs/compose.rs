@@ -21,6 +21,7 @@ use sys::mount::{CLONE, EMPTY_PATH, FsContext, MountAttr, RECURSIVE, attr, mount
 
 /// Adds all steps from the first mount to the last mask. The root is attached, and not yet pivoted to.
 pub fn compose(plan: &mut Plan, spec: &Spec, rootfs: Rootfs, context: &Context<'_>) -> Result<()> {
+    plan.begin();
     root(plan, spec, rootfs, context)?;
     let mut dev = Dev::Missing;
     for (index, mount) in spec.mounts.iter().enumerate() {
@@ -28,9 +29,12 @@ pub fn compose(plan: &mut Plan, spec: &Spec, rootfs: Rootfs, context: &Context<'
             return Err(Error::spec(format!("mount destination {} is not absolute", mount.destination)));
         }
         proc_mount::check(mount)?;
+        plan.begin();
         mount_one(plan, spec, index, mount, &mut dev, context)?;
     }
+    plan.begin();
     devices(plan, spec, dev, context)?;
+    sys::step(sys::record::NO_STEP);
     if let Some(linux) = &spec.linux {
         for (index, path) in linux.readonly_paths.iter().enumerate() {
             plan.text(Subject::ReadOnlyPath(index), Op::ReadOnly, path);

@@ -1,0 +1,160 @@
+//! The engine: where its data and its run state lie, and who it works for.
+
+use crate::error::{Error, Result};
+use crate::userns::Caller;
+use rustix::fs::{CWD, Mode};
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use store::Store;
+
+/// Where data and run state lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Locations {
+    /// Images, layers, containers: survives a reboot.
+    pub root: PathBuf,
+    /// What is true only while containers run.
+    pub runroot: PathBuf,
+}
+
+/// What the command line and the environment say about places; the engine itself reads no environment.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    /// `--root` or `CORACLE_ROOT`.
+    pub root: Option<PathBuf>,
+    /// `--runroot` or `CORACLE_RUNROOT`.
+    pub runroot: Option<PathBuf>,
+    /// `XDG_DATA_HOME`.
+    pub data_home: Option<PathBuf>,
+    /// `XDG_RUNTIME_DIR`.
+    pub runtime_dir: Option<PathBuf>,
+    /// `HOME`.
+    pub home: Option<PathBuf>,
+}
+
+impl Locations {
+    /// Chooses them: root has the machine's directories, everybody else his own (XDG base directories).
+    pub fn choose(places: Places, uid: u32) -> Result<Self> {
+        let Places { root, runroot, data_home, runtime_dir, home } = places;
+        if uid == 0 {
+            return Ok(Self {
+                root: root.unwrap_or_else(|| "/var/lib/coracle".into()),
+                runroot: runroot.unwrap_or_else(|| "/run/coracle".into()),
+            });
+        }
+        let data = || data_home.or_else(|| home.map(|home| home.join(".local/share")));
+        let root = match root {
+            Some(root) => root,
+            None => data().ok_or(Error::NoHome("HOME"))?.join("coracle"),
+        };
+        let runroot = match (runroot, runtime_dir) {
+            (Some(runroot), _) => runroot,
+            (None, Some(dir)) => dir.join("coracle"),
+            // No login session made one; podman falls back to the same kind of place.
+            (None, None) => PathBuf::from(format!("/tmp/coracle-run-{uid}")),
+        };
+        Ok(Self { root, runroot })
+    }
+}
+
+/// The engine.
+#[derive(Debug)]
+pub struct Engine {
+    locations: Locations,
+    store: Store,
+    caller: Caller,
+    entered: Cell<bool>,
+    no_setgroups: Cell<bool>,
+}
+
+impl Engine {
+    /// Opens it, making its directories where they are missing.
+    pub fn open(locations: Locations) -> Result<Self> {
+        let caller = Caller::look();
+        make_private(&locations.runroot)?;
+        ensure(&locations.runroot.join(CONTAINERS))?;
+        if let Some(parent) = locations.root.parent() {
+            make_parents(parent)?;
+        }
+        let store = Store::open(&locations.root)?;
+        Ok(Self { locations, store, caller, entered: Cell::new(false), no_setgroups: Cell::new(false) })
+    }
+
+    /// Where things lie.
+    pub fn locations(&self) -> &Locations {
+        &self.locations
+    }
+
+    /// Images, layers and records.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Who works with it.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// The run directory of a container.
+    pub fn run_dir(&self, id: &str) -> PathBuf {
+        self.locations.runroot.join(CONTAINERS).join(id)
+    }
+
+    /// The directory of all run directories.
+    pub fn run_dirs(&self) -> PathBuf {
+        self.locations.runroot.join(CONTAINERS)
+    }
+
+    /// An ordinary user becomes root of a user namespace of his own, where the files of layers and containers have
+    /// their owners, and overlays can be mounted. For root nothing happens, nor a second time.
+    ///
+    /// No process holds this namespace for later: every command makes its own with the same maps, and what is on disk
+    /// looks the same in each.
+    pub fn enter(&self) -> Result<()> {
+        if self.caller.is_root() || self.entered.get() {
+            return Ok(());
+        }
+        let maps = self.caller.base_maps();
+        self.no_setgroups.set(runtime::idmap::enter(&maps.uids, &maps.gids)?);
+        self.entered.set(true);
+        Ok(())
+    }
+
+    /// setgroups(2) works in the namespace that was entered.
+    pub fn setgroups(&self) -> bool {
+        !self.no_setgroups.get()
+    }
+}
+
+const CONTAINERS: &str = "containers";
+
+fn ensure(path: &Path) -> Result<()> {
+    sys::fs::ensure_dir(CWD, path, Mode::from_raw_mode(0o700)).map(drop).map_err(Error::file("make", path))
+}
+
+fn make_parents(path: &Path) -> Result<()> {
+    if path.is_dir() || path.as_os_str().is_empty() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        make_parents(parent)?;
+    }
+    sys::fs::ensure_dir(CWD, path, Mode::from_raw_mode(0o755)).map(drop).map_err(Error::file("make", path))
+}
+
+/// Makes the run directory, or checks that the one that is there is ours alone: it may lie in /tmp, where anybody can
+/// make directories.
+fn make_private(path: &Path) -> Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    if let Some(parent) = path.parent() {
+        make_parents(parent)?;
+    }
+    ensure(path)?;
+    let ours = std::fs::symlink_metadata(path).is_ok_and(|meta| {
+        meta.is_dir() && meta.uid() == rustix::process::geteuid().as_raw() && meta.mode() & 0o022 == 0
+    });
+    if ours {
+        return Ok(());
+    }
+    let denied = sys::Error::new("lstat", path.to_string_lossy(), sys::Errno::ACCESS);
+    Err(Error::File { what: "trust (owned or writable by others)", path: path.into(), source: denied })
+}

@@ -1,0 +1,121 @@
+//! What can go wrong between a wish and a running container, as users are told.
+
+use std::path::PathBuf;
+
+/// What this crate returns.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// The engine could not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A wish that the machine or the image cannot meet.
+    #[error(transparent)]
+    Spec(#[from] crate::spec::Error),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The start, or the holding.
+    #[error(transparent)]
+    Monitor(#[from] monitor::Error),
+    /// The runtime, outside of a start.
+    #[error(transparent)]
+    Runtime(#[from] runtime::Error),
+    /// A cgroup.
+    #[error(transparent)]
+    Cgroup(#[from] cgroup::Error),
+    /// A seccomp profile of the user's.
+    #[error("--security-opt seccomp={path}")]
+    Profile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: seccomp::docker::Error,
+    },
+    /// A directory or file of the engine's own.
+    #[error("{what} {path}")]
+    File {
+        /// What was being done.
+        what: &'static str,
+        /// To which.
+        path: PathBuf,
+        /// Why it failed.
+        source: sys::Error,
+    },
+    /// A system call.
+    #[error("{what}")]
+    System {
+        /// What it was for.
+        what: &'static str,
+        /// Why it failed.
+        source: sys::Error,
+    },
+    /// `--rootfs` names no directory.
+    #[error("--rootfs {path}")]
+    Rootfs {
+        /// As given.
+        path: PathBuf,
+        /// Why.
+        source: sys::Error,
+    },
+    /// `--cidfile` is there already.
+    #[error("--cidfile {path}: the file is there already: remove it, or name another")]
+    CidFile {
+        /// As given.
+        path: PathBuf,
+    },
+    /// Neither `--root` nor HOME says where the data goes.
+    #[error("no place for data: {0} is not set")]
+    NoHome(&'static str),
+    /// A container that still runs.
+    #[error("container {0} is running: stop it, or use --force")]
+    Running(String),
+    /// What this user namespace mode cannot do yet.
+    #[error("--userns={mode}: {problem}")]
+    Userns {
+        /// As given.
+        mode: &'static str,
+        /// Why not.
+        problem: String,
+    },
+}
+
+impl Error {
+    /// The exit code of `coracle run`: 127 for a command that is not there, 126 for one that cannot be executed, 125
+    /// for everything else of ours, 128 + N where signal N came first.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Monitor(monitor::Error::Runtime(error)) | Self::Runtime(error) => error.exit_code(),
+            Self::Monitor(monitor::Error::Interrupted(signal)) => 128_u8.wrapping_add(*signal as u8),
+            _ => 125,
+        }
+    }
+
+    /// What to do about it, where we know.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Spec(error) => error.remedy(),
+            Self::Monitor(monitor::Error::Runtime(error)) | Self::Runtime(error) => error.hint(),
+            Self::Store(store::Error::NoSuchImage(name)) => {
+                Some(format!("load it first: coracle load -i FILE, or coracle import TAR {name}; pulling comes later"))
+            }
+            Self::File { path, source, .. } => match source.errno {
+                sys::Errno::ACCESS | sys::Errno::PERM | sys::Errno::ROFS => Some(format!(
+                    "coracle cannot write {}: --root and --runroot (CORACLE_ROOT, CORACLE_RUNROOT) name other places",
+                    path.display()
+                )),
+                sys::Errno::NOSPC => Some("the file system is full".to_owned()),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    pub(crate) fn file(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(sys::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { what, path, source }
+    }
+
+    pub(crate) fn system(what: &'static str) -> impl FnOnce(sys::Error) -> Self {
+        move |source| Self::System { what, source }
+    }
+}

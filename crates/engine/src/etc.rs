@@ -1,0 +1,30 @@
+//! The generated files: /etc/hosts, /etc/hostname and /etc/resolv.conf of a container, in its run directory.
+
+use crate::config::{ContainerConfig, NetworkMode};
+use crate::error::Result;
+use crate::spec::{EtcFiles, files};
+use monitor::RunDir;
+
+/// Writes them, as far as the container has names of its own.
+pub fn write(run_dir: &RunDir, config: &ContainerConfig, host_name: &str, name: &str) -> Result<EtcFiles> {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let host_network = config.view.network == Some(NetworkMode::Host);
+    // The host's own hosts file holds only where the host's network does.
+    let base = if host_network { read("/etc/hosts") } else { String::new() };
+    run_dir.put("hosts", files::hosts(&config.view, host_name, name, &base).as_bytes(), 0o644)?;
+    run_dir.put("hostname", files::hostname(host_name).as_bytes(), 0o644)?;
+    let upstream = std::fs::read_to_string("/run/systemd/resolve/resolv.conf").ok();
+    let resolv = files::resolv_conf(&config.view, &read("/etc/resolv.conf"), upstream.as_deref());
+    run_dir.put("resolv.conf", resolv.as_bytes(), 0o644)?;
+    let path = |name: &str| Some(run_dir.path().join(name));
+    Ok(EtcFiles { hosts: path("hosts"), hostname: path("hostname"), resolv_conf: path("resolv.conf") })
+}
+
+/// The host name that a container will have; [`crate::spec::compose`] decides in the same way.
+pub fn host_name(config: &ContainerConfig, host: &str, id: &str) -> String {
+    match &config.view.hostname {
+        Some(name) => name.as_str().to_owned(),
+        None if config.view.uts.is_host() || config.view.network == Some(NetworkMode::Host) => host.to_owned(),
+        None => id.chars().take(12).collect(),
+    }
+}

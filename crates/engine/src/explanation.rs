@@ -1,0 +1,69 @@
+//! The steps of a real start, joined with what each was for: what `--explain` shows.
+
+use crate::run::Ended;
+use runtime::Heading;
+use sys::record::{NO_STEP, Record};
+
+/// A start, step by step.
+#[derive(Debug)]
+pub struct Explanation {
+    /// In the order in which they were done.
+    pub steps: Vec<Step>,
+}
+
+/// One step, with the system calls that it was.
+#[derive(Debug)]
+pub struct Step {
+    /// Under which of the four questions it stands; `None` for what prepares or cleans up.
+    pub heading: Option<Heading>,
+    /// What it was to do.
+    pub intent: String,
+    /// The calls.
+    pub calls: Vec<Call>,
+}
+
+/// One system call.
+#[derive(Debug, Clone, Copy)]
+pub struct Call {
+    /// Its name.
+    pub name: &'static str,
+    /// Its result, or the negative error number.
+    pub result: i64,
+    /// Nanoseconds since the first call.
+    pub start: u64,
+    /// Nanoseconds that it took.
+    pub duration: u64,
+    /// The stub made it, in the container's namespaces; else the engine.
+    pub inside: bool,
+}
+
+impl Explanation {
+    /// Joins records and plan.
+    pub(crate) fn new(records: Vec<Record>, ended: &Ended) -> Self {
+        let begin = records.first().map_or(0, |record| record.start);
+        let mut steps: Vec<Step> = Vec::new();
+        let mut last = None;
+        for record in records {
+            let key = (record.step, record.side);
+            if last != Some(key) || steps.is_empty() {
+                let subject = ended.subjects.get(record.step as usize).filter(|_| record.step != NO_STEP);
+                let intent = subject.map_or_else(
+                    || if record.side == 0 { "prepare".to_owned() } else { "read the plan".to_owned() },
+                    |subject| subject.intent(&ended.composed.spec),
+                );
+                steps.push(Step { heading: subject.map(runtime::Subject::heading), intent, calls: Vec::new() });
+                last = Some(key);
+            }
+            if let Some(step) = steps.last_mut() {
+                step.calls.push(Call {
+                    name: sys::nr::name(record.number).unwrap_or("?"),
+                    result: record.result,
+                    start: record.start.saturating_sub(begin),
+                    duration: record.end.saturating_sub(record.start),
+                    inside: record.side == 1,
+                });
+            }
+        }
+        Self { steps }
+    }
+}

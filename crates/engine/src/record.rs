@@ -1,0 +1,42 @@
+//! What is written down of a container beside what the store itself must know.
+
+use crate::config::ContainerConfig;
+use serde::{Deserialize, Serialize};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A container's record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// What the user asked for.
+    pub config: ContainerConfig,
+    /// What its root is, as the user named it.
+    pub image_name: String,
+    /// The command that runs, as far as it is known.
+    #[serde(default)]
+    pub command: Vec<String>,
+    /// Seconds since 1970 when it was made.
+    pub created: u64,
+    /// Seconds since 1970 when its process started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<u64>,
+    /// How it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<End>,
+}
+
+/// The end of a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// Exit code; absent when whoever held the container was killed and nobody knows.
+    pub code: Option<u8>,
+    /// Seconds since 1970.
+    pub at: u64,
+    /// The kernel killed processes for want of memory.
+    #[serde(default)]
+    pub out_of_memory: bool,
+}
+
+/// Seconds since 1970.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}

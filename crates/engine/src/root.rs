@@ -1,0 +1,156 @@
+//! From what the user named to the root file system of a container.
+
+use crate::config::{Changes, ContainerConfig, ImageRef, Rootfs};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::host;
+use crate::spec::{ImageDefaults, UserNamespace};
+use runtime::rootfs::Rootfs as RuntimeRoot;
+use rustix::fs::{CWD, Mode, OFlags};
+use std::os::fd::{AsFd, OwnedFd};
+use store::overlay::Options;
+use store::{ContainerDir, Lease, RootMeta, XattrStyle};
+use sys::mount::{CLONE, EMPTY_PATH, MountAttr, RECURSIVE, mount_setattr, open_tree, propagation};
+
+/// What is known of the root before the container is.
+#[derive(Debug)]
+pub struct Source {
+    /// What the image says.
+    pub defaults: ImageDefaults,
+    /// The image's id and name, as far as there is one.
+    pub image: Option<oci::image::ImageId>,
+    /// Its layers, lowest first.
+    pub layers: Vec<store::Layer>,
+    /// What the root directory looks like.
+    pub meta: RootMeta,
+    /// Keeps image and layers until the container's record does.
+    pub lease: Lease,
+}
+
+/// Finds the image; layers that are not unpacked yet are unpacked now.
+pub fn find(engine: &Engine, config: &ContainerConfig) -> Result<Source> {
+    let lease = engine.store().lease()?;
+    let ImageRef::Name(name) = &config.image else {
+        let defaults = ImageDefaults::default();
+        return Ok(Source { defaults, image: None, layers: Vec::new(), meta: RootMeta::default(), lease });
+    };
+    let image = engine.store().resolve(name)?;
+    let layers = engine.store().layers_for(&image, &lease)?;
+    Ok(Source {
+        defaults: crate::images::defaults(&image),
+        image: Some(image.id),
+        layers: layers.lowest_first,
+        meta: layers.root,
+        lease,
+    })
+}
+
+/// A root, ready to be mounted, and its tree for looking things up in it.
+#[derive(Debug)]
+pub struct Root {
+    /// For the runtime.
+    pub rootfs: RuntimeRoot,
+    /// The trees in which /etc/passwd and /etc/group are, topmost first.
+    pub trees: Vec<OwnedFd>,
+}
+
+/// Makes the root.
+pub fn make(
+    engine: &Engine,
+    config: &ContainerConfig,
+    source: &Source,
+    container: &ContainerDir,
+    namespace: &UserNamespace,
+) -> Result<Root> {
+    // Rootless the engine is root of the same ids that the container has: nothing is to be shifted.
+    let shifted = match namespace {
+        UserNamespace::New(maps) if engine.caller().is_root() => {
+            Some(runtime::idmap::namespace(&maps.uids, &maps.gids)?)
+        }
+        _ => None,
+    };
+    let xattrs = if in_user_namespace(engine) { XattrStyle::User } else { XattrStyle::Trusted };
+    match &config.image {
+        ImageRef::Host => {
+            let user = xattrs == XattrStyle::User;
+            let fallback = engine.run_dir(container.id().as_str()).join("upper");
+            let items = host::pieces(engine.locations(), &fallback, shifted.as_ref(), user)?;
+            let host = sys::fs::open("/", OFlags::PATH | OFlags::DIRECTORY, Mode::empty());
+            Ok(Root { rootfs: RuntimeRoot::Built(items), trees: vec![host.map_err(Error::system("open /"))?] })
+        }
+        ImageRef::Name(_) => {
+            let lowers: Vec<OwnedFd> = source
+                .layers
+                .iter()
+                .map(|layer| match &shifted {
+                    Some(userns) => store::overlay::idmapped(layer, userns),
+                    None => layer.as_fd().try_clone_to_owned().map_err(|error| clone_failed(&error)),
+                })
+                .collect::<sys::Result<_>>()
+                .map_err(Error::system("take up the image's layers"))?;
+            let mount = overlay(&lowers, container, config.remove, xattrs, shifted.as_ref())?;
+            let tree = tree_of(&mount)?;
+            Ok(Root { rootfs: RuntimeRoot::Mount(mount), trees: vec![tree] })
+        }
+        ImageRef::Rootfs(rootfs) => directory(rootfs, container, config, xattrs, shifted.as_ref()),
+    }
+}
+
+fn clone_failed(error: &std::io::Error) -> sys::Error {
+    sys::Error::new("fcntl", "F_DUPFD_CLOEXEC", sys::Errno::from_io_error(error).unwrap_or(sys::Errno::IO))
+}
+
+fn tree_of(mount: &OwnedFd) -> Result<OwnedFd> {
+    mount.try_clone().map_err(|error| Error::System { what: "hold the root", source: clone_failed(&error) })
+}
+
+/// `--rootfs PATH`: the directory itself, or an overlay on it.
+fn directory(
+    rootfs: &Rootfs,
+    container: &ContainerDir,
+    config: &ContainerConfig,
+    xattrs: XattrStyle,
+    shifted: Option<&OwnedFd>,
+) -> Result<Root> {
+    let failed = |source| Error::Rootfs { path: rootfs.path.clone(), source };
+    let flags = OFlags::PATH | OFlags::DIRECTORY;
+    let dir = sys::fs::open(&rootfs.path, flags, Mode::empty()).map_err(failed)?;
+    let lower = match shifted {
+        Some(userns) => store::overlay::idmapped(&dir, userns).map_err(failed)?,
+        None => dir,
+    };
+    let mount = match rootfs.changes {
+        Changes::ThrownAway => overlay(&[lower], container, config.remove, xattrs, shifted)?,
+        Changes::Kept if shifted.is_some() => lower,
+        Changes::Kept => {
+            let tree = open_tree(CWD, &rootfs.path, CLONE | RECURSIVE).map_err(failed)?;
+            let private = MountAttr { propagation: propagation::PRIVATE, ..MountAttr::default() };
+            mount_setattr(&tree, "", EMPTY_PATH | RECURSIVE, &private).map_err(failed)?;
+            tree
+        }
+    };
+    let tree = tree_of(&mount)?;
+    Ok(Root { rootfs: RuntimeRoot::Mount(mount), trees: vec![tree] })
+}
+
+fn overlay(
+    lowers: &[OwnedFd],
+    container: &ContainerDir,
+    volatile: bool,
+    xattrs: XattrStyle,
+    shifted: Option<&OwnedFd>,
+) -> Result<OwnedFd> {
+    let options = Options { xattrs, volatile, attributes: sys::mount::attr::NODEV };
+    let mapped = shifted
+        .map(|userns| store::overlay::idmapped(container, userns))
+        .transpose()
+        .map_err(Error::system("map the ids of the container's own layer"))?;
+    let upper = mapped.as_ref().map_or(container.as_fd(), AsFd::as_fd);
+    store::overlay::mount(lowers, Some(upper), &options).map_err(Error::system("mount the root file system"))
+}
+
+/// Overlays mounted here use `user.overlay.*` attributes: `trusted.*` is for root of the machine.
+pub fn in_user_namespace(engine: &Engine) -> bool {
+    !engine.caller().is_root()
+        || std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| !map.contains("4294967295"))
+}
