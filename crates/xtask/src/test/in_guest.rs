@@ -33,11 +33,17 @@ fn script(tests: &[&Test], built: &[BuiltTest]) -> Result<String> {
     }
     let mut lines = vec!["status=0".to_owned()];
     for ((package, binary), paths) in by_binary {
-        let found = built.iter().find(|test| test.package() == package && test.target.name.replace('-', "_") == binary);
-        let test = found.ok_or_else(|| Error::Found(format!("no test binary {binary} of {package} has been built")))?;
-        lines.push(format!("echo '--- {package} {binary}'; cd {}", quote(&test.dir().to_string_lossy())));
-        let file = quote(&test.executable.to_string_lossy());
-        lines.push(format!("{file} --exact --test-threads=1 {} || status=1", paths.join(" ")));
+        // A library and a file of tests may have one name; a test that the one does not have is the other's.
+        let named = |test: &&BuiltTest| test.package() == package && test.target.name.replace('-', "_") == binary;
+        let found: Vec<&BuiltTest> = built.iter().filter(named).collect();
+        if found.is_empty() {
+            return Err(Error::Found(format!("no test binary {binary} of {package} has been built")));
+        }
+        for test in found {
+            lines.push(format!("echo '--- {package} {binary}'; cd {}", quote(&test.dir().to_string_lossy())));
+            let file = quote(&test.executable.to_string_lossy());
+            lines.push(format!("{file} --exact --test-threads=1 {} || status=1", paths.join(" ")));
+        }
     }
     lines.push("exit $status".to_owned());
     Ok(lines.join("\n"))
@@ -105,6 +111,13 @@ mod tests {
         let script = script(&tests, &built).unwrap();
         assert!(script.contains("cd '/w/a'\n'/t/cli-1' --exact --test-threads=1 'x' 'y::z' || status=1\n"), "{script}");
         assert!(script.contains("cd '/w/b'\n'/t/some-lib-1' --exact --test-threads=1 'x' || status=1\n"), "{script}");
+    }
+
+    #[test]
+    fn two_binaries_of_one_name_are_both_asked() {
+        let test = Test::parse("a/a::x").unwrap();
+        let script = script(&[&test], &[built("/w/a/Cargo.toml", "a"), built("/w/a/Cargo.toml", "a")]).unwrap();
+        assert_eq!(script.matches("--exact").count(), 2);
     }
 
     #[test]

@@ -206,7 +206,19 @@ fn run_in_guest(context: &mut Context, tests: &[&Test], systemd: bool) -> Result
     let share = context.ledger.parent().unwrap_or(workspace());
     let mut run = in_guest::command(tests, systemd, share)?;
     released(&mut run)?;
-    context.tests(&mut run)
+    let earlier = fs::read_to_string(&context.ledger).doing(|| format!("reading {}", context.ledger.display()))?;
+    let verdict = context.tests(&mut run)?;
+    let all = fs::read_to_string(&context.ledger).doing(|| format!("reading {}", context.ledger.display()))?;
+    // A name that a binary does not know is no failure to it: it runs nothing and is content.
+    let heard = Ledger::parse(all.get(earlier.len()..).unwrap_or_default());
+    let silent: Vec<_> = tests.iter().filter(|test| !heard.tests().contains(*test)).collect();
+    for test in &silent {
+        println!("guest: {test} was not heard of");
+    }
+    match verdict {
+        Verdict::Passed if !silent.is_empty() => Ok(Verdict::Failed(format!("{} tests did not run", silent.len()))),
+        verdict => Ok(verdict),
+    }
 }
 
 fn skips(context: &mut Context) -> Result<Verdict> {
