@@ -58,10 +58,21 @@ impl Cgroup {
         if hierarchy.version == Version::V2 {
             let enabled = enable::controllers(hierarchy, &inner, &mut self.denied)?;
             branch = branch.with_controllers(enabled);
+            enterable(&branch, &self.denied)?;
         }
         self.branches.push(branch);
         Ok(())
     }
+}
+
+/// Refuses a cgroup in a threaded subtree: only a thread of a process there could enter it.
+fn enterable(branch: &Branch, denied: &[Denied]) -> Result<()> {
+    let threaded = denied.iter().any(|denied| denied.cause.errno == Errno::OPNOTSUPP);
+    if threaded && branch.read("cgroup.type")?.trim() == "domain invalid" {
+        let problem = "lies below a threaded cgroup, and no process can be started there: choose another";
+        return Err(Error::Path { path: branch.path.clone(), problem });
+    }
+    Ok(())
 }
 
 /// mkdir -p; tells whether the last directory is new. New ones are added to `made`, parents first.

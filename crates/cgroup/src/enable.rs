@@ -5,6 +5,7 @@
 
 use crate::error::refused;
 use crate::{Controller, Controllers, Denied, Error, Hierarchy, Result, Version, file};
+use rustix::io::Errno;
 
 /// Enables all of the hierarchy's controllers from the top down to the parent of `inner`; tells which ones the cgroup
 /// has in the end. Those that it could not get are added to `denied`.
@@ -29,7 +30,7 @@ pub(crate) fn controllers(hierarchy: &Hierarchy, inner: &str, denied: &mut Vec<D
     // What a level above withholds without refusing us: somebody disabled it there between our steps.
     for controller in wanted.without(available).iter() {
         if !denied.iter().any(|denied| denied.controller == controller) {
-            let cause = sys::Error::new("write", format!("{lowest}/cgroup.subtree_control"), rustix::io::Errno::NOENT);
+            let cause = sys::Error::new("write", format!("{lowest}/cgroup.subtree_control"), Errno::NOENT);
             denied.push(Denied { controller, version: Version::V2, cause });
         }
     }
@@ -45,8 +46,11 @@ fn subtree(directory: &str) -> Result<Controllers> {
     Ok(Controllers::parse(&text, ' ', Version::V2))
 }
 
-/// Enables controllers for the children of one cgroup: all by one write, or, where one of them spoils it (EBUSY,
-/// EINVAL: real-time tasks bar cpu), one by one.
+/// Enables controllers for the children of one cgroup: all by one write, or, where one of them spoils it (EINVAL:
+/// real-time tasks bar cpu), one by one.
+///
+/// Never one by one where the cgroup has processes (EBUSY) or is threaded (EOPNOTSUPP): cpu and pids would go through
+/// alone, and make the children threaded cgroups that no process can enter ("domain invalid").
 fn hand_down(directory: &str, missing: Controllers, denied: &mut Vec<Denied>) {
     if missing.is_empty() {
         return;
@@ -56,7 +60,9 @@ fn hand_down(directory: &str, missing: Controllers, denied: &mut Vec<Denied>) {
     let all: Vec<Controller> = missing.iter().collect();
     match file::write(&path, &request(&all)) {
         Ok(()) => {}
-        Err(cause) if refused(cause.errno) || all.len() == 1 => {
+        Err(cause)
+            if refused(cause.errno) || all.len() == 1 || matches!(cause.errno, Errno::BUSY | Errno::OPNOTSUPP) =>
+        {
             denied.extend(all.into_iter().map(|controller| deny(controller, cause.clone())));
         }
         Err(_) => {

@@ -186,6 +186,11 @@ impl Denied {
             (Errno::BUSY, _) => "the cgroup above holds processes of its own, and cgroup v2 gives no controllers to \
                 the children of such a cgroup: choose a cgroup path elsewhere, or move those processes into a child"
                 .to_owned(),
+            (Errno::ROFS, _) => {
+                "cgroups are mounted read-only here: remount them read-write, or give the container that \
+                this runs in write access to its cgroup"
+                    .to_owned()
+            }
             (Errno::OPNOTSUPP, _) => "the cgroup above is threaded: choose a cgroup path elsewhere".to_owned(),
             (Errno::INVAL, _) if self.controller == Controller::Cpu => {
                 "the kernel does not enable cpu while real-time \
@@ -207,4 +212,29 @@ impl Denied {
 /// Was access refused, so that one can only go on without?
 pub(crate) fn refused(errno: Errno) -> bool {
     matches!(errno, Errno::ACCESS | Errno::PERM | Errno::ROFS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn remedy(version: Version, errno: Errno) -> String {
+        let cause = sys::Error::new("mkdirat", "/x", errno);
+        Denied { controller: Controller::Io, version, cause }.remedy()
+    }
+
+    #[test]
+    fn each_cause_has_its_own_remedy() {
+        assert!(remedy(Version::V2, Errno::ACCESS).contains("Delegate=io"));
+        assert!(remedy(Version::V1, Errno::ACCESS).contains("delegate blkio"));
+        assert!(remedy(Version::V2, Errno::BUSY).contains("holds processes of its own"));
+        assert!(remedy(Version::V2, Errno::OPNOTSUPP).contains("threaded"));
+        assert!(remedy(Version::V1, Errno::ROFS).contains("read-only"));
+    }
+
+    #[test]
+    fn an_error_fits_into_a_few_words() {
+        // Every function here returns it.
+        assert!(size_of::<Error>() <= 120, "{}", size_of::<Error>());
+    }
 }

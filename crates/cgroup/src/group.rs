@@ -48,6 +48,12 @@ impl Branch {
         })
     }
 
+    /// Is this the hierarchy that `/proc/self/cgroup` calls `key`? A cgroup that was written down and read back may name
+    /// the controllers in another order.
+    pub fn is_of(&self, key: &str) -> bool {
+        self.key.len() == key.len() && self.key.split(',').all(|name| key.split(',').any(|other| name == other))
+    }
+
     /// Full path of a file in it.
     pub fn file(&self, name: &str) -> String {
         format!("{}/{name}", self.path)

@@ -4,7 +4,9 @@
 //! `cgroup.procs` instead waits for a grace period of the whole machine, eight times over (35 ms at the 99th percentile
 //! against 1 ms). Into v2 a process is best born, by CLONE_INTO_CGROUP, which takes no lock at all.
 
-use crate::{Cgroup, Error, Result, Version};
+use crate::group::Branch;
+use crate::mountinfo::{below, memberships};
+use crate::{Cgroup, Error, Hierarchy, Layout, Result, Version, file};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use std::os::fd::OwnedFd;
 
@@ -28,6 +30,25 @@ pub struct Join {
 }
 
 impl Cgroup {
+    /// This cgroup as one of its processes sees it: where the process has moved on to a cgroup below (a systemd in the
+    /// container does), that one. What joins a running container goes there, since v2 lets nobody into a cgroup that
+    /// hands controllers down. Never leads out of this cgroup.
+    pub fn follow(&self, layout: &Layout, pid: u32) -> Result<Self> {
+        let text = file::read(&format!("/proc/{pid}/cgroup")).map_err(Error::Read)?;
+        let actual = |branch: &Branch| {
+            let same = |hierarchy: &&Hierarchy| hierarchy.version == branch.version && branch.is_of(&hierarchy.key);
+            let hierarchy = layout.hierarchies().iter().find(same)?;
+            let membership = memberships(&text).find(|m| m.version == branch.version && branch.is_of(m.key))?;
+            let path = format!("{}/{}", hierarchy.mount, below(&hierarchy.root, membership.own)?);
+            below(&branch.path, &path).filter(|inner| !inner.is_empty())?;
+            Some(Branch::new(branch.version, &branch.key, path))
+        };
+        let branches = self.branches.iter().map(|branch| {
+            actual(branch).unwrap_or_else(|| Branch::new(branch.version, &branch.key, branch.path.clone()))
+        });
+        Ok(Self { branches: branches.collect(), denied: self.denied.clone() })
+    }
+
     /// Opens what a process needs to enter this cgroup.
     pub fn join(&self, by: JoinBy) -> Result<Join> {
         let mut join = Join { files: Vec::with_capacity(self.branches.len()), directory: None };

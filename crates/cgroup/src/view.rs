@@ -52,7 +52,7 @@ impl Layout {
             }
             Namespace::Shared => {
                 let mut branches = cgroup.branches.iter();
-                let branch = branches.find(|b| b.version == hierarchy.version && same(&b.key, &hierarchy.key))?;
+                let branch = branches.find(|b| b.version == hierarchy.version && b.is_of(&hierarchy.key))?;
                 Some(ViewStep::Bind { at, source: branch.path.clone() })
             }
         };
@@ -78,9 +78,4 @@ impl Layout {
         }
         steps
     }
-}
-
-/// Are these the same controllers? A cgroup that was written down and read back may have them in another order.
-fn same(a: &str, b: &str) -> bool {
-    a.len() == b.len() && a.split(',').all(|name| b.split(',').any(|other| name == other))
 }

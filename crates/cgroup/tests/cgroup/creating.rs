@@ -1,7 +1,7 @@
 //! Making, entering, re-opening and removing.
 
 use crate::lab::{LIMIT, Lab, name};
-use cgroup::{Cgroup, CgroupPath, Error, Layout, Mode, Version};
+use cgroup::{Cgroup, CgroupPath, Error, JoinBy, Layout, Mode, Namespace, Version, ViewStep};
 use std::fs;
 use testkit::requires;
 
@@ -178,4 +178,110 @@ fn a_directory_that_cannot_be_removed_is_named_and_the_rest_goes_on() {
     let Error::Remove { failures } = error else { panic!("{error:?}") };
     assert_eq!(failures.len(), lab.cgroup.paths().values().collect::<std::collections::BTreeSet<_>>().len());
     drop(sleeper);
+}
+
+/// Executes a view's steps below a directory of its own, inside the cgroup, and asks each mount who is in it.
+fn seen(lab: &Lab, namespace: Namespace) {
+    let dir = tempfile::tempdir().unwrap();
+    let top = dir.path().display();
+    let steps = lab.layout.view(&lab.cgroup, namespace);
+    assert!(!steps.is_empty());
+    let asked = |at: &str| format!("grep -qx $$ {top}/{at}/cgroup.procs");
+    let lines = steps.iter().map(|step| match step {
+        ViewStep::Tmpfs => format!("mount -t tmpfs view {top}"),
+        ViewStep::Fresh { at, version, options } => {
+            let kind = if *version == Version::V1 { "cgroup" } else { "cgroup2" };
+            let options = if options.is_empty() { String::new() } else { format!("-o {options}") };
+            format!("mkdir -p {top}/{at}; mount -t {kind} {options} view {top}/{at}; {}", asked(at))
+        }
+        ViewStep::Bind { at, source } => {
+            format!("mkdir -p {top}/{at}; mount --bind {source} {top}/{at}; {}", asked(at))
+        }
+        ViewStep::Link { at, target } => format!("ln -s {target} {top}/{at}; test -e {top}/{at}/tasks"),
+    });
+    let script = lines.collect::<Vec<_>>().join("; ");
+    let own = if namespace == Namespace::Own { "-C" } else { "" };
+    let script = format!("exec unshare -m {own} --propagation private sh -c 'set -e; {script}; echo seen'");
+    lab.inside(&script).run().code(0).stdout_is("seen\n");
+}
+
+#[test]
+fn a_container_sees_its_own_cgroup_as_the_root() {
+    requires!(root);
+    seen(&Lab::new(), Namespace::Own);
+}
+
+#[test]
+fn without_a_cgroup_namespace_it_sees_its_own_subtree() {
+    requires!(root);
+    seen(&Lab::new(), Namespace::Shared);
+}
+
+#[test]
+fn who_joins_later_follows_the_process_to_where_it_moved() {
+    requires!(root);
+    let lab = Lab::new();
+    let (key, path) = lab.cgroup.paths().into_iter().find(|(key, _)| key != "cpuset").unwrap();
+    fs::create_dir(format!("{path}/below")).unwrap();
+    let mover = lab.inside(&format!("echo $$ >{path}/below/cgroup.procs && echo ready && exec sleep 60")).start();
+    let followed = lab.cgroup.follow(&lab.layout, mover.pid()).unwrap();
+    assert_eq!(followed.paths()[&key], format!("{path}/below"));
+    let elsewhere = |paths: std::collections::BTreeMap<String, String>| {
+        paths.into_iter().filter(|(k, _)| *k != key).collect::<Vec<_>>()
+    };
+    assert_eq!(elsewhere(followed.paths()), elsewhere(lab.cgroup.paths()));
+    let outside = lab.cgroup.follow(&lab.layout, std::process::id()).unwrap();
+    assert_eq!(outside.paths(), lab.cgroup.paths(), "a process elsewhere leads nowhere");
+    assert!(followed.join(JoinBy::Write).unwrap().directory.is_none());
+}
+
+#[test]
+fn below_a_cgroup_with_processes_v2_hands_nothing_down_and_that_is_said() {
+    const TEST: &str = "creating::below_a_cgroup_with_processes_v2_hands_nothing_down_and_that_is_said";
+    requires!(root);
+    let lab = Lab::new();
+    let owned = lab.layout.unified().map_or(cgroup::Controllers::NONE, |hierarchy| hierarchy.controllers);
+    let need =
+        if owned.is_empty() { Err("a cgroup v2 hierarchy with controllers in this view".to_owned()) } else { Ok(()) };
+    if !testkit::requires::met(&format!("cgroup/{TEST}"), [need]) {
+        return;
+    }
+    let sleeper = lab.inside("echo ready; exec sleep 60").start();
+    let below = Cgroup::create(&lab.layout, &lab.path.join("below").unwrap()).unwrap();
+    // Not even those that the kernel would hand down alone (cpu, pids): nobody could enter such a cgroup.
+    let denied: cgroup::Controllers = below.denied().iter().map(|denied| denied.controller).collect();
+    assert_eq!(denied, owned);
+    let path = below.paths().remove("").unwrap();
+    assert_eq!(fs::read_to_string(format!("{path}/cgroup.type")).unwrap(), "domain\n");
+    let limits = oci::runtime::Resources {
+        memory: Some(oci::runtime::Memory { limit: Some(1 << 26), ..oci::runtime::Memory::default() }),
+        ..oci::runtime::Resources::default()
+    };
+    if denied.contains(cgroup::Controller::Memory) {
+        let error = below.apply(&limits).unwrap_err().to_string();
+        assert!(error.contains("the cgroup above holds processes of its own"), "{error}");
+    } else {
+        assert!(below.denied()[0].remedy().starts_with("the cgroup above holds processes of its own"));
+    }
+    below.remove(LIMIT).unwrap();
+    drop(sleeper);
+}
+
+#[test]
+fn a_path_below_a_threaded_cgroup_is_refused_and_leaves_nothing() {
+    const TEST: &str = "creating::a_path_below_a_threaded_cgroup_is_refused_and_leaves_nothing";
+    requires!(root);
+    let lab = Lab::new();
+    let owned = lab.layout.unified().map_or(cgroup::Controllers::NONE, |hierarchy| hierarchy.controllers);
+    let need =
+        if owned.is_empty() { Err("a cgroup v2 hierarchy with controllers in this view".to_owned()) } else { Ok(()) };
+    if !testkit::requires::met(&format!("cgroup/{TEST}"), [need]) {
+        return;
+    }
+    let path = lab.cgroup.paths().remove("").unwrap();
+    fs::create_dir(format!("{path}/threads")).unwrap();
+    fs::write(format!("{path}/threads/cgroup.type"), "threaded").unwrap();
+    let error = Cgroup::create(&lab.layout, &lab.path.join("below").unwrap()).unwrap_err();
+    assert!(error.to_string().contains("lies below a threaded cgroup"), "{error}");
+    assert!(lab.cgroup.paths().values().all(|path| !fs::exists(format!("{path}/below")).unwrap()));
 }
