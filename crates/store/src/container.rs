@@ -10,12 +10,11 @@ use crate::lease::DirLock;
 use crate::name::random_hex;
 use crate::sweep::{Holder, holder};
 use crate::temporary::lock;
-use crate::{ContainerId, ContainerName, Error, Lease, Result, Store, tree};
+use crate::{ContainerId, ContainerName, Error, Lease, Result, Store};
 use oci::image::ImageId;
 use rustix::fs::{AtFlags, Gid, Mode, RenameFlags, Uid};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// The record's name in a container's directory.
@@ -48,7 +47,7 @@ pub struct Broken {
     /// Its id.
     pub id: ContainerId,
     /// What is wrong.
-    pub error: Error,
+    pub error: Box<Error>,
 }
 
 /// Whether a container survives a power cut.
@@ -174,13 +173,13 @@ impl Store {
 
     /// All containers, in the order of their ids. One whose record is damaged comes as [`Broken`] and does not hide
     /// the others; one that is being made or has just been removed does not come.
-    pub fn containers<T: DeserializeOwned>(&self) -> Result<Vec<std::result::Result<Container<T>, Broken>>> {
+    pub fn containers<T: DeserializeOwned>(&self) -> Result<Vec<Result<Container<T>, Broken>>> {
         let containers = self.dir("containers")?;
         let mut ids = container_ids(containers.as_fd())?;
         ids.sort_unstable();
         let read = |id: ContainerId| match read_record(&containers, &format!("{id}/{RECORD}")) {
             Ok(record) => record.map(Ok),
-            Err(error) => Some(Err(Broken { id, error })),
+            Err(error) => Some(Err(Broken { id, error: Box::new(error) })),
         };
         Ok(ids.into_iter().filter_map(read).collect())
     }
@@ -252,8 +251,7 @@ impl ContainerDir {
         if let Some(name) = name {
             store.free_stale_name(name.as_str())?;
         }
-        let in_trash = CString::new(in_trash).unwrap_or_default();
-        tree::remove(trash.as_fd(), &in_trash)
+        Ok(layer::remove_tree(&trash, &*in_trash)?)
     }
 }
 

@@ -6,7 +6,7 @@ use oci::reference::{Reference, ReferenceError};
 use std::path::PathBuf;
 
 /// What the store's functions return.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why the store could not do it.
 #[derive(Debug, thiserror::Error)]

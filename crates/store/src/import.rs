@@ -1,8 +1,15 @@
 //! An image out of a root file system's tar.
 
-use crate::{LoadedImage, Result, Store};
+use crate::blob::Spooling;
+use crate::changes;
+use crate::image::Tagged;
+use crate::load::layer_type;
+use crate::temporary::Temporary;
+use crate::{Error, LoadedImage, Result, Store};
+use oci::image::{Descriptor, History, ImageConfig, ImageId, Manifest, Platform, RootFs, media_type, rfc3339};
 use oci::reference::Reference;
 use std::io::Read;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What the new image is to be.
 #[derive(Debug, Clone, Default)]
@@ -18,9 +25,46 @@ pub struct Import {
 }
 
 impl Store {
-    /// Makes an image of one layer out of a tar, plain or compressed.
-    pub fn import(&self, tar: impl Read + Send, import: &Import) -> Result<LoadedImage> {
-        drop(tar);
-        Err(crate::Error::Archive { archive: import.source.clone(), reason: "not read yet".to_owned() })
+    /// Makes an image of one layer out of a tar, plain or compressed; the layer is stored as it comes.
+    pub fn import(&self, tar: impl Read, import: &Import) -> Result<LoadedImage> {
+        let host = Platform::host();
+        let mut config = ImageConfig {
+            created: Some(now()),
+            architecture: host.architecture,
+            variant: host.variant,
+            os: host.os,
+            ..ImageConfig::default()
+        };
+        // Before anything is read: a wrong change must not cost a copy of the tar.
+        import.changes.iter().try_for_each(|change| changes::apply(change, &mut config.config))?;
+        let (_lease, tmp) = (self.lease()?, Temporary::make(self)?);
+        let mut spooling = Spooling::start(&tmp)?;
+        spooling.write_from(tar, u64::MAX, &import.source)?;
+        let spooled = spooling.finish();
+        let archive = |source| Error::ArchiveTar { archive: import.source.clone(), source };
+        let scanned = layer::scan(spooled.open(&tmp)?).map_err(archive)?;
+        self.adopt_blob(&tmp, &spooled)?;
+        let layer = Descriptor::new(layer_type(scanned.compression), spooled.digest, spooled.size);
+        config.rootfs = RootFs { diff_ids: vec![scanned.diff_id], ..RootFs::default() };
+        config.history.push(History {
+            created: config.created.clone(),
+            created_by: Some(format!("import {}", import.source)),
+            comment: import.message.clone(),
+            ..History::default()
+        });
+        let json = |source| Error::Json { what: "the new image".to_owned(), source };
+        let config = self.put_blob(&tmp, media_type::CONFIG, &serde_json::to_vec(&config).map_err(json)?)?;
+        let id = ImageId(config.digest);
+        let manifest = serde_json::to_vec(&Manifest::new(config, vec![layer])).map_err(json)?;
+        let descriptor = self.put_blob(&tmp, media_type::MANIFEST, &manifest)?;
+        self.sync_blobs()?;
+        let names: Vec<_> = import.name.iter().cloned().collect();
+        self.enter(&Tagged { descriptor, names: names.clone() })?;
+        Ok(LoadedImage { id, names })
     }
+}
+
+fn now() -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    rfc3339(since.as_secs() as i64, since.subsec_nanos())
 }

@@ -1,9 +1,23 @@
 //! Layers: unpacked once each, found again by their digest.
+//!
+//! A layer stands on its own and is named by its diff ID, whatever image brought it. Only one whose unpacking had to
+//! look at the layers below (see [`layer::apply`]) is named by its chain ID, and serves images with that very chain.
+//! It is a cache of its blob: nothing of it is synced, and it is complete when it has its name.
 
-use crate::{Error, Image, Lease, Result, Store};
-use oci::digest::Digest;
+use crate::file::{Sync, open_dir, read_record, write_record};
+use crate::lease::DirLock;
+use crate::temporary::Temporary;
+use crate::{Error, Image, LayerMode, Lease, Result, Store, XattrStyle};
+use layer::{Devices, Limits, Options, OverlayXattrs, Ownership};
+use oci::digest::{ChainId, DiffId, Digest};
+use oci::image::{Descriptor, media_type};
+use rustix::fs::Mode;
 use serde::{Deserialize, Serialize};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+const RECORD: &str = "record.json";
+/// The layer's tree in its directory.
+const TREE: &str = "fs";
 
 /// Names an unpacked layer: its diff ID, or its chain ID when unpacking it had to look at the layers below.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -27,6 +41,21 @@ impl Default for RootMeta {
     }
 }
 
+/// What is written down of an unpacked layer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Record {
+    diff_id: DiffId,
+    /// Bytes of its tar.
+    size: u64,
+    /// It holds only above the layers of its chain.
+    depends_on_lowers: bool,
+    /// Nothing below is to be seen.
+    hides_lowers: bool,
+    /// What it says of the root directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    root: Option<RootMeta>,
+}
+
 /// An unpacked layer.
 #[derive(Debug)]
 pub struct Layer {
@@ -43,7 +72,7 @@ impl AsFd for Layer {
 }
 
 /// The layers of an image, ready to be mounted.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Layers {
     /// The layers, lowest first; those that a layer above hides completely are left out.
     pub lowest_first: Vec<Layer>,
@@ -51,10 +80,126 @@ pub struct Layers {
     pub root: RootMeta,
 }
 
-impl Store {
-    /// The layers of an image; those that are not unpacked yet are unpacked now. Runs as root of the machine, or of
-    /// the user namespace whose ids the layers have. Several at once share the work.
-    pub fn layers_for(&self, image: &Image, _lease: &Lease) -> Result<Layers> {
-        Err(Error::NoSuchImage(image.id.to_string()))
+impl Layers {
+    fn push(&mut self, (layer, record): (Layer, Record)) {
+        if record.hides_lowers {
+            self.lowest_first.clear();
+        }
+        self.root = record.root.unwrap_or(self.root);
+        self.lowest_first.push(layer);
     }
+
+    /// The names of the layers, as a container's record keeps them.
+    pub fn ids(&self) -> Vec<LayerId> {
+        self.lowest_first.iter().map(|layer| layer.id).collect()
+    }
+}
+
+impl Store {
+    /// The layers of an image; those that are not unpacked yet are unpacked now, which checks their diff IDs. Runs as
+    /// root of the machine, or of the user namespace whose ids the layers have. Several at once share the work.
+    pub fn layers_for(&self, image: &Image, _lease: &Lease) -> Result<Layers> {
+        let mode = self.layer_mode()?;
+        let (blobs, diff_ids) = (&image.manifest.layers, &image.config.rootfs.diff_ids);
+        if blobs.len() != diff_ids.len() {
+            let reason = format!("{} layers, but {} diff ids", blobs.len(), diff_ids.len());
+            return Err(Error::Image { image: image.id.to_string(), reason });
+        }
+        let dir = self.dir("layers")?;
+        let mut layers = Layers::default();
+        for ((blob, &diff_id), chain_id) in blobs.iter().zip(diff_ids).zip(ChainId::of_layers(diff_ids)) {
+            let wanted = Wanted { diff_id, chain_id };
+            let found = match wanted.find(dir.as_fd())? {
+                Some(found) => found,
+                None => self.unpack(dir.as_fd(), &wanted, blob, &layers, &mode)?,
+            };
+            layers.push(found);
+        }
+        Ok(layers)
+    }
+
+    fn unpack(
+        &self,
+        dir: BorrowedFd<'_>,
+        wanted: &Wanted,
+        blob: &Descriptor,
+        below: &Layers,
+        mode: &LayerMode,
+    ) -> Result<(Layer, Record)> {
+        if !media_type::is_layer(&blob.media_type) {
+            let reason = format!("its media type {:?} is not one of a layer", blob.media_type);
+            return Err(Error::Image { image: blob.digest.to_string(), reason });
+        }
+        let file = self.open_blob(blob, &format!("layer {}", blob.digest))?;
+        // Whoever unpacks a blob locks it; the others wait and find the layer.
+        let lock = file.try_clone().map_err(Error::io("cannot lock a layer"))?;
+        let _lock = DirLock::exclusive(lock.into())?;
+        if let Some(found) = wanted.find(dir)? {
+            return Ok(found);
+        }
+        let tmp = Temporary::make(self)?;
+        sys::fs::mkdirat(&tmp, TREE, Mode::RWXU)?;
+        let tree = open_dir(&tmp, TREE)?;
+        sys::fs::fchmod(&tree, Mode::from(0o755))?;
+        let lowers: Vec<_> = below.lowest_first.iter().map(AsFd::as_fd).collect();
+        let applied = layer::apply(file, &tree, &options(mode, &lowers))
+            .map_err(|source| Error::Layer { layer: wanted.diff_id.to_string(), source })?;
+        if applied.diff_id != wanted.diff_id {
+            let (layer, expected, found) = (blob.digest, wanted.diff_id, applied.diff_id);
+            return Err(Error::DiffIdMismatch { layer, expected, found });
+        }
+        let record = Record {
+            diff_id: applied.diff_id,
+            size: applied.size,
+            depends_on_lowers: applied.depends_on_lowers,
+            hides_lowers: applied.hides_lowers,
+            root: applied.root.map(|layer::RootMeta { mode, uid, gid }| RootMeta { mode, uid, gid }),
+        };
+        write_record(tmp.as_fd(), RECORD, &record, Sync::Lazy)?;
+        let id = wanted.id(&record);
+        match tmp.move_to(dir, &id.0.hex()) {
+            // The same layer, compressed otherwise, was unpacked meanwhile.
+            Err(error) if error.errno == sys::Errno::EXIST => {}
+            other => other?,
+        }
+        let missing = || Error::MissingBlob { what: format!("layer {}", wanted.diff_id) };
+        wanted.find(dir)?.ok_or_else(missing)
+    }
+}
+
+/// A layer in its place in an image.
+struct Wanted {
+    diff_id: DiffId,
+    chain_id: ChainId,
+}
+
+impl Wanted {
+    fn id(&self, record: &Record) -> LayerId {
+        LayerId(if record.depends_on_lowers { self.chain_id.0 } else { self.diff_id.0 })
+    }
+
+    fn find(&self, layers: BorrowedFd<'_>) -> Result<Option<(Layer, Record)>> {
+        for digest in [self.diff_id.0, self.chain_id.0] {
+            let dir = match open_dir(layers, &digest.hex()) {
+                Err(error) if error.is_absent() => continue,
+                other => other?,
+            };
+            let Some(record) = read_record::<Record>(&dir, RECORD)? else { continue };
+            // A lowest layer's chain ID is its diff ID; above others it may not be what it is there.
+            let id = self.id(&record);
+            if id.0 == digest {
+                return Ok(Some((Layer { id, fd: open_dir(&dir, TREE)? }, record)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn options<'a>(mode: &LayerMode, lowers: &'a [BorrowedFd<'a>]) -> Options<'a> {
+    let ownership = if mode.single_id() { Ownership::Squash } else { Ownership::AsRecorded };
+    let (xattrs, devices) = match mode.xattrs {
+        XattrStyle::Trusted => (OverlayXattrs::Trusted, Devices::Create),
+        XattrStyle::User => (OverlayXattrs::User, Devices::Skip),
+    };
+    Options { ownership, xattrs, devices, lowers, limits: Limits::default() }
 }

@@ -25,6 +25,7 @@
 #![forbid(unsafe_code)]
 
 mod blob;
+mod changes;
 mod container;
 mod error;
 mod file;
@@ -39,13 +40,12 @@ pub mod overlay;
 mod remove;
 mod store;
 mod sweep;
-#[allow(dead_code, reason = "unpacking will use it")]
+
 mod temporary;
-mod tree;
 
 pub use container::{Broken, Container, ContainerDir, Durability, NewContainer, UPPER, WORK};
 pub use error::{Error, Result};
-pub use image::Image;
+pub use image::{BrokenImage, Image};
 pub use import::Import;
 pub use layers::{Layer, LayerId, Layers, RootMeta};
 pub use lease::Lease;

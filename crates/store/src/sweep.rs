@@ -6,9 +6,8 @@ use crate::file::{names, open_dir};
 use crate::lease::DirLock;
 use crate::name::random_hex;
 use crate::temporary::still_named;
-use crate::{ContainerId, Result, Store, tree};
+use crate::{ContainerId, Result, Store};
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
-use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd};
 
 /// What a sweep did.
@@ -41,10 +40,9 @@ impl Store {
         }
         self.stale_names(containers.as_fd())?;
         for name in names(trash.as_fd())? {
-            let Ok(name) = CString::new(name) else { continue };
-            match tree::remove(trash.as_fd(), &name) {
+            match layer::remove_tree(&trash, &*name) {
                 Ok(()) => swept.removed += 1,
-                Err(error) => swept.failed.push(error),
+                Err(error) => swept.failed.push(error.into()),
             }
         }
         Ok(swept)

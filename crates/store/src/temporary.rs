@@ -5,9 +5,9 @@
 use crate::file::open_dir;
 use crate::lease::DirLock;
 use crate::name::random_hex;
-use crate::{Result, Store, tree};
+use crate::{Result, Store};
 use rustix::fs::{AtFlags, Mode, RenameFlags};
-use std::ffi::CString;
+use std::cell::Cell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// A directory of our own under `tmp/`; removed when dropped, unless it was moved to its place.
@@ -16,6 +16,7 @@ pub(crate) struct Temporary {
     parent: OwnedFd,
     name: String,
     dir: OwnedFd,
+    files: Cell<u64>,
     _lock: DirLock,
 }
 
@@ -27,8 +28,14 @@ impl Temporary {
             sys::fs::mkdirat(&parent, &*name, Mode::RWXU)?;
             // Between mkdir and the lock a sweep may take the directory for an abandoned one; then it is gone.
             let Some((dir, lock)) = lock(parent.as_fd(), &name)? else { continue };
-            return Ok(Self { parent, name, dir, _lock: lock });
+            return Ok(Self { parent, name, dir, files: Cell::new(0), _lock: lock });
         }
+    }
+
+    /// A name for a file in it that no other file has.
+    pub(crate) fn next_name(&self) -> String {
+        self.files.set(self.files.get() + 1);
+        format!("file-{}", self.files.get())
     }
 
     /// Renames the directory to its final place; an `EEXIST` of the target is the caller's to judge.
@@ -46,9 +53,7 @@ impl AsFd for Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         // What fails here is left to the next sweep.
-        if let Ok(name) = CString::new(self.name.as_str()) {
-            let _ = tree::remove(self.parent.as_fd(), &name);
-        }
+        let _ = layer::remove_tree(&self.parent, &*self.name);
     }
 }
 
