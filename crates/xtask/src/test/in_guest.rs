@@ -1,6 +1,6 @@
 //! Chosen tests on a guest's kernel: their binaries, built here, are started there by a script, one after the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -21,7 +21,7 @@ pub fn command(tests: &[&Test], systemd: bool, share: &Path) -> Result<Command> 
     if systemd {
         command.arg("--systemd");
     }
-    command.arg("--share").arg(share).args(["--", "sh", "-c", &script(tests, &built_tests()?)?]);
+    command.arg("--share").arg(share).args(["--", "sh", "-c", &script(tests, &built_tests(tests)?)?]);
     Ok(command)
 }
 
@@ -79,10 +79,15 @@ impl BuiltTest {
     }
 }
 
-/// All test binaries of the workspace, built where they are not.
-fn built_tests() -> Result<Vec<BuiltTest>> {
+/// The test binaries of these tests' packages, built where they are not.
+fn built_tests(tests: &[&Test]) -> Result<Vec<BuiltTest>> {
     let mut build = programs::cargo();
-    let text = programs::read(build.args(["test", "--workspace", "--no-run", "--quiet", "--message-format=json"]))?;
+    build.args(["test", "--no-run", "--quiet", "--message-format=json-render-diagnostics"]);
+    let packages: BTreeSet<&str> = tests.iter().map(|test| test.package.as_str()).collect();
+    for package in packages {
+        build.args(["--package", package]);
+    }
+    let text = programs::read(&mut build)?;
     let messages = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let tests = messages.filter(|message| {
         message["reason"] == "compiler-artifact"
