@@ -51,9 +51,10 @@ pub fn run(mut parser: lexopt::Parser) -> Result {
             other => return Err(other.unexpected().into()),
         }
     }
-    let mut context = Context::new(ci, names.is_empty())?;
+    let steps = chosen(&names)?;
+    let mut context = Context::new(ci, &steps)?;
     let mut done = Vec::new();
-    for step in chosen(&names)? {
+    for step in steps {
         println!("\n=== {}: {}", step.name, step.what);
         let start = Instant::now();
         let verdict = (step.run)(&mut context).unwrap_or_else(|error| Verdict::Failed(crate::with_sources(&error)));
