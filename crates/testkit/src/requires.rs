@@ -18,6 +18,7 @@
 //! | `busybox` | a static busybox |
 //! | `package = "skopeo"` | the program of that name |
 //! | `timing` | a machine on which durations mean something, so no guest |
+//! | `that = expression` | whatever an expression of type [`Need`] finds |
 //! | `kernel = (6, 12)` | Linux of at least this version |
 
 use std::fs;
@@ -150,6 +151,11 @@ pub fn timing() -> Need {
 /// Needs a program on the search path.
 pub fn package(name: &str) -> Need {
     need(on_path(name).is_some(), &format!("the program {name}"))
+}
+
+/// Needs what an expression of the test's own finds.
+pub fn that(need: Need) -> Need {
+    need
 }
 
 /// Needs a Linux of at least this version.

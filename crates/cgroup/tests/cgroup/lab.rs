@@ -27,7 +27,7 @@ pub fn has(test: &str, controllers: &[Controller]) -> bool {
     let need = |controller: &Controller| {
         layout.owner(*controller).map(drop).ok_or_else(|| format!("the {controller} controller in this view"))
     };
-    testkit::requires::met(&format!("cgroup/{test}"), controllers.iter().map(need))
+    testkit::requires::met(&format!("cgroup/cgroup::{test}"), controllers.iter().map(need))
 }
 
 impl Lab {
