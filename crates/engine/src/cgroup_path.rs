@@ -2,39 +2,23 @@
 
 use crate::config::ContainerConfig;
 use crate::engine::Engine;
-use cgroup::{Layout, Version};
-use std::path::{Path, PathBuf};
+use cgroup::{CgroupPath, Layout};
 
-/// Root's containers stand below `/coracle`. An ordinary user's stand as high in the tree as he may make directories:
-/// beside the session's own cgroups, not in one of them, since a cgroup with processes of its own gives no controllers
-/// to its children.
-pub fn choose(engine: &Engine, config: &ContainerConfig, layout: &Layout, id: &str) -> String {
-    if let Some(parent) = &config.limits.cgroup_parent {
-        return format!("{}/{id}", parent.trim_end_matches('/'));
+/// One directory below the top, or below what was delegated to an ordinary user; nothing above it is made, so nothing
+/// is left when it goes. Without delegation it is tried below our own cgroup, where it will be refused, and why.
+pub fn choose(
+    engine: &Engine,
+    config: &ContainerConfig,
+    layout: &Layout,
+    id: &str,
+) -> Result<CgroupPath, cgroup::Error> {
+    let name = format!("coracle-{id}");
+    match &config.limits.cgroup_parent {
+        Some(parent) => CgroupPath::new(&format!("{}/{name}", parent.trim_end_matches('/'))),
+        None if engine.caller().is_root() => CgroupPath::new(&format!("/{name}")),
+        None => match layout.delegated() {
+            Some(above) => above.join(&name),
+            None => CgroupPath::new(&name),
+        },
     }
-    if engine.caller().is_root() {
-        return format!("/coracle/{id}");
-    }
-    match layout
-        .unified()
-        .filter(|hierarchy| hierarchy.version == Version::V2)
-        .and_then(|h| delegated(h.mount.as_ref(), &h.own))
-    {
-        Some(inner) => format!("/{inner}/coracle/{id}"),
-        None => format!("coracle-{id}"),
-    }
-}
-
-/// The highest cgroup above our own that belongs to us.
-fn delegated(mount: &Path, own: &str) -> Option<String> {
-    let uid = rustix::process::geteuid().as_raw();
-    let mut inner = PathBuf::new();
-    for part in own.split('/').filter(|part| !part.is_empty()) {
-        inner.push(part);
-        let owner = rustix::fs::stat(mount.join(&inner)).map(|stat| stat.st_uid);
-        if owner == Ok(uid) {
-            return inner.to_str().map(str::to_owned);
-        }
-    }
-    None
 }

@@ -33,7 +33,7 @@ impl Engine {
     /// All containers, and those whose records are damaged.
     pub fn containers(&self) -> Result<Vec<std::result::Result<Listed, Broken>>> {
         clean_up(self);
-        let all = self.store().containers::<Record>()?;
+        let all = self.store()?.containers::<Record>()?;
         Ok(all
             .into_iter()
             .map(|container| {
@@ -48,8 +48,8 @@ impl Engine {
     /// The container with this name or id.
     pub fn container(&self, text: &str) -> Result<Listed> {
         clean_up(self);
-        let id = self.store().find_container(text)?;
-        let container: Container<Record> = self.store().container(&id)?.read()?;
+        let id = self.store()?.find_container(text)?;
+        let container: Container<Record> = self.store()?.container(&id)?.read()?;
         let status = self.status(&container);
         Ok(Listed { container, status })
     }
@@ -66,7 +66,7 @@ impl Engine {
     /// Removes a container; one that runs only with `force`, which kills it.
     pub fn remove_container(&self, text: &str, force: bool) -> Result<ContainerId> {
         clean_up(self);
-        let id = self.store().find_container(text)?;
+        let id = self.store()?.find_container(text)?;
         let run_dir = RunDir::open(&self.run_dir(id.as_str())).ok();
         let holder = run_dir.as_ref().and_then(|run_dir| run_dir.state().ok().flatten()).map(|state| state.holder);
         if holder.is_some_and(|holder| holder.lives()) && !force {
@@ -81,10 +81,10 @@ impl Engine {
             monitor::teardown(run_dir)?;
         }
         self.enter()?;
-        match self.store().container(&id) {
+        match self.store()?.container(&id) {
             Ok(mut container) => {
                 container.lock()?;
-                container.remove(self.store())?;
+                container.remove(self.store()?)?;
             }
             // Its holder was faster (`--rm`).
             Err(store::Error::NoSuchContainer(_)) => {}
@@ -143,13 +143,13 @@ fn is_young(path: &std::path::Path) -> bool {
 /// A container whose holder was killed goes with `--rm`, and else has ended with a code that nobody knows.
 fn settle(engine: &Engine, id: &str, ephemeral: bool) -> Result<()> {
     let id: ContainerId = id.parse()?;
-    let mut container = engine.store().container(&id)?;
+    let mut container = engine.store()?.container(&id)?;
     if !container.try_lock()? {
         return Ok(());
     }
     if ephemeral {
         engine.enter()?;
-        return Ok(container.remove(engine.store())?);
+        return Ok(container.remove(engine.store()?)?);
     }
     let mut record: Container<Record> = container.read()?;
     if record.config.ended.is_none() {

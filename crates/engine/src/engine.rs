@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::userns::Caller;
 use rustix::fs::{CWD, Mode};
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::path::{Path, PathBuf};
 use store::Store;
 
@@ -60,7 +60,7 @@ impl Locations {
 #[derive(Debug)]
 pub struct Engine {
     locations: Locations,
-    store: Store,
+    store: OnceCell<Store>,
     caller: Caller,
     entered: Cell<bool>,
     no_setgroups: Cell<bool>,
@@ -75,8 +75,8 @@ impl Engine {
         if let Some(parent) = locations.root.parent() {
             make_parents(parent)?;
         }
-        let store = Store::open(&locations.root)?;
-        Ok(Self { locations, store, caller, entered: Cell::new(false), no_setgroups: Cell::new(false) })
+        let (entered, no_setgroups) = (Cell::new(false), Cell::new(false));
+        Ok(Self { locations, store: OnceCell::new(), caller, entered, no_setgroups })
     }
 
     /// Where things lie.
@@ -84,9 +84,13 @@ impl Engine {
         &self.locations
     }
 
-    /// Images, layers and records.
-    pub fn store(&self) -> &Store {
-        &self.store
+    /// Images, layers and records. Opened when it is first wanted, which for whoever is to [`Engine::enter`] is after
+    /// that: an overlay takes no directory that was opened in another mount namespace.
+    pub fn store(&self) -> Result<&Store> {
+        if self.store.get().is_none() {
+            let _ = self.store.set(Store::open(&self.locations.root)?);
+        }
+        self.store.get().ok_or(Error::NoHome("the store"))
     }
 
     /// Who works with it.

@@ -110,6 +110,11 @@ impl Error {
         }
     }
 
+    /// What was named is not there.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Store(store::Error::NoSuchContainer(_) | store::Error::NoSuchImage(_)))
+    }
+
     pub(crate) fn file(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(sys::Error) -> Self {
         let path = path.into();
         move |source| Self::File { what, path, source }

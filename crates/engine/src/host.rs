@@ -8,6 +8,7 @@
 
 use crate::engine::Locations;
 use crate::error::{Error, Result};
+use crate::spec::IdMaps;
 use runtime::rootfs::Item;
 use rustix::fs::{CWD, Mode, OFlags};
 use std::os::fd::{AsFd, OwnedFd};
@@ -26,7 +27,12 @@ const DISKS: [&str; 14] = [
 ];
 
 /// The pieces of the root. `fallback` is a directory for the uppers on kernels that want them on an attached mount.
-pub fn pieces(locations: &Locations, fallback: &Path, idmap: Option<&OwnedFd>, user_xattrs: bool) -> Result<Vec<Item>> {
+pub fn pieces(
+    locations: &Locations,
+    fallback: &Path,
+    shift: Option<(&OwnedFd, &IdMaps)>,
+    user_xattrs: bool,
+) -> Result<Vec<Item>> {
     let root = tmpfs("host:")?;
     let mut directories = Vec::new();
     for entry in std::fs::read_dir("/").map_err(|error| unreadable(&error))?.flatten() {
@@ -48,7 +54,7 @@ pub fn pieces(locations: &Locations, fallback: &Path, idmap: Option<&OwnedFd>, u
     }
     directories.extend(disks_below(&directories));
     directories.retain(|path| !hidden(path, locations));
-    let overlays = Overlays { idmap, user_xattrs };
+    let overlays = Overlays { shift, user_xattrs };
     let made = overlays.make(&tmpfs("coracle")?, &directories).or_else(|error| match error {
         // Uppers on a detached mount came with Linux 6.15.
         Error::System { source, .. } if source.errno == sys::Errno::INVAL => {
@@ -90,7 +96,7 @@ fn directory(root: &OwnedFd, name: &[u8], mode: u32) -> Result<()> {
 
 /// How the overlays are made.
 struct Overlays<'a> {
-    idmap: Option<&'a OwnedFd>,
+    shift: Option<(&'a OwnedFd, &'a IdMaps)>,
     user_xattrs: bool,
 }
 
@@ -110,7 +116,7 @@ impl Overlays<'_> {
         let what = |error| Error::System { what: WHAT, source: error };
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW;
         let Ok(lower) = sys::fs::open(path, flags, Mode::empty()) else { return Ok(None) };
-        let lower = match self.idmap.map(|userns| store::overlay::idmapped(&lower, userns)) {
+        let lower = match self.shift.map(|(userns, _)| store::overlay::idmapped(&lower, userns)) {
             None => lower,
             Some(Ok(mapped)) => mapped,
             // A file system that maps no ids (9p, hostfs): its files are shown as nobody's.
@@ -123,7 +129,7 @@ impl Overlays<'_> {
         for name in [store::UPPER, store::WORK] {
             sys::fs::mkdirat(&own, name, Mode::RWXU).map_err(what)?;
         }
-        copy_meta(path, &own).map_err(what)?;
+        copy_meta(path, &own, self.shift.map(|(_, maps)| maps)).map_err(what)?;
         let xattrs = if self.user_xattrs { store::XattrStyle::User } else { store::XattrStyle::Trusted };
         let options = store::overlay::Options { xattrs, volatile: true, attributes: attr::NODEV };
         store::overlay::mount(&[lower], Some(own.as_fd()), &options).map(Some).map_err(what)
@@ -131,12 +137,14 @@ impl Overlays<'_> {
 }
 
 /// The upper's root is what the directory looks like.
-fn copy_meta(path: &Path, scratch: &OwnedFd) -> sys::Result<()> {
+fn copy_meta(path: &Path, scratch: &OwnedFd, shift: Option<&IdMaps>) -> sys::Result<()> {
     use rustix::fs::{AtFlags, Gid, Uid};
     use std::os::unix::fs::MetadataExt;
     let Ok(meta) = std::fs::metadata(path) else { return Ok(()) };
-    if (meta.uid(), meta.gid()) != (0, 0) && rustix::process::geteuid().is_root() {
-        let (uid, gid) = (Some(Uid::from_raw(meta.uid())), Some(Gid::from_raw(meta.gid())));
+    let shifted = |id: u32, of: fn(&IdMaps, u32) -> Option<u32>| shift.and_then(|maps| of(maps, id)).unwrap_or(id);
+    let (uid, gid) = (shifted(meta.uid(), IdMaps::host_uid), shifted(meta.gid(), IdMaps::host_gid));
+    if (uid, gid) != (0, 0) && rustix::process::geteuid().is_root() {
+        let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
         // An id that is not mapped here cannot be given: the directory is root's then.
         let _ = sys::fs::fchownat(scratch, store::UPPER, uid, gid, AtFlags::SYMLINK_NOFOLLOW);
     }

@@ -25,35 +25,35 @@ pub(crate) fn defaults(image: &Image) -> ImageDefaults {
 impl Engine {
     /// All images, and those whose documents are damaged.
     pub fn images(&self) -> Result<Vec<std::result::Result<Image, BrokenImage>>> {
-        Ok(self.store().images()?)
+        Ok(self.store()?.images()?)
     }
 
     /// The image with this name, digest or id.
     pub fn image(&self, name: &str) -> Result<Image> {
-        Ok(self.store().resolve(name)?)
+        Ok(self.store()?.resolve(name)?)
     }
 
     /// Takes the images of an archive or a layout directory into the store.
     pub fn load(&self, path: &Path) -> Result<Vec<LoadedImage>> {
         self.enter()?;
-        Ok(self.store().load(path)?)
+        Ok(self.store()?.load(path)?)
     }
 
     /// The same from a stream.
     pub fn load_stream(&self, stream: impl Read + Send, name: &str) -> Result<Vec<LoadedImage>> {
         self.enter()?;
-        Ok(self.store().load_stream(stream, name)?)
+        Ok(self.store()?.load_stream(stream, name)?)
     }
 
     /// Makes an image of a root file system's tar.
     pub fn import(&self, tar: impl Read + Send, import: &Import) -> Result<LoadedImage> {
         self.enter()?;
-        Ok(self.store().import(tar, import)?)
+        Ok(self.store()?.import(tar, import)?)
     }
 
     /// Removes a name, or an image.
     pub fn remove_image(&self, name: &str, force: bool) -> Result<Removed> {
         self.enter()?;
-        Ok(self.store().remove_image(name, force)?)
+        Ok(self.store()?.remove_image(name, force)?)
     }
 }

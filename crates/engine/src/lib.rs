@@ -29,3 +29,4 @@ pub use engine::{Engine, Locations, Places};
 pub use error::{Error, Result};
 pub use info::Info;
 pub use record::{End, Record};
+pub use store::{Image, Import};

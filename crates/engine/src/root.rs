@@ -29,13 +29,13 @@ pub struct Source {
 
 /// Finds the image; layers that are not unpacked yet are unpacked now.
 pub fn find(engine: &Engine, config: &ContainerConfig) -> Result<Source> {
-    let lease = engine.store().lease()?;
+    let lease = engine.store()?.lease()?;
     let ImageRef::Name(name) = &config.image else {
         let defaults = ImageDefaults::default();
         return Ok(Source { defaults, image: None, layers: Vec::new(), meta: RootMeta::default(), lease });
     };
-    let image = engine.store().resolve(name)?;
-    let layers = engine.store().layers_for(&image, &lease)?;
+    let image = engine.store()?.resolve(name)?;
+    let layers = engine.store()?.layers_for(&image, &lease)?;
     Ok(Source {
         defaults: crate::images::defaults(&image),
         image: Some(image.id),
@@ -52,6 +52,20 @@ pub struct Root {
     pub rootfs: RuntimeRoot,
     /// The trees in which /etc/passwd and /etc/group are, topmost first.
     pub trees: Vec<OwnedFd>,
+}
+
+/// The root directory's owner as the upper has to have it. Root's containers with ids of their own keep the shifted
+/// ids in their upper: only layers, which are shared, are seen through a map (the overlay's maker, who is root here,
+/// could write nothing through one).
+pub fn shifted(engine: &Engine, meta: RootMeta, namespace: &UserNamespace) -> RootMeta {
+    match namespace {
+        UserNamespace::New(maps) if engine.caller().is_root() => RootMeta {
+            uid: maps.host_uid(meta.uid).unwrap_or(meta.uid),
+            gid: maps.host_gid(meta.gid).unwrap_or(meta.gid),
+            ..meta
+        },
+        _ => meta,
+    }
 }
 
 /// Makes the root.
@@ -74,7 +88,9 @@ pub fn make(
         ImageRef::Host => {
             let user = xattrs == XattrStyle::User;
             let fallback = engine.run_dir(container.id().as_str()).join("upper");
-            let items = host::pieces(engine.locations(), &fallback, shifted.as_ref(), user)?;
+            let maps = namespace.maps().filter(|_| shifted.is_some());
+            let shift = shifted.as_ref().zip(maps);
+            let items = host::pieces(engine.locations(), &fallback, shift, user)?;
             let host = sys::fs::open("/", OFlags::PATH | OFlags::DIRECTORY, Mode::empty());
             Ok(Root { rootfs: RuntimeRoot::Built(items), trees: vec![host.map_err(Error::system("open /"))?] })
         }
@@ -88,7 +104,7 @@ pub fn make(
                 })
                 .collect::<sys::Result<_>>()
                 .map_err(Error::system("take up the image's layers"))?;
-            let mount = overlay(&lowers, container, config.remove, xattrs, shifted.as_ref())?;
+            let mount = overlay(&lowers, container, config.remove, xattrs)?;
             let tree = tree_of(&mount)?;
             Ok(Root { rootfs: RuntimeRoot::Mount(mount), trees: vec![tree] })
         }
@@ -120,7 +136,7 @@ fn directory(
         None => dir,
     };
     let mount = match rootfs.changes {
-        Changes::ThrownAway => overlay(&[lower], container, config.remove, xattrs, shifted)?,
+        Changes::ThrownAway => overlay(&[lower], container, config.remove, xattrs)?,
         Changes::Kept if shifted.is_some() => lower,
         Changes::Kept => {
             let tree = open_tree(CWD, &rootfs.path, CLONE | RECURSIVE).map_err(failed)?;
@@ -133,20 +149,10 @@ fn directory(
     Ok(Root { rootfs: RuntimeRoot::Mount(mount), trees: vec![tree] })
 }
 
-fn overlay(
-    lowers: &[OwnedFd],
-    container: &ContainerDir,
-    volatile: bool,
-    xattrs: XattrStyle,
-    shifted: Option<&OwnedFd>,
-) -> Result<OwnedFd> {
+fn overlay(lowers: &[OwnedFd], container: &ContainerDir, volatile: bool, xattrs: XattrStyle) -> Result<OwnedFd> {
     let options = Options { xattrs, volatile, attributes: sys::mount::attr::NODEV };
-    let mapped = shifted
-        .map(|userns| store::overlay::idmapped(container, userns))
-        .transpose()
-        .map_err(Error::system("map the ids of the container's own layer"))?;
-    let upper = mapped.as_ref().map_or(container.as_fd(), AsFd::as_fd);
-    store::overlay::mount(lowers, Some(upper), &options).map_err(Error::system("mount the root file system"))
+    store::overlay::mount(lowers, Some(container.as_fd()), &options)
+        .map_err(Error::system("mount the root file system"))
 }
 
 /// Overlays mounted here use `user.overlay.*` attributes: `trusted.*` is for root of the machine.

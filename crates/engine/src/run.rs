@@ -7,9 +7,9 @@ use crate::explanation::Explanation;
 use crate::record::{End, Record, now};
 use crate::root::{self, Source};
 use crate::spec::{Composed, Facts, UserNamespace, compose, user};
-use crate::userns::{self, Ids};
+use crate::userns;
 use crate::{containers, etc, gather, names, spec};
-use cgroup::{Cgroup, CgroupPath, Layout};
+use cgroup::{Cgroup, Layout};
 use monitor::RunDir;
 use oci::runtime::ConsoleSize;
 use runtime::{Foreground, Holding, Request};
@@ -41,33 +41,38 @@ pub struct Outcome {
 pub fn run(engine: &Engine, config: &ContainerConfig, io: Io) -> Result<Outcome> {
     let recorder = config.foreground.explain.then(sys::Recorder::start).transpose();
     let recorder = recorder.map_err(Error::system("record the steps"))?;
-    containers::clean_up(engine);
     engine.enter()?;
+    containers::clean_up(engine);
     let id = ContainerId::random()?;
     let source = root::find(engine, config)?;
     // From here on things are made that must be removed again: no signal may end us before they are.
     let signals = Signals::block().map_err(Error::system("take over the signals"))?;
-    let mut container = create(engine, config, &id, &source)?;
+    let ids = userns::choose(engine, config, id.as_str())?;
+    let mut container = match create(engine, config, &id, &source, &ids.namespace) {
+        Ok(container) => container,
+        Err(error) => {
+            ids.release();
+            return Err(error);
+        }
+    };
     let run_dir = RunDir::create(&engine.run_dir(id.as_str()));
     let run_dir = match run_dir {
         Ok(run_dir) => run_dir,
         Err(error) => {
-            let _ = container.remove(engine.store());
+            let _ = container.remove(engine.store()?);
+            ids.release();
             return Err(error.into());
         }
     };
-    let mut held = Held { engine, config, container: &mut container, run_dir: &run_dir, range: None };
+    let mut held = Held { engine, config, container: &mut container, run_dir: &run_dir, namespace: &ids.namespace };
     let started = held.start(source, &signals, io, recorder.as_ref());
-    let range = held.range.take();
     // Whatever happened, nothing of it stays behind.
     let cleaned = monitor::teardown(&run_dir);
-    if let Some(range) = range {
-        range.release();
-    }
+    ids.release();
     let ended = match started {
         Ok(ended) => ended,
         Err(error) => {
-            let _ = container.remove(engine.store());
+            let _ = container.remove(engine.store()?);
             remove_cidfile(config);
             return Err(error);
         }
@@ -95,7 +100,13 @@ pub struct Ended {
     pub composed: Composed,
 }
 
-fn create(engine: &Engine, config: &ContainerConfig, id: &ContainerId, source: &Source) -> Result<ContainerDir> {
+fn create(
+    engine: &Engine,
+    config: &ContainerConfig,
+    id: &ContainerId,
+    source: &Source,
+    namespace: &UserNamespace,
+) -> Result<ContainerDir> {
     let name = config.name.as_ref().map_or_else(|| names::of(id.as_str()), ToString::to_string);
     let record = Container {
         id: id.clone(),
@@ -112,8 +123,9 @@ fn create(engine: &Engine, config: &ContainerConfig, id: &ContainerId, source: &
         },
     };
     let durability = durability(config);
-    let new = NewContainer { container: &record, root: source.meta, durability };
-    Ok(engine.store().create_container(&new, &source.lease)?)
+    let root = root::shifted(engine, source.meta, namespace);
+    let new = NewContainer { container: &record, root, durability };
+    Ok(engine.store()?.create_container(&new, &source.lease)?)
 }
 
 fn durability(config: &ContainerConfig) -> Durability {
@@ -135,7 +147,7 @@ struct Held<'a> {
     config: &'a ContainerConfig,
     container: &'a mut ContainerDir,
     run_dir: &'a RunDir,
-    range: Option<userns::Range>,
+    namespace: &'a UserNamespace,
 }
 
 impl Held<'_> {
@@ -146,10 +158,8 @@ impl Held<'_> {
         write_cidfile(config, &id)?;
         let layout = Layout::detect()?;
         let mut cgroup = Limited { cgroup: self.cgroup(&layout, &id)? };
-        let Ids { namespace, range } = userns::choose(engine, config, &id)?;
-        self.range = range;
-        let root = root::make(engine, config, &source, self.container, &namespace)?;
-        let facts = self.facts(&record, &source, &root, &namespace, &layout, cgroup.cgroup.as_ref(), io)?;
+        let root = root::make(engine, config, &source, self.container, self.namespace)?;
+        let facts = self.facts(&record, &source, &root, &layout, cgroup.cgroup.as_ref(), io)?;
         let composed = compose(config, &facts)?;
         for directory in &composed.directories {
             sys::fs::ensure_dir(rustix::fs::CWD, directory, rustix::fs::Mode::RWXU)
@@ -203,17 +213,15 @@ impl Held<'_> {
         if self.config.limits.cgroups == CgroupUse::Disabled || layout.hierarchies().is_empty() {
             return Ok(None);
         }
-        let path = crate::cgroup_path::choose(self.engine, self.config, layout, id);
-        Ok(Some(Cgroup::create(layout, &CgroupPath::new(&path)?)?))
+        let path = crate::cgroup_path::choose(self.engine, self.config, layout, id)?;
+        Ok(Some(Cgroup::create(layout, &path)?))
     }
 
-    #[allow(clippy::too_many_arguments, reason = "each is a different thing to look at")]
     fn facts(
         &self,
         record: &Container<Record>,
         source: &Source,
         root: &root::Root,
-        namespace: &UserNamespace,
         layout: &Layout,
         cgroup: Option<&Cgroup>,
         io: Io,
@@ -222,7 +230,7 @@ impl Held<'_> {
         let (passwd, group) = gather::user_files(root);
         let who = user::choose(config, &source.defaults.user, engine.caller().ids())?;
         let user = user::resolve(&who, &config.process.groups, &passwd, &group).map_err(spec::Error::from)?;
-        let own_userns = *namespace != UserNamespace::Host;
+        let own_userns = *self.namespace != UserNamespace::Host;
         let bounding = gather::bounding(own_userns);
         let granted = spec::grant(&config.privileges, user.uid, bounding)?;
         let capabilities = granted.bounding.names();
@@ -245,7 +253,7 @@ impl Held<'_> {
             image: source.defaults.clone(),
             user,
             rootless: !engine.caller().is_root(),
-            user_namespace: namespace.clone(),
+            user_namespace: self.namespace.clone(),
             setgroups: engine.setgroups(),
             bounding,
             rlimits: gather::rlimits(engine),
@@ -323,7 +331,7 @@ fn remove_cidfile(config: &ContainerConfig) {
 fn finish(engine: &Engine, config: &ContainerConfig, mut container: ContainerDir, ended: &Ended) -> Result<()> {
     container.lock()?;
     if config.remove {
-        return Ok(container.remove(engine.store())?);
+        return Ok(container.remove(engine.store()?)?);
     }
     let mut record: Container<Record> = container.read()?;
     record.config.started = Some(ended.started);

@@ -76,6 +76,15 @@ pub struct Ids {
     pub range: Option<Range>,
 }
 
+impl Ids {
+    /// Gives back what is the container's own.
+    pub fn release(&self) {
+        if let Some(range) = &self.range {
+            range.release();
+        }
+    }
+}
+
 /// A range of ids that one container has to itself, held by a directory in the run directory.
 #[derive(Debug)]
 pub struct Range {

@@ -21,7 +21,7 @@ pub struct Context<'a> {
     /// We may make device nodes: root of the machine.
     pub makes_nodes: bool,
     /// Where the cgroups are.
-    pub cgroups: Option<&'a cgroup::Layout>,
+    pub layout: &'a cgroup::Layout,
     /// Our cgroup on each hierarchy, for a view without a cgroup namespace.
     pub cgroup: Option<&'a cgroup::Cgroup>,
     root: Cell<Option<Slot>>,
@@ -33,14 +33,14 @@ impl<'a> Context<'a> {
         spec: &'a Spec,
         bundle: &'a Path,
         namespaces: &'a Namespaces,
-        cgroups: Option<&'a cgroup::Layout>,
+        layout: &'a cgroup::Layout,
         cgroup: Option<&'a cgroup::Cgroup>,
     ) -> Self {
         let linux = spec.linux.as_ref();
         let able = has_sys_admin();
         let makes_nodes = able && first_user_namespace();
         let copies_mounts = makes_nodes || able && own_mount_namespace();
-        Self { linux, bundle, namespaces, copies_mounts, makes_nodes, cgroups, cgroup, root: Cell::new(None) }
+        Self { linux, bundle, namespaces, copies_mounts, makes_nodes, layout, cgroup, root: Cell::new(None) }
     }
 
     /// A path of the spec, absolute.

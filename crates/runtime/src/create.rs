@@ -157,7 +157,7 @@ fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
     let Preparation { id, spec, linux, cgroup, ring, .. } = *preparation;
     let mut plan = Plan::default();
     let pid_namespace = join(&mut plan, preparation.namespaces);
-    let context = Context::new(spec, preparation.bundle, preparation.namespaces, Some(preparation.layout), cgroup);
+    let context = Context::new(spec, preparation.bundle, preparation.namespaces, preparation.layout, cgroup);
     let maps = context.namespaces.is_new(NamespaceKind::User).then(|| context.mappings());
     if maps.is_some_and(|(uids, _)| uids.is_empty()) {
         return Err(Error::spec("a new user namespace needs uidMappings and gidMappings"));

@@ -116,7 +116,8 @@ pub fn enter(uids: &[IdMapping], gids: &[IdMapping]) -> Result<bool> {
         match write(parent, uids, gids) {
             Ok(no_setgroups) => i32::from(no_setgroups) << 1,
             Err(error) => {
-                let _ = sys::socket::send(&theirs, error.to_string().as_bytes());
+                let text = if let Error::IdMap(text) = error { text } else { error.to_string() };
+                let _ = sys::socket::send(&theirs, text.as_bytes());
                 1
             }
         }

@@ -13,13 +13,13 @@ pub struct Invalid {
 
 impl Invalid {
     /// `value` cannot be taken because of `why`, a lowercase fragment.
-    pub(crate) fn new(value: impl Into<String>, why: impl Into<Cow<'static, str>>) -> Self {
+    pub fn new(value: impl Into<String>, why: impl Into<Cow<'static, str>>) -> Self {
         Self { value: value.into(), why: why.into(), hint: None }
     }
 
     /// With what to do instead.
     #[must_use]
-    pub(crate) fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
+    pub fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
         self.hint = Some(hint.into());
         self
     }
