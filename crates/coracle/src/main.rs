@@ -1,3 +1,17 @@
-//! The container engine's command line.
+//! The container engine's command line: words in, rendering and exit codes out.
+//!
+//! What a verb does is the engine's business; here is only how it is asked for and shown. The first thing that happens
+//! is the choice of a verb: no other verb's table is looked at, and nothing is read or opened before it is known what
+//! for.
 
-fn main() {}
+#![forbid(unsafe_code)]
+
+mod cli;
+mod flag;
+mod render;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main(std::env::args_os().skip(1))
+}

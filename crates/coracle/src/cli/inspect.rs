@@ -1,0 +1,243 @@
+//! `coracle inspect`: all that is known of a container or an image, in the shape that docker's API has.
+
+use super::output::print;
+use super::{Context, Failure, Verb};
+use crate::flag::{Flag, Help, Order, help, parse, put, put_word};
+use engine::config::{
+    CapabilityChange, ContainerConfig, CpuTime, MemorySwap, Mount, NetworkMode, PidsLimit, Privileges, RootAccess,
+    StdinMode, TerminalMode,
+};
+use engine::containers::{Listed, Status};
+use engine::flags::Invalid;
+use engine::{Engine, Image};
+use serde_json::{Value, json};
+use std::str::FromStr;
+
+const HELP: Help = Help {
+    usage: &["inspect [OPTIONS] NAME..."],
+    about: "Tell all of a container or an image, as JSON",
+    more: &["A container comes before an image of that name."],
+};
+
+/// The verb.
+pub const VERB: Verb = Verb {
+    name: "inspect",
+    aliases: &["container inspect", "image inspect"],
+    about: HELP.about,
+    run,
+    help: |width| help(&HELP, FLAGS, width),
+};
+
+#[derive(Debug, Default)]
+struct Given {
+    kind: Option<Kind>,
+    format: Option<String>,
+}
+
+/// `--type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Container,
+    Image,
+}
+
+impl FromStr for Kind {
+    type Err = Invalid;
+
+    fn from_str(word: &str) -> Result<Self, Invalid> {
+        match word {
+            "container" => Ok(Self::Container),
+            "image" => Ok(Self::Image),
+            _ => Err(Invalid::new(word, "not a type").hint("give container or image")),
+        }
+    }
+}
+
+type F = Flag<Given>;
+
+const FLAGS: &[F] = &[
+    F::takes("type", "TYPE", |g, w| put(&mut g.kind, w), "container or image").under("Options"),
+    F::takes("format", "FORMAT", |g, w| put_word(&mut g.format, w), "json").short('f').under("Options"),
+];
+
+fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
+    let mut given = Given::default();
+    let names = parse(FLAGS, words, Order::Anywhere, &mut given)?;
+    super::some_words(&names, "a container or an image")?;
+    if let Some(format) = given.format.filter(|format| format != "json") {
+        return Err(Failure::words(
+            format!("--format {format:?}: templates are not there yet"),
+            "give json, or use jq",
+        ));
+    }
+    let engine = context.engine()?;
+    let mut found = Vec::new();
+    let done = super::each(&names, "inspect", |name| {
+        found.push(look(&engine, name, given.kind)?);
+        Ok(())
+    });
+    let text = serde_json::to_string_pretty(&found).map_err(|error| Failure::because("JSON", error))?;
+    print(&format!("{text}\n"))?;
+    done
+}
+
+fn look(engine: &Engine, name: &str, kind: Option<Kind>) -> Result<Value, Failure> {
+    if kind != Some(Kind::Image) {
+        match engine.container(name) {
+            Ok(listed) => return Ok(container(&listed)),
+            Err(error) if kind.is_none() && error.is_not_found() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    match engine.image(name) {
+        Ok(found) => Ok(image(&found)),
+        Err(error) if kind.is_none() && error.is_not_found() => {
+            let hint = "coracle ps -a and coracle images list what there is";
+            Err(Failure::absent(format!("no container and no image {name:?}"), hint))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Go's zero time, which docker's API gives for what has not happened.
+fn moment(seconds: Option<u64>) -> String {
+    seconds.map_or_else(|| "0001-01-01T00:00:00Z".to_owned(), |seconds| oci::image::rfc3339(seconds as i64, 0))
+}
+
+fn container(Listed { container, status }: &Listed) -> Value {
+    let record = &container.config;
+    let asked = &record.config;
+    let (word, pid, end) = match status {
+        Status::Created => ("created", 0, None),
+        Status::Running { pid } => ("running", *pid, None),
+        Status::Exited(end) => ("exited", 0, Some(*end)),
+    };
+    json!({
+        "Id": container.id.as_str(),
+        "Created": moment(Some(record.created)),
+        "Path": record.command.first(),
+        "Args": record.command.get(1..).unwrap_or_default(),
+        "State": {
+            "Status": word,
+            "Running": word == "running",
+            "Paused": false,
+            "Restarting": false,
+            "OOMKilled": end.is_some_and(|end| end.out_of_memory),
+            "Dead": false,
+            "Pid": pid,
+            "ExitCode": end.and_then(|end| end.code),
+            "StartedAt": moment(record.started),
+            "FinishedAt": moment(end.map(|end| end.at)),
+        },
+        "Image": container.image.as_ref().map(ToString::to_string).unwrap_or_default(),
+        "Name": format!("/{}", container.name),
+        "RestartCount": 0,
+        "Mounts": asked.files.mounts.iter().map(mount).collect::<Vec<_>>(),
+        "HostConfig": host_config(asked),
+        "Config": {
+            "Hostname": asked.view.hostname.as_ref().map_or_else(|| container.id.short(), |name| name.as_str()),
+            "Domainname": asked.view.domainname.as_ref().map_or("", |name| name.as_str()),
+            "User": asked.process.user.as_ref().map(ToString::to_string).unwrap_or_default(),
+            "Tty": asked.process.terminal == TerminalMode::Pty,
+            "OpenStdin": asked.process.stdin == StdinMode::Open,
+            "Env": asked.process.env.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "Cmd": asked.process.command,
+            "Entrypoint": asked.process.entrypoint,
+            "Image": record.image_name,
+            "WorkingDir": asked.process.workdir,
+            "Labels": asked.labels,
+            "Annotations": asked.annotations,
+            "StopSignal": asked.process.stop_signal.map(|signal| signal.to_string()),
+            "StopTimeout": asked.process.stop_timeout,
+        },
+    })
+}
+
+fn host_config(asked: &ContainerConfig) -> Value {
+    let limits = &asked.limits;
+    let bytes = |bytes: Option<engine::config::Bytes>| bytes.map_or(0, engine::config::Bytes::get);
+    let caps = |change: CapabilityChange| match change {
+        CapabilityChange::All => vec!["ALL".to_owned()],
+        CapabilityChange::These(set) => set.names(),
+    };
+    let (nanos, period, quota) = match limits.cpu_time {
+        CpuTime::Open => (0, 0, 0),
+        CpuTime::Cpus(cpus) => (cpus.nanos(), 0, 0),
+        CpuTime::Quota { period, quota } => (0, period.unwrap_or(0), quota.unwrap_or(0)),
+    };
+    json!({
+        "AutoRemove": asked.remove,
+        "Privileged": asked.privileges.level == Privileges::Privileged,
+        "ReadonlyRootfs": asked.files.root != RootAccess::ReadWrite,
+        "Init": asked.process.init,
+        "NetworkMode": match &asked.view.network {
+            None | Some(NetworkMode::None) => "none".to_owned(),
+            Some(NetworkMode::Host) => "host".to_owned(),
+            Some(NetworkMode::Path(path)) => format!("ns:{}", path.display()),
+        },
+        "CapAdd": caps(asked.privileges.cap_add),
+        "CapDrop": caps(asked.privileges.cap_drop),
+        "GroupAdd": asked.process.groups.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "ExtraHosts": asked.view.hosts.iter()
+            .map(|entry| format!("{}:{}", entry.names.join(";"), entry.address)).collect::<Vec<_>>(),
+        "Dns": asked.view.dns,
+        "Memory": bytes(limits.memory),
+        "MemoryReservation": bytes(limits.memory_reservation),
+        "MemorySwap": match limits.memory_swap {
+            None => 0,
+            Some(MemorySwap::Unlimited) => -1,
+            Some(MemorySwap::Max(swap)) => swap.get(),
+        },
+        "NanoCpus": nanos,
+        "CpuPeriod": period,
+        "CpuQuota": quota,
+        "CpuShares": limits.cpu_shares.unwrap_or(0),
+        "CpusetCpus": limits.cpuset_cpus.as_ref().map(ToString::to_string).unwrap_or_default(),
+        "CpusetMems": limits.cpuset_mems.as_ref().map(ToString::to_string).unwrap_or_default(),
+        "PidsLimit": limits.pids.map(|pids| match pids {
+            PidsLimit::Unlimited => -1,
+            PidsLimit::Max(limit) => i64::from(limit),
+        }),
+        "ShmSize": limits.shm_size.map_or(64 << 20, engine::config::Bytes::get),
+        "OomScoreAdj": asked.process.oom_score_adj.unwrap_or(0),
+        "Ulimits": asked.process.ulimits.iter().map(|ulimit| json!({
+            "Name": ulimit.resource.name(),
+            "Soft": ulimit.soft.map_or(-1, |soft| soft as i64),
+            "Hard": ulimit.hard.map_or(-1, |hard| hard as i64),
+        })).collect::<Vec<_>>(),
+    })
+}
+
+fn mount(mount: &Mount) -> Value {
+    match mount {
+        Mount::Bind(bind) => json!({
+            "Type": "bind",
+            "Source": bind.source,
+            "Destination": bind.destination.as_str(),
+            "RW": bind.access == engine::config::Access::ReadWrite,
+            "Propagation": bind.propagation.map_or("rprivate", engine::config::Propagation::word),
+        }),
+        Mount::Tmpfs(tmpfs) => json!({
+            "Type": "tmpfs",
+            "Source": "",
+            "Destination": tmpfs.destination.as_str(),
+            "RW": tmpfs.access == engine::config::Access::ReadWrite,
+        }),
+    }
+}
+
+fn image(image: &Image) -> Value {
+    let config = &image.config;
+    json!({
+        "Id": image.id.to_string(),
+        "RepoTags": image.names.iter().map(oci::reference::Reference::familiar).collect::<Vec<_>>(),
+        "Created": config.created,
+        "Author": config.author,
+        "Architecture": config.architecture,
+        "Os": config.os,
+        "Size": image.size(),
+        "Config": config.config,
+        "RootFS": { "Type": config.rootfs.kind, "Layers": config.rootfs.diff_ids },
+        "Manifest": image.descriptor.digest.to_string(),
+    })
+}

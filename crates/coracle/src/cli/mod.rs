@@ -1,0 +1,226 @@
+//! The verbs, and the way to them: `coracle [--root DIR] [--runroot DIR] VERB …`.
+
+mod context;
+mod failure;
+mod images;
+mod import;
+mod info;
+mod inspect;
+mod load;
+mod output;
+mod ps;
+mod rm;
+mod rmi;
+mod run;
+mod version;
+
+pub use context::Context;
+pub use failure::Failure;
+
+use crate::flag::{Flag, Help, Order, Usage, help, parse, put_word};
+use crate::render;
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+/// One verb.
+pub struct Verb {
+    /// Its name.
+    pub name: &'static str,
+    /// Other names; those with a blank are a noun and a verb, such as `image ls`.
+    pub aliases: &'static [&'static str],
+    /// One line for the list of verbs.
+    pub about: &'static str,
+    /// Does it, and returns the exit code.
+    pub run: fn(&[String], &Context) -> Result<u8, Failure>,
+    /// Its help, for a terminal of that width.
+    pub help: fn(usize) -> String,
+}
+
+/// All of them, in the order of the list.
+const VERBS: &[Verb] = &[
+    run::VERB,
+    ps::VERB,
+    rm::VERB,
+    inspect::VERB,
+    images::VERB,
+    rmi::VERB,
+    load::VERB,
+    import::VERB,
+    info::VERB,
+    version::VERB,
+];
+
+/// What stands before the verb.
+#[derive(Debug, Default)]
+struct Global {
+    root: Option<String>,
+    runroot: Option<String>,
+    version: bool,
+}
+
+const FLAGS: &[Flag<Global>] = &[
+    Flag::<Global>::takes(
+        "root",
+        "DIR",
+        |g, w| put_word(&mut g.root, w),
+        "Where images and containers lie (CORACLE_ROOT; /var/lib/coracle)",
+    )
+    .under("Options"),
+    Flag::<Global>::takes(
+        "runroot",
+        "DIR",
+        |g, w| put_word(&mut g.runroot, w),
+        "Where the state of running containers lies (CORACLE_RUNROOT; /run/coracle)",
+    )
+    .under("Options"),
+    Flag::<Global>::switch("version", |g, on| g.version = on, "Tell the version").short('v').under("Options"),
+];
+
+const HELP: Help = Help {
+    usage: &["[OPTIONS] VERB ..."],
+    about: "Containers: Linux processes with a restricted view",
+    more: &["A first container, without any image: coracle run --rm -it host: sh"],
+};
+
+/// Runs what the words of the command line, without the program's name, ask for.
+pub fn main(words: impl Iterator<Item = OsString>) -> ExitCode {
+    let mut utf8 = Vec::new();
+    for word in words {
+        match word.into_string() {
+            Ok(word) => utf8.push(word),
+            Err(word) => {
+                let failure = Failure::words(format!("{:?} is not UTF-8", word.to_string_lossy()), "write it in UTF-8");
+                return failure.report("");
+            }
+        }
+    }
+    let mut global = Global::default();
+    let words = match parse(FLAGS, &utf8, Order::First, &mut global) {
+        Ok(words) => words,
+        Err(Usage::Help) => return print(&overview()),
+        Err(usage) => return Failure::from(usage).report(""),
+    };
+    if global.version {
+        return print(&format!("coracle version {}\n", env!("CARGO_PKG_VERSION")));
+    }
+    let Some((verb, rest)) = find(&words) else {
+        return match words.first().map(String::as_str) {
+            None => print(&overview()),
+            Some("help") => help_of(&words[1..]),
+            Some(word) => unknown_verb(&words, word).report(""),
+        };
+    };
+    let context = Context::new(global.root, global.runroot);
+    match (verb.run)(rest, &context) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) if failure.is_help() => print(&(verb.help)(render::width())),
+        Err(failure) if verb.name == run::VERB.name => failure.report(verb.name),
+        Err(failure) => failure.of_plain_verb().report(verb.name),
+    }
+}
+
+/// The verb that the first one or two words name, and the words behind it.
+fn find(words: &[String]) -> Option<(&'static Verb, &[String])> {
+    let first = words.first()?;
+    let two = words.get(1).map(|second| format!("{first} {second}"));
+    for verb in VERBS {
+        if two.as_ref().is_some_and(|two| verb.aliases.contains(&two.as_str())) {
+            return Some((verb, &words[2..]));
+        }
+    }
+    let named = |verb: &&Verb| verb.name == first || verb.aliases.contains(&first.as_str());
+    VERBS.iter().find(named).map(|verb| (verb, &words[1..]))
+}
+
+/// `coracle help [VERB]`.
+fn help_of(words: &[String]) -> ExitCode {
+    match (words.first(), find(words)) {
+        (None, _) => print(&overview()),
+        (Some(_), Some((verb, _))) => print(&(verb.help)(render::width())),
+        (Some(word), None) => unknown_verb(words, word).report("help"),
+    }
+}
+
+/// Verbs of docker and podman that are to come are not slips of the finger.
+fn unknown_verb(words: &[String], word: &str) -> Failure {
+    const LATER: [&str; 24] = [
+        "attach", "build", "commit", "cp", "create", "diff", "events", "exec", "export", "history", "kill", "login",
+        "logs", "network", "pause", "pod", "pull", "push", "restart", "save", "start", "stats", "stop", "volume",
+    ];
+    let nouns = ["image", "container"].into_iter().find(|noun| *noun == word);
+    if let Some(noun) = nouns {
+        let known: Vec<&str> = VERBS
+            .iter()
+            .flat_map(|verb| verb.aliases)
+            .filter_map(|alias| alias.strip_prefix(noun)?.strip_prefix(' '))
+            .collect();
+        let what = words.get(1).map_or_else(|| "no verb was given".to_owned(), |verb| format!("unknown verb {verb}"));
+        return Failure::words(format!("{noun}: {what}"), format!("there are {}", known.join(", ")));
+    }
+    if LATER.contains(&word) {
+        return Failure::words(format!("{word} is not there yet"), "coracle help lists what is");
+    }
+    let names = VERBS.iter().flat_map(|verb| std::iter::once(verb.name).chain(verb.aliases.iter().copied()));
+    match engine::flags::nearest(word, names.chain(["help"])) {
+        Some(near) => Failure::words(format!("unknown verb {word}"), format!("did you mean {near}?")),
+        None => Failure::words(format!("unknown verb {word}"), "coracle help lists the verbs"),
+    }
+}
+
+/// The list of verbs.
+fn overview() -> String {
+    let mut text = help(&HELP, FLAGS, render::width());
+    text.push_str("\nVerbs:\n");
+    for verb in VERBS {
+        _ = writeln!(text, "  {:<12}{}", verb.name, verb.about);
+    }
+    text.push_str("\ncoracle VERB --help tells more of one.\n");
+    text
+}
+
+/// Prints to standard output; whoever closed it does not want to hear more.
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => Failure::output(error).report(""),
+    }
+}
+
+/// A verb that takes no words.
+fn no_words(words: &[String]) -> Result<(), Failure> {
+    match words.first() {
+        None => Ok(()),
+        Some(word) => Err(Failure::words(format!("{word:?} is too much"), "--help lists the options")),
+    }
+}
+
+/// A verb that takes at least one.
+fn some_words(words: &[String], what: &str) -> Result<(), Failure> {
+    if words.is_empty() {
+        return Err(Failure::words(format!("{what} is needed"), "--help tells the usage"));
+    }
+    Ok(())
+}
+
+/// Does something for each word; the failures are told as they come, and the last is returned.
+fn each(words: &[String], verb: &str, mut act: impl FnMut(&str) -> Result<(), Failure>) -> Result<u8, Failure> {
+    let mut last = None;
+    for word in words {
+        if let Err(failure) = act(word)
+            && let Some(before) = last.replace(failure)
+        {
+            _ = before.report(verb);
+        }
+    }
+    last.map_or(Ok(0), Err)
+}
+
+/// An archive is nothing that anybody types.
+fn refuse_terminal(hint: &str) -> Result<(), Failure> {
+    if rustix::termios::isatty(rustix::stdio::stdin()) {
+        return Err(Failure::words("standard input is a terminal", hint));
+    }
+    Ok(())
+}

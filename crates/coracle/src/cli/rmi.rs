@@ -1,0 +1,50 @@
+//! `coracle rmi`: images away.
+
+use super::output::{lines, print};
+use super::{Context, Failure, Verb};
+use crate::flag::{Flag, Help, Order, help, parse};
+
+const HELP: Help = Help {
+    usage: &["rmi [OPTIONS] IMAGE..."],
+    about: "Remove images",
+    more: &["A name takes that name away, and the image with its last name; an id takes the image."],
+};
+
+/// The verb.
+pub const VERB: Verb = Verb {
+    name: "rmi",
+    aliases: &["image rm", "image remove"],
+    about: HELP.about,
+    run,
+    help: |width| help(&HELP, FLAGS, width),
+};
+
+#[derive(Debug, Default)]
+struct Given {
+    force: bool,
+}
+
+type F = Flag<Given>;
+
+const FLAGS: &[F] = &[F::switch(
+    "force",
+    |g, on| g.force = on,
+    "Also an image with several names, or with containers, which keep their layers",
+)
+.short('f')
+.under("Options")];
+
+fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
+    let mut given = Given::default();
+    let names = parse(FLAGS, words, Order::Anywhere, &mut given)?;
+    super::some_words(&names, "an image")?;
+    let engine = context.engine()?;
+    super::each(&names, "rmi", |name| {
+        let removed = match engine.remove_image(name, given.force) {
+            Err(error) if given.force && error.is_not_found() => return Ok(()),
+            result => result?,
+        };
+        let untagged = removed.untagged.iter().map(|name| format!("Untagged: {}", name.familiar()));
+        print(&lines(untagged.chain(removed.image.map(|image| format!("Deleted: {image}")))))
+    })
+}

@@ -1,0 +1,407 @@
+//! The flags of `run`, grouped, as the help shows them, by the questions that make a container.
+//!
+//! A value that needs nothing but itself is parsed right here by `engine::flags`; what depends on the working
+//! directory, the environment or on other flags stays words until [`super::request`] looks at it. Docker's and
+//! podman's spellings are taken where they differ.
+
+use crate::flag::{Flag, push, push_word, put, put_word};
+use engine::config::{
+    Bytes, CapabilityChange, CgroupNamespace, CgroupUse, ContainerName, CpuSet, Cpus, DnsOption, DomainName, HostEntry,
+    HostName, IdOrName, IpcNamespace, MemorySwap, NamespaceMode, NetworkMode, PidsLimit, Pull, Signal, TmpfsMount,
+    Ulimit, Umask, UserSpec, UsernsMode,
+};
+use engine::flags::{self, Invalid, SecurityOpt};
+use std::net::IpAddr;
+
+/// What the flags said, still in the order in which they said it.
+#[derive(Debug, Default)]
+pub struct Given {
+    pub interactive: bool,
+    pub tty: bool,
+    pub detach: bool,
+    pub env: Vec<String>,
+    pub env_files: Vec<String>,
+    pub workdir: Option<String>,
+    pub user: Option<UserSpec>,
+    pub group_add: Vec<IdOrName>,
+    pub entrypoint: Option<Vec<String>>,
+    pub init: bool,
+    pub stop_signal: Option<Signal>,
+    pub stop_timeout: Option<i32>,
+    pub timeout: Option<u32>,
+    pub umask: Option<Umask>,
+    pub ulimits: Vec<Ulimit>,
+    pub oom_score_adj: Option<i32>,
+    pub preserve_fds: Option<u32>,
+    pub sig_proxy: Option<bool>,
+
+    pub network: Option<NetworkMode>,
+    pub hostname: Option<HostName>,
+    pub domainname: Option<DomainName>,
+    pub add_host: Vec<HostEntry>,
+    pub dns: Vec<IpAddr>,
+    pub dns_search: Vec<String>,
+    pub dns_option: Vec<DnsOption>,
+    pub pid: Option<NamespaceMode>,
+    pub ipc: Option<IpcNamespace>,
+    pub uts: Option<NamespaceMode>,
+    pub cgroupns: Option<CgroupNamespace>,
+    pub userns: Option<UsernsMode>,
+    pub sysctl: Vec<(String, String)>,
+
+    pub memory: Option<Bytes>,
+    pub memory_swap: Option<MemorySwap>,
+    pub memory_reservation: Option<Bytes>,
+    pub cpus: Option<Cpus>,
+    pub cpu_shares: Option<u64>,
+    pub cpu_period: Option<u64>,
+    pub cpu_quota: Option<i64>,
+    pub cpuset_cpus: Option<CpuSet>,
+    pub cpuset_mems: Option<CpuSet>,
+    pub pids_limit: Option<PidsLimit>,
+    pub shm_size: Option<Bytes>,
+    pub oom_kill_disable: bool,
+    pub cgroup_parent: Option<String>,
+    pub cgroups: Option<CgroupUse>,
+
+    pub mounts: Vec<MountWord>,
+    pub rootfs: Option<String>,
+    pub read_only: bool,
+    pub read_only_tmpfs: Option<bool>,
+    pub devices: Vec<String>,
+
+    pub cap_add: Vec<String>,
+    pub cap_drop: Vec<String>,
+    pub security_opt: Vec<SecurityOpt>,
+    pub privileged: bool,
+
+    pub name: Option<ContainerName>,
+    pub rm: bool,
+    pub labels: Vec<String>,
+    pub label_files: Vec<String>,
+    pub annotations: Vec<String>,
+    pub cidfile: Option<String>,
+    pub pull: Option<Pull>,
+    pub explain: bool,
+}
+
+/// A mount as it was written.
+#[derive(Debug)]
+pub enum MountWord {
+    /// `--volume`.
+    Volume(String),
+    /// `--mount`.
+    Mount(String),
+    /// `--tmpfs`, which depends on nothing.
+    Tmpfs(TmpfsMount),
+}
+
+const PROCESS: &str = "Process";
+const SEES: &str = "Sees";
+const USES: &str = "Uses";
+const FILES: &str = "Files";
+const MAY: &str = "May do";
+const OTHER: &str = "Other";
+
+/// Keeps what a function of `engine::flags` reads.
+fn keep<V>(slot: &mut Option<V>, value: Result<V, Invalid>) -> Result<(), Invalid> {
+    *slot = Some(value?);
+    Ok(())
+}
+
+/// Adds what a function of `engine::flags` reads.
+fn add<V>(list: &mut Vec<V>, value: Result<V, Invalid>) -> Result<(), Invalid> {
+    list.push(value?);
+    Ok(())
+}
+
+/// Reads capabilities to find mistakes, and keeps the words: several flags make one set.
+fn capability(list: &mut Vec<String>, word: &str) -> Result<(), Invalid> {
+    let _: CapabilityChange = flags::capabilities([word])?;
+    push_word(list, word)
+}
+
+type F = Flag<Given>;
+
+/// All of them.
+pub const FLAGS: &[Flag<Given>] = &[
+    F::switch("interactive", |g, on| g.interactive = on, "Keep standard input open").short('i').under(PROCESS),
+    F::switch("tty", |g, on| g.tty = on, "Give the command a terminal").short('t').under(PROCESS),
+    F::takes("env", "NAME[=VALUE]", |g, w| push_word(&mut g.env, w), "Set a variable; a name alone passes yours on")
+        .short('e')
+        .under(PROCESS),
+    F::takes("env-file", "FILE", |g, w| push_word(&mut g.env_files, w), "Read variables from a file").under(PROCESS),
+    F::takes("workdir", "PATH", |g, w| put_word(&mut g.workdir, w), "Directory in which the command starts")
+        .short('w')
+        .under(PROCESS),
+    F::takes("user", "USER[:GROUP]", |g, w| put(&mut g.user, w), "Run as this user, by name or number")
+        .short('u')
+        .under(PROCESS),
+    F::takes("group-add", "GROUP", |g, w| push(&mut g.group_add, w), "Add a supplementary group").under(PROCESS),
+    F::takes(
+        "entrypoint",
+        "COMMAND",
+        |g, w| keep(&mut g.entrypoint, flags::entrypoint(w)),
+        "Run this instead of the image's entrypoint",
+    )
+    .under(PROCESS),
+    F::switch("init", |g, on| g.init = on, "Run a small init that reaps orphans and forwards signals").under(PROCESS),
+    F::takes("stop-signal", "SIGNAL", |g, w| put(&mut g.stop_signal, w), "Signal that stops the container")
+        .under(PROCESS),
+    F::takes(
+        "stop-timeout",
+        "SECONDS",
+        |g, w| keep(&mut g.stop_timeout, flags::stop_timeout(w)),
+        "Time from that signal to SIGKILL",
+    )
+    .under(PROCESS),
+    F::takes("timeout", "SECONDS", |g, w| keep(&mut g.timeout, flags::count(w)), "Kill the container after this time")
+        .under(PROCESS),
+    F::takes("umask", "MASK", |g, w| put(&mut g.umask, w), "File mode mask, in octal").under(PROCESS),
+    F::takes(
+        "ulimit",
+        "NAME=SOFT[:HARD]",
+        |g, w| push(&mut g.ulimits, w),
+        "Resource limit of the process, such as nofile=1024:4096",
+    )
+    .under(PROCESS),
+    F::takes(
+        "oom-score-adj",
+        "SCORE",
+        |g, w| keep(&mut g.oom_score_adj, flags::oom_score_adj(w)),
+        "How soon it is killed when memory runs out, -1000 to 1000",
+    )
+    .under(PROCESS),
+    F::takes(
+        "preserve-fds",
+        "N",
+        |g, w| keep(&mut g.preserve_fds, flags::count(w)),
+        "Hand N further descriptors to the command",
+    )
+    .under(PROCESS),
+    F::switch("sig-proxy", |g, on| g.sig_proxy = Some(on), "Forward signals to the command (default true)")
+        .under(PROCESS),
+    F::takes(
+        "network",
+        "MODE",
+        |g, w| put(&mut g.network, w),
+        "none (the default: loopback only), host, ns:PATH; more when networks land",
+    )
+    .alias("net")
+    .under(SEES),
+    F::takes("hostname", "NAME", |g, w| put(&mut g.hostname, w), "Host name").short('h').under(SEES),
+    F::takes("domainname", "NAME", |g, w| put(&mut g.domainname, w), "NIS domain name").under(SEES),
+    F::takes("add-host", "NAME:ADDRESS", |g, w| add(&mut g.add_host, flags::host_entry(w)), "Add a line to /etc/hosts")
+        .under(SEES),
+    F::takes("dns", "ADDRESS", |g, w| add(&mut g.dns, flags::dns_server(w)), "Name server, instead of the host's")
+        .under(SEES),
+    F::takes(
+        "dns-search",
+        "DOMAIN",
+        |g, w| push_word(&mut g.dns_search, w),
+        "Search domain, instead of the host's; . for none",
+    )
+    .under(SEES),
+    F::takes("dns-option", "OPTION", |g, w| push(&mut g.dns_option, w), "Option of resolv.conf, instead of the host's")
+        .alias("dns-opt")
+        .under(SEES),
+    F::takes("pid", "MODE", |g, w| put(&mut g.pid, w), "Process ids: private, host, ns:PATH").under(SEES),
+    F::takes("ipc", "MODE", |g, w| put(&mut g.ipc, w), "Shared memory and queues: private, none, host, ns:PATH")
+        .under(SEES),
+    F::takes("uts", "MODE", |g, w| put(&mut g.uts, w), "Host name: private, host, ns:PATH").under(SEES),
+    F::takes("cgroupns", "MODE", |g, w| put(&mut g.cgroupns, w), "Cgroup root: private, host, ns:PATH").under(SEES),
+    F::takes("userns", "MODE", |g, w| put(&mut g.userns, w), "User ids: host, auto, keep-id, nomap, ns:PATH")
+        .under(SEES),
+    F::takes(
+        "sysctl",
+        "NAME=VALUE",
+        |g, w| add(&mut g.sysctl, flags::sysctl(w)),
+        "Kernel parameter of the container's namespaces",
+    )
+    .under(SEES),
+    F::takes("memory", "SIZE", |g, w| put(&mut g.memory, w), "Most memory, such as 512m").short('m').under(USES),
+    F::takes(
+        "memory-swap",
+        "SIZE",
+        |g, w| put(&mut g.memory_swap, w),
+        "Most memory and swap together; -1 for all swap",
+    )
+    .under(USES),
+    F::takes(
+        "memory-reservation",
+        "SIZE",
+        |g, w| put(&mut g.memory_reservation, w),
+        "Memory that it keeps when memory gets short",
+    )
+    .under(USES),
+    F::takes("cpus", "CPUS", |g, w| put(&mut g.cpus, w), "Most CPU time, such as 1.5").under(USES),
+    F::takes(
+        "cpu-shares",
+        "SHARES",
+        |g, w| keep(&mut g.cpu_shares, flags::cpu_shares(w)),
+        "Share of CPU time against others, of whom each has 1024",
+    )
+    .short('c')
+    .under(USES),
+    F::takes(
+        "cpu-period",
+        "US",
+        |g, w| keep(&mut g.cpu_period, flags::cpu_period(w)),
+        "Microseconds in which --cpu-quota counts",
+    )
+    .under(USES),
+    F::takes(
+        "cpu-quota",
+        "US",
+        |g, w| keep(&mut g.cpu_quota, flags::cpu_quota(w)),
+        "Microseconds of CPU time per period; -1 for no limit",
+    )
+    .under(USES),
+    F::takes("cpuset-cpus", "LIST", |g, w| put(&mut g.cpuset_cpus, w), "CPUs to run on, such as 0-3,7").under(USES),
+    F::takes("cpuset-mems", "LIST", |g, w| put(&mut g.cpuset_mems, w), "Memory nodes to use").under(USES),
+    F::takes(
+        "pids-limit",
+        "N",
+        |g, w| put(&mut g.pids_limit, w),
+        "Most processes and threads (default 2048); -1 for no limit",
+    )
+    .under(USES),
+    F::takes("shm-size", "SIZE", |g, w| put(&mut g.shm_size, w), "Size of /dev/shm (default 64m)").under(USES),
+    F::switch(
+        "oom-kill-disable",
+        |g, on| g.oom_kill_disable = on,
+        "Wait for memory instead of being killed (cgroup v1)",
+    )
+    .under(USES),
+    F::takes(
+        "cgroup-parent",
+        "PATH",
+        |g, w| put_word(&mut g.cgroup_parent, w),
+        "Make the container's cgroup below this one",
+    )
+    .under(USES),
+    F::takes("cgroups", "MODE", |g, w| put(&mut g.cgroups, w), "Whether it gets a cgroup: enabled, disabled")
+        .under(USES),
+    F::takes(
+        "volume",
+        "HOST:CONTAINER[:OPTIONS]",
+        |g, w| mount(g, MountWord::Volume(w.to_owned())),
+        "Bind a file or directory: ro, rro, O, U, idmap and more",
+    )
+    .short('v')
+    .under(FILES),
+    F::takes(
+        "mount",
+        "KEY=VALUE,...",
+        |g, w| mount(g, MountWord::Mount(w.to_owned())),
+        "type=bind,src=HOST,dst=PATH or type=tmpfs,dst=PATH",
+    )
+    .under(FILES),
+    F::takes(
+        "tmpfs",
+        "PATH[:OPTIONS]",
+        |g, w| flags::tmpfs(w).and_then(|tmpfs| mount(g, MountWord::Tmpfs(tmpfs))),
+        "Mount memory: size=, mode=, noexec and more",
+    )
+    .under(FILES),
+    F::may(
+        "rootfs",
+        "PATH[:O]",
+        |g, w| put_word(&mut g.rootfs, w),
+        "Use a directory as root instead of an image; :O throws changes away",
+    )
+    .under(FILES),
+    F::switch("read-only", |g, on| g.read_only = on, "Make the root read-only, with memory on /run, /tmp and /var/tmp")
+        .under(FILES),
+    F::switch("read-only-tmpfs", |g, on| g.read_only_tmpfs = Some(on), "With --read-only: that memory (default true)")
+        .under(FILES),
+    F::takes(
+        "device",
+        "HOST[:CONTAINER][:rwm]",
+        |g, w| push_word(&mut g.devices, w),
+        "Add a device of the host, or all below a directory",
+    )
+    .under(FILES),
+    F::takes("cap-add", "CAPABILITY", |g, w| capability(&mut g.cap_add, w), "Add a capability, or ALL").under(MAY),
+    F::takes("cap-drop", "CAPABILITY", |g, w| capability(&mut g.cap_drop, w), "Drop a capability, or ALL").under(MAY),
+    F::takes(
+        "security-opt",
+        "OPTION",
+        |g, w| push(&mut g.security_opt, w),
+        "no-new-privileges, seccomp=FILE|unconfined, apparmor=, label=, mask=, unmask=, systempaths=unconfined",
+    )
+    .under(MAY),
+    F::switch(
+        "privileged",
+        |g, on| g.privileged = on,
+        "All capabilities and devices, nothing filtered, nothing hidden",
+    )
+    .under(MAY),
+    F::takes("name", "NAME", |g, w| put(&mut g.name, w), "Name of the container").under(OTHER),
+    F::switch("rm", |g, on| g.rm = on, "Remove the container when it ends").under(OTHER),
+    F::takes("label", "NAME[=VALUE]", |g, w| push_word(&mut g.labels, w), "Add a label").short('l').under(OTHER),
+    F::takes("label-file", "FILE", |g, w| push_word(&mut g.label_files, w), "Read labels from a file").under(OTHER),
+    F::takes(
+        "annotation",
+        "NAME=VALUE",
+        |g, w| push_word(&mut g.annotations, w),
+        "Add an annotation, which reaches the runtime",
+    )
+    .under(OTHER),
+    F::takes("cidfile", "FILE", |g, w| put_word(&mut g.cidfile, w), "Write the container's id to a new file")
+        .under(OTHER),
+    F::takes("pull", "POLICY", |g, w| put(&mut g.pull, w), "Whether to fetch a missing image: missing, never")
+        .under(OTHER),
+    F::switch("explain", |g, on| g.explain = on, "Tell each step of the start, and who asked for it").under(OTHER),
+    F::switch("detach", |g, on| g.detach = on, "").short('d'),
+];
+
+#[allow(clippy::unnecessary_wraps, reason = "the shape of a setter")]
+fn mount(given: &mut Given, word: MountWord) -> Result<(), Invalid> {
+    given.mounts.push(word);
+    Ok(())
+}
+
+/// Flags of docker's and podman's `run` that mean something there and nothing here yet, with what is missing. Refused
+/// by name: a container that quietly lacks its port or its restart would be worse than none.
+pub const LATER: &[(&str, Option<char>, &str)] = &[
+    ("detach-keys", None, "leaving a container that goes on"),
+    ("attach", Some('a'), "attaching to single streams"),
+    ("publish", Some('p'), "publishing ports, which needs networks"),
+    ("publish-all", Some('P'), "publishing ports, which needs networks"),
+    ("expose", None, "publishing ports, which needs networks"),
+    ("ip", None, "networks"),
+    ("ip6", None, "networks"),
+    ("mac-address", None, "networks"),
+    ("network-alias", None, "networks"),
+    ("link", None, "networks"),
+    ("restart", None, "restarting containers"),
+    ("health-cmd", None, "health checks"),
+    ("health-interval", None, "health checks"),
+    ("health-retries", None, "health checks"),
+    ("health-start-period", None, "health checks"),
+    ("health-timeout", None, "health checks"),
+    ("no-healthcheck", None, "health checks"),
+    ("volumes-from", None, "named volumes"),
+    ("volume-driver", None, "named volumes"),
+    ("log-driver", None, "logs"),
+    ("log-opt", None, "logs"),
+    ("platform", None, "images of other platforms"),
+    ("runtime", None, "other runtimes"),
+    ("pod", None, "pods"),
+    ("secret", None, "secrets"),
+    ("gpus", None, "devices by CDI name"),
+    ("device-cgroup-rule", None, "device rules of one's own"),
+    ("blkio-weight", None, "limits of block I/O"),
+    ("device-read-bps", None, "limits of block I/O"),
+    ("device-write-bps", None, "limits of block I/O"),
+    ("device-read-iops", None, "limits of block I/O"),
+    ("device-write-iops", None, "limits of block I/O"),
+    ("memory-swappiness", None, "swappiness"),
+    ("uidmap", None, "id maps of one's own"),
+    ("gidmap", None, "id maps of one's own"),
+    ("subuidname", None, "id maps of one's own"),
+    ("tz", None, "time zones"),
+    ("replace", None, "replacing containers"),
+    ("checkpoint", None, "checkpoints"),
+];

@@ -1,0 +1,101 @@
+//! `coracle run`: a container in the foreground.
+
+mod flags;
+mod request;
+
+use self::flags::{FLAGS, Given, LATER};
+use self::request::{Surroundings, request};
+use super::{Context, Failure, Verb};
+use crate::flag::{Help, Order, Usage, help, parse};
+use engine::config::{Bytes, ContainerConfig, StdinMode, TerminalMode};
+use engine::run::Io;
+use oci::runtime::ConsoleSize;
+use std::io::Write;
+
+const HELP: Help = Help {
+    usage: &["run [OPTIONS] IMAGE [COMMAND [ARG...]]", "run [OPTIONS] --rootfs PATH[:O] [COMMAND [ARG...]]"],
+    about: "Run a command in a new container",
+    more: &[
+        "IMAGE is host: for this machine's own files under a throw-away overlay, or an image that was loaded. What \
+         stands behind IMAGE belongs to the command.",
+        "The exit code is the command's; 125 if coracle fails, 126 if the command cannot be executed, 127 if it is not \
+         found, 128+N if signal N ends it.",
+    ],
+};
+
+/// The verb.
+pub const VERB: Verb =
+    Verb { name: "run", aliases: &[], about: HELP.about, run, help: |width| help(&HELP, FLAGS, width) };
+
+fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
+    let mut given = Given::default();
+    let words = parse(FLAGS, words, Order::First, &mut given).map_err(not_yet)?;
+    if given.detach {
+        return Err(later("-d", "containers in the background"));
+    }
+    let around = Surroundings {
+        cwd: std::env::current_dir().map_err(|error| Failure::unreadable("run", ".", error))?,
+        env: &|name| std::env::var(name).ok(),
+        read: &|path| std::fs::read(path),
+    };
+    let config = request(given, words, &around)?;
+    terminal(&config)?;
+    let engine = context.engine()?;
+    let outcome = engine::run::run(&engine, &config, Io { console_size: console_size() })?;
+    if let Some(explanation) = &outcome.explanation {
+        tell(&explain::text(explanation));
+    }
+    if let Some((killed, limit)) = outcome.out_of_memory {
+        tell(&out_of_memory(killed, limit));
+    }
+    Ok(outcome.code)
+}
+
+/// Standard output is the container's; what is to be said of it goes beside.
+fn tell(text: &str) {
+    // If nobody hears it, nobody can be told.
+    _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+fn out_of_memory(killed: u64, limit: Option<i64>) -> String {
+    let processes = if killed == 1 { "a process was".to_owned() } else { format!("{killed} processes were") };
+    match limit.and_then(|limit| Bytes::new(limit.unsigned_abs())) {
+        Some(limit) => format!(
+            "coracle: run: out of memory: {processes} killed at the limit of {limit}\nhint: give more by --memory\n"
+        ),
+        None => format!("coracle: run: out of memory: {processes} killed, and the container had no limit of its own\n"),
+    }
+}
+
+/// Rows and columns of the terminal that the command talks to, if there is one.
+fn console_size() -> Option<ConsoleSize> {
+    let size = rustix::termios::tcgetwinsize(rustix::stdio::stdin()).ok()?;
+    (size.ws_row > 0 && size.ws_col > 0).then_some(ConsoleSize { height: size.ws_row, width: size.ws_col })
+}
+
+/// A flag that docker or podman know is not a slip of the finger.
+fn not_yet(usage: Usage) -> Failure {
+    if let Usage::Unknown { word, .. } = &usage {
+        let known = |(long, short, _): &&(&str, Option<char>, &str)| {
+            word.strip_prefix("--") == Some(long)
+                || short.is_some_and(|short| word.split(' ').next() == Some(&format!("-{short}")))
+        };
+        if let Some((_, _, what)) = LATER.iter().find(known) {
+            return later(word, what);
+        }
+    }
+    usage.into()
+}
+
+fn later(word: &str, what: &str) -> Failure {
+    Failure::words(format!("{word} is not there yet"), format!("it needs {what}; leave it out"))
+}
+
+/// docker's rule: a terminal for the container and the caller's input need a terminal on this side.
+fn terminal(config: &ContainerConfig) -> Result<(), Failure> {
+    let wanted = config.process.terminal == TerminalMode::Pty && config.process.stdin == StdinMode::Open;
+    if wanted && !rustix::termios::isatty(rustix::stdio::stdin()) {
+        return Err(Failure::words("-t: standard input is not a terminal", "leave out -t, or -i"));
+    }
+    Ok(())
+}

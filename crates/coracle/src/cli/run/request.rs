@@ -1,0 +1,329 @@
+//! From the flags of `run` to a [`ContainerConfig`]: what depends on several of them, or on where the command runs.
+
+use super::flags::{Given, MountWord};
+use crate::cli::Failure;
+use engine::config::{
+    BindMount, ContainerConfig, CpuTime, FilesConfig, Foreground, ImageRef, LimitsConfig, Mount, Privileges,
+    PrivilegesConfig, ProcessConfig, RootAccess, SeccompChoice, StdinMode, TerminalMode, ViewConfig,
+};
+use engine::flags::{self, Invalid, SecurityOpt};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What the command line is read against.
+pub struct Surroundings<'a> {
+    /// Working directory of the command.
+    pub cwd: PathBuf,
+    /// Looks up an environment variable of the caller.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// Reads a file of the caller's.
+    pub read: &'a dyn Fn(&Path) -> std::io::Result<Vec<u8>>,
+}
+
+/// The request that `given` and `words` (IMAGE, COMMAND and its arguments) make.
+pub fn request(given: Given, words: Vec<String>, around: &Surroundings<'_>) -> Result<ContainerConfig, Failure> {
+    let mut words = words.into_iter();
+    let image = image(given.rootfs.as_deref(), &mut words, around)?;
+    let (seccomp, privileges) = privileges(&given, around)?;
+    let mut config = ContainerConfig::new(image);
+    config.pull = given.pull.unwrap_or_default();
+    config.limits = limits(&given)?;
+    config.files = files(&given, around)?;
+    config.privileges = PrivilegesConfig { seccomp, ..privileges };
+    config.labels = labels(&given, around)?;
+    let annotations = given.annotations.iter().map(String::as_str);
+    config.annotations = flags::annotations(annotations).map_err(of("--annotation"))?;
+    config.process = process(&given, words.collect(), around)?;
+    config.name = given.name;
+    config.remove = given.rm;
+    config.cidfile = given.cidfile.map(|file| flags::absolute(&file, &around.cwd));
+    config.foreground = Foreground { proxy_signals: given.sig_proxy.unwrap_or(true), explain: given.explain };
+    config.view = ViewConfig {
+        pid: given.pid.unwrap_or_default(),
+        ipc: given.ipc.unwrap_or_default(),
+        uts: given.uts.unwrap_or_default(),
+        cgroup: given.cgroupns.unwrap_or_default(),
+        userns: given.userns,
+        network: given.network,
+        hostname: given.hostname,
+        domainname: given.domainname,
+        hosts: given.add_host,
+        dns: given.dns,
+        dns_search: flags::search_domains(given.dns_search.iter().map(String::as_str)).map_err(of("--dns-search"))?,
+        dns_options: given.dns_option,
+        sysctls: given.sysctl,
+    };
+    Ok(config)
+}
+
+/// An error of one flag's value.
+fn of(flag: &'static str) -> impl Fn(Invalid) -> Failure {
+    move |invalid| Failure::value(flag, &invalid)
+}
+
+/// IMAGE, or the directory of `--rootfs`, which stands behind the flag or, as podman has it, in IMAGE's place.
+fn image(
+    rootfs: Option<&str>,
+    words: &mut impl Iterator<Item = String>,
+    around: &Surroundings<'_>,
+) -> Result<ImageRef, Failure> {
+    let missing = || Failure::words("no image was given", "write an image, or host: for this machine's own files");
+    match rootfs {
+        None => flags::image(&words.next().ok_or_else(missing)?).map_err(of("IMAGE")),
+        Some("") => {
+            let path = words.next().ok_or_else(|| Failure::words("no directory was given", "write --rootfs PATH"))?;
+            flags::rootfs(&path, &around.cwd).map(ImageRef::Rootfs).map_err(of("--rootfs"))
+        }
+        Some(path) => flags::rootfs(path, &around.cwd).map(ImageRef::Rootfs).map_err(of("--rootfs")),
+    }
+}
+
+fn process(given: &Given, command: Vec<String>, around: &Surroundings<'_>) -> Result<ProcessConfig, Failure> {
+    let mut env = Vec::new();
+    // Files first, whatever the order of the flags: what stands on the command line wins, as docker has it.
+    for file in &given.env_files {
+        let content = read(file, "--env-file", around)?;
+        env.extend(
+            flags::env_file(&content, around.env).map_err(|invalid| Failure::file("--env-file", file, &invalid))?,
+        );
+    }
+    for word in &given.env {
+        env.extend(flags::env(word, around.env).map_err(of("--env"))?);
+    }
+    let workdir = match &given.workdir {
+        Some(path) if path.starts_with('/') && !path.contains('\0') => Some(PathBuf::from(path)),
+        Some(path) => {
+            return Err(Failure::words(format!("--workdir {path:?}: not an absolute path"), "begin it with /"));
+        }
+        None => None,
+    };
+    Ok(ProcessConfig {
+        command,
+        entrypoint: given.entrypoint.clone(),
+        env,
+        workdir,
+        user: given.user.clone(),
+        groups: given.group_add.clone(),
+        terminal: if given.tty { TerminalMode::Pty } else { TerminalMode::Streams },
+        stdin: if given.interactive { StdinMode::Open } else { StdinMode::Closed },
+        init: given.init,
+        stop_signal: given.stop_signal,
+        stop_timeout: given.stop_timeout,
+        timeout: given.timeout.filter(|seconds| *seconds > 0),
+        umask: given.umask,
+        ulimits: given.ulimits.clone(),
+        oom_score_adj: given.oom_score_adj,
+        preserve_fds: given.preserve_fds.unwrap_or(0),
+    })
+}
+
+fn limits(given: &Given) -> Result<LimitsConfig, Failure> {
+    let period = given.cpu_period.filter(|period| *period != 0);
+    let quota = given.cpu_quota.filter(|quota| *quota != 0);
+    let cpu_time: CpuTime = flags::cpu_time(given.cpus, period, quota).map_err(of("--cpus"))?;
+    let mut limits = LimitsConfig {
+        cpu_time,
+        cpu_shares: given.cpu_shares.filter(|shares| *shares != 0),
+        cpuset_cpus: given.cpuset_cpus.clone(),
+        cpuset_mems: given.cpuset_mems.clone(),
+        pids: given.pids_limit,
+        shm_size: given.shm_size.filter(|size| size.get() != 0),
+        oom_kill_disable: given.oom_kill_disable,
+        cgroup_parent: given.cgroup_parent.clone().filter(|parent| !parent.is_empty()),
+        cgroups: given.cgroups.unwrap_or_default(),
+        ..LimitsConfig::default()
+    };
+    flags::memory(given.memory, given.memory_swap, given.memory_reservation, &mut limits).map_err(of("--memory"))?;
+    Ok(limits)
+}
+
+fn files(given: &Given, around: &Surroundings<'_>) -> Result<FilesConfig, Failure> {
+    let cwd = &around.cwd;
+    let mut mounts = Vec::with_capacity(given.mounts.len());
+    for word in &given.mounts {
+        mounts.push(match word {
+            MountWord::Volume(word) => {
+                let bind: BindMount = flags::volume(word, cwd).map_err(of("--volume"))?;
+                Mount::Bind(bind)
+            }
+            MountWord::Mount(word) => flags::mount(word, cwd).map_err(of("--mount"))?,
+            MountWord::Tmpfs(tmpfs) => Mount::Tmpfs(tmpfs.clone()),
+        });
+    }
+    if let Some(duplicate) = flags::duplicate_destination(&mounts) {
+        return Err(Failure::value("mounts", &duplicate));
+    }
+    let devices = given.devices.iter().map(|word| flags::device(word, cwd)).collect::<Result<_, _>>();
+    Ok(FilesConfig {
+        mounts,
+        root: match (given.read_only, given.read_only_tmpfs.unwrap_or(true)) {
+            (false, _) => RootAccess::ReadWrite,
+            (true, true) => RootAccess::ReadOnlyWithTmpfs,
+            (true, false) => RootAccess::ReadOnly,
+        },
+        devices: devices.map_err(of("--device"))?,
+    })
+}
+
+fn privileges(given: &Given, around: &Surroundings<'_>) -> Result<(SeccompChoice, PrivilegesConfig), Failure> {
+    let set = |words: &[String], flag| flags::capabilities(words.iter().map(String::as_str)).map_err(of(flag));
+    let mut privileges = PrivilegesConfig {
+        level: if given.privileged { Privileges::Privileged } else { Privileges::Confined },
+        cap_add: set(&given.cap_add, "--cap-add")?,
+        cap_drop: set(&given.cap_drop, "--cap-drop")?,
+        ..PrivilegesConfig::default()
+    };
+    let mut seccomp = SeccompChoice::Default;
+    for option in &given.security_opt {
+        match option {
+            SecurityOpt::NoNewPrivileges(on) => privileges.no_new_privileges = *on,
+            SecurityOpt::SeccompUnconfined => seccomp = SeccompChoice::Unconfined,
+            SecurityOpt::SeccompFile(file) => {
+                let content = read(file, "--security-opt seccomp", around)?;
+                let json = String::from_utf8(content).map_err(|_| {
+                    Failure::words(
+                        format!("--security-opt seccomp={file}: not UTF-8"),
+                        "give a seccomp profile in JSON",
+                    )
+                })?;
+                seccomp = SeccompChoice::Profile { path: flags::absolute(file, &around.cwd), json };
+            }
+            SecurityOpt::AppArmor(profile) => privileges.apparmor = profile.clone(),
+            SecurityOpt::Label(label) => privileges.selinux.push(label.clone()),
+            SecurityOpt::Paths(masks) => privileges.paths.merge(masks.clone()),
+        }
+    }
+    Ok((seccomp, privileges))
+}
+
+fn labels(given: &Given, around: &Surroundings<'_>) -> Result<BTreeMap<String, String>, Failure> {
+    let mut labels = BTreeMap::new();
+    for file in &given.label_files {
+        let content = read(file, "--label-file", around)?;
+        let read = flags::labels([content.as_slice()], []);
+        labels.extend(read.map_err(|invalid| Failure::file("--label-file", file, &invalid))?);
+    }
+    labels.extend(flags::labels([], given.labels.iter().map(String::as_str)).map_err(of("--label"))?);
+    Ok(labels)
+}
+
+fn read(file: &str, flag: &'static str, around: &Surroundings<'_>) -> Result<Vec<u8>, Failure> {
+    let path = flags::absolute(file, &around.cwd);
+    (around.read)(&path).map_err(|error| Failure::unreadable(flag, file, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::flags::FLAGS;
+    use super::*;
+    use crate::flag::{Order, parse};
+    use engine::config::{Changes, Rootfs};
+
+    fn read_line(line: &str) -> Result<ContainerConfig, String> {
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        let mut given = Given::default();
+        let words = parse(FLAGS, &words, Order::First, &mut given).map_err(|error| error.to_string())?;
+        let around = Surroundings {
+            cwd: "/w".into(),
+            env: &|name| (name == "HERE").then(|| "here".to_owned()),
+            read: &|path| match path.to_str() {
+                Some("/w/env") => Ok(b"A=file\nB=file\n".to_vec()),
+                Some("/w/bad") => Ok(b"A=1\nB C=2\n".to_vec()),
+                _ => Err(std::io::ErrorKind::NotFound.into()),
+            },
+        };
+        request(given, words, &around).map_err(|failure| failure.to_string())
+    }
+
+    fn config(line: &str) -> ContainerConfig {
+        read_line(line).unwrap_or_else(|error| panic!("{line}: {error}"))
+    }
+
+    #[test]
+    fn the_shortest_line_leaves_everything_open() {
+        let mut expected = ContainerConfig::new(ImageRef::Host);
+        assert_eq!(config("host:"), expected);
+        expected.process.command = vec!["sh".to_owned(), "-c".to_owned(), "--rm".to_owned()];
+        assert_eq!(config("host: sh -c --rm"), expected);
+    }
+
+    #[test]
+    fn a_directory_stands_behind_its_flag_or_in_the_images_place() {
+        let expected = ImageRef::Rootfs(Rootfs { path: "/r".into(), changes: Changes::ThrownAway });
+        for line in ["--rootfs /r:O sh", "--rootfs=/r:O sh", "--rootfs -t /r:O sh", "-t --rootfs /r:O -i sh"] {
+            let config = config(line);
+            assert_eq!(
+                (&config.image, config.process.command.as_slice()),
+                (&expected, &["sh".to_owned()][..]),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn variables_of_the_command_line_win_over_files() {
+        let env: Vec<String> = config("-e B=flag --env-file env -e HERE -e GONE host:")
+            .process
+            .env
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(env, ["A=file", "B=file", "B=flag", "HERE=here"]);
+    }
+
+    #[test]
+    fn relative_paths_are_taken_from_the_working_directory() {
+        let config = config("-v ./src:/src --cidfile id --device ./node host:");
+        let Some(Mount::Bind(bind)) = config.files.mounts.first() else { panic!("a bind") };
+        assert_eq!(bind.source, Path::new("/w/src"));
+        assert_eq!(config.cidfile.as_deref(), Some(Path::new("/w/id")));
+        assert_eq!(config.files.devices.first().map(|device| device.host.as_path()), Some(Path::new("/w/node")));
+    }
+
+    #[test]
+    fn what_is_wrong_says_what_and_why() {
+        for (line, told) in [
+            ("", "no image was given"),
+            ("--rootfs", "no directory was given"),
+            ("--env-file none host:", "--env-file none: entity not found"),
+            ("--env-file bad host:", "--env-file bad: \"B C\": a name with blanks on line 2"),
+            ("-w here host:", "--workdir \"here\": not an absolute path"),
+            ("-v data:/d host:", "--volume \"data\": named volumes are not there yet"),
+            ("-v /a:/x --tmpfs /x host:", "mounts \"/x\": two mounts at one place, by --volume and --tmpfs"),
+            ("--cpus 1 --cpu-quota 5000 host:", "--cpus \"1\": --cpus sets period and quota already"),
+            ("-m 1m host:", "--memory \"1m\": less memory than any process needs"),
+            ("--security-opt seccomp=none host:", "--security-opt seccomp none: entity not found"),
+            ("--label =x host:", "--label \"=x\": not a label"),
+            ("hots:x", ""),
+        ] {
+            match read_line(line) {
+                Err(error) => assert_eq!(error, told, "{line}"),
+                Ok(config) => assert!(told.is_empty(), "{line}: {config:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn every_flag_can_be_given_with_the_value_that_its_help_names() {
+        let line = "-i -t -e A=b --env-file env -w /x -u 1:2 --group-add adm --entrypoint x --init --stop-signal INT \
+            --stop-timeout 3 --timeout 4 --umask 022 --ulimit nofile=1:2 --oom-score-adj -5 --preserve-fds 1 \
+            --sig-proxy=false --network host -h web --domainname d --add-host a:10.0.0.1 --dns 10.0.0.2 \
+            --dns-search x.example --dns-option ndots:1 --pid host --ipc host --uts host --cgroupns host --userns auto \
+            --sysctl net.ipv4.ip_forward=1 -m 64m --memory-swap -1 --memory-reservation 32m --cpus 1 -c 512 \
+            --cpu-period 0 --cpu-quota 0 --cpuset-cpus 0 --cpuset-mems 0 --pids-limit 5 --shm-size 1m \
+            --oom-kill-disable --cgroup-parent p --cgroups enabled -v /a:/b --mount type=tmpfs,dst=/c --tmpfs /d \
+            --rootfs /r --read-only --read-only-tmpfs=false --device /dev/null --cap-add NET_RAW --cap-drop chown \
+            --security-opt no-new-privileges --privileged --name web --rm -l a=b --annotation c=d --cidfile id \
+            --pull never --explain cmd";
+        let given = config(line);
+        let open = ContainerConfig::new(given.image.clone());
+        assert_ne!(given.process, open.process);
+        assert_eq!(given.process.command, ["cmd"]);
+        for flag in FLAGS.iter().filter(|flag| flag.heading.is_some() && flag.long != "label-file") {
+            let named = line.contains(&format!("--{} ", flag.long))
+                || line.contains(&format!("--{}=", flag.long))
+                || flag.short.is_some_and(|short| line.contains(&format!("-{short} ")));
+            assert!(named, "--{} is not in the test", flag.long);
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! `coracle version`.
+
+use super::output::{Format, print};
+use super::{Context, Failure, Verb};
+use crate::flag::{Flag, Help, Order, help, parse, put};
+use serde_json::json;
+
+const HELP: Help = Help { usage: &["version [OPTIONS]"], about: "Tell the version", more: &[] };
+
+/// The verb.
+pub const VERB: Verb =
+    Verb { name: "version", aliases: &[], about: HELP.about, run, help: |width| help(&HELP, FLAGS, width) };
+
+#[derive(Debug, Default)]
+struct Given {
+    format: Option<Format>,
+}
+
+type F = Flag<Given>;
+
+const FLAGS: &[F] =
+    &[F::takes("format", "FORMAT", |g, w| put(&mut g.format, w), "table or json").short('f').under("Options")];
+
+fn run(words: &[String], _: &Context) -> Result<u8, Failure> {
+    let mut given = Given::default();
+    super::no_words(&parse(FLAGS, words, Order::Anywhere, &mut given)?)?;
+    let (version, spec) = (env!("CARGO_PKG_VERSION"), oci::runtime::VERSION);
+    let platform = format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH);
+    print(&match given.format.unwrap_or_default() {
+        Format::Json => format!("{}\n", json!({ "Version": version, "OciSpec": spec, "OsArch": platform })),
+        Format::Table => format!("Version:    {version}\nOCI spec:   {spec}\nOS/Arch:    {platform}\n"),
+    })?;
+    Ok(0)
+}

@@ -1,0 +1,55 @@
+//! Columns with three blanks between them, as docker prints them: no lines, no colours, easy to cut.
+
+/// A table whose rows all have as many cells as it has headings.
+#[derive(Debug)]
+pub struct Table<const N: usize> {
+    headings: [&'static str; N],
+    rows: Vec<[String; N]>,
+}
+
+impl<const N: usize> Table<N> {
+    /// A table without rows.
+    pub fn new(headings: [&'static str; N]) -> Self {
+        Self { headings, rows: Vec::new() }
+    }
+
+    /// Adds a row. Control characters, which could only come from a hostile name, are shown as `?`.
+    pub fn row(&mut self, cells: [String; N]) {
+        self.rows.push(cells.map(|cell| cell.chars().map(|c| if c.is_control() { '?' } else { c }).collect()));
+    }
+}
+
+impl<const N: usize> std::fmt::Display for Table<N> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut widths = self.headings.map(str::len);
+        for row in &self.rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        let mut line = |cells: [&str; N]| {
+            let mut text = String::new();
+            for (cell, width) in cells.iter().zip(widths) {
+                text.push_str(cell);
+                let blanks = width + 3 - cell.chars().count();
+                text.extend(std::iter::repeat_n(' ', blanks));
+            }
+            writeln!(f, "{}", text.trim_end())
+        };
+        line(self.headings)?;
+        self.rows.iter().try_for_each(|row| line(row.each_ref().map(String::as_str)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let mut table = Table::new(["A", "LONG"]);
+        table.row(["wide".to_owned(), "x".to_owned()]);
+        table.row(["é\u{1b}[31m".to_owned(), String::new()]);
+        assert_eq!(table.to_string(), "A        LONG\nwide     x\né?[31m\n");
+    }
+}

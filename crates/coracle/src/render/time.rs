@@ -1,0 +1,123 @@
+//! Moments and spans as docker tells them.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Seconds since 1970.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}
+
+/// `3 minutes ago`.
+pub fn ago(now: u64, then: u64) -> String {
+    format!("{} ago", span(now.saturating_sub(then)))
+}
+
+/// A span in the largest unit that leaves at least two, but for one minute and one hour.
+pub fn span(seconds: u64) -> String {
+    let (minutes, hours) = (seconds / 60, (seconds + 1800) / 3600);
+    let days = hours / 24;
+    match () {
+        () if seconds < 1 => "Less than a second".to_owned(),
+        () if seconds == 1 => "1 second".to_owned(),
+        () if seconds < 60 => format!("{seconds} seconds"),
+        () if minutes == 1 => "About a minute".to_owned(),
+        () if minutes < 60 => format!("{minutes} minutes"),
+        () if hours <= 1 => "About an hour".to_owned(),
+        () if hours < 48 => format!("{hours} hours"),
+        () if days < 14 => format!("{days} days"),
+        () if days < 60 => format!("{} weeks", days / 7),
+        () if days < 730 => format!("{} months", days / 30),
+        () => format!("{} years", days / 365),
+    }
+}
+
+/// `2026-11-22 10:48:19 +0000 UTC`, docker's `CreatedAt`.
+pub fn date(seconds: u64) -> String {
+    let text = oci::image::rfc3339(seconds as i64, 0);
+    format!("{} +0000 UTC", text.trim_end_matches('Z').replace('T', " "))
+}
+
+/// Seconds since 1970 of an RFC 3339 moment; `None` for what is none, or lies before.
+pub fn seconds(text: &str) -> Option<u64> {
+    let (date, time) = text.split_once(['T', 't', ' '])?;
+    let numbers = |text: &str, separator: char| -> Option<[u64; 3]> {
+        let mut parts = text.split(separator).map(|part| part.parse().ok());
+        let three = [parts.next()??, parts.next()??, parts.next()??];
+        parts.next().is_none().then_some(three)
+    };
+    let [year, month, day] = numbers(date, '-')?;
+    let clock_end = time.find(['.', 'Z', 'z', '+', '-']).unwrap_or(time.len());
+    let [hour, minute, second] = numbers(&time[..clock_end], ':')?;
+    let zone = &time[clock_end..].trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
+    let offset = match zone.as_bytes() {
+        b"Z" | b"z" => 0,
+        [sign @ (b'+' | b'-'), ..] => {
+            let (hours, minutes) = zone[1..].split_once(':')?;
+            let minutes = hours.parse::<i64>().ok()? * 60 + minutes.parse::<i64>().ok()?;
+            if *sign == b'+' { -minutes * 60 } else { minutes * 60 }
+        }
+        _ => return None,
+    };
+    if year > 9999 || !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60
+    {
+        return None;
+    }
+    // Days since 1970, in years that begin in March so that the leap day is the last.
+    let (y, m) = if month > 2 { (year, month - 3) } else { (year.checked_sub(1)?, month + 9) };
+    let days = (y * 365 + y / 4 - y / 100 + y / 400 + (m * 153 + 2) / 5 + day - 1).checked_sub(719_468)?;
+    (days * 86_400 + hour * 3600 + minute * 60 + second).checked_add_signed(offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_told_as_docker_tells_them() {
+        for (seconds, told) in [
+            (0, "Less than a second"),
+            (1, "1 second"),
+            (59, "59 seconds"),
+            (60, "About a minute"),
+            (119, "About a minute"),
+            (120, "2 minutes"),
+            (3600, "About an hour"),
+            (7200, "2 hours"),
+            (172_799, "2 days"),
+            (86_400 * 13, "13 days"),
+            (86_400 * 14, "2 weeks"),
+            (86_400 * 60, "2 months"),
+            (86_400 * 730, "2 years"),
+        ] {
+            assert_eq!(span(seconds), told, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn moments_are_read_as_date_reads_them() {
+        // Each as `date -d TEXT +%s` prints it.
+        for (text, expected) in [
+            ("1970-01-01T00:00:00Z", Some(0)),
+            ("2026-11-22T10:48:19.123456789Z", Some(1_795_344_499)),
+            ("2026-11-22T10:48:19+02:00", Some(1_795_337_299)),
+            ("2026-11-22T10:48:19-00:30", Some(1_795_346_299)),
+            ("2000-02-29T00:00:00Z", Some(951_782_400)),
+            ("0001-01-01T00:00:00Z", None),
+            ("1969-12-31T23:59:59Z", None),
+            ("2026-13-01T00:00:00Z", None),
+            ("2026-11-22", None),
+            ("2026-11-22T10:48:19", None),
+            ("", None),
+        ] {
+            assert_eq!(seconds(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_date_reads_back() {
+        for moment in [0, 951_782_400, 1_795_344_499, 4_102_444_800] {
+            assert_eq!(seconds(&oci::image::rfc3339(moment as i64, 0)), Some(moment));
+        }
+        assert_eq!(date(1_795_344_499), "2026-11-22 10:48:19 +0000 UTC");
+    }
+}

@@ -1,0 +1,62 @@
+//! The steps of a start as lines of text.
+
+use engine::explanation::{Call, Explanation, Step};
+use std::fmt::Write;
+
+/// A line for each step, under a heading where the question changes, and below it a line for each system call: how
+/// long after the first it began, who made it, what it was, what it returned, how long it took.
+pub fn text(explanation: &Explanation) -> String {
+    let mut text = String::new();
+    let mut heading = None;
+    for Step { heading: of_step, intent, calls } in &explanation.steps {
+        let title = of_step.map_or("prepares", runtime::Heading::title);
+        if heading != Some(title) {
+            _ = writeln!(text, "{title}");
+            heading = Some(title);
+        }
+        _ = writeln!(text, "  {intent}");
+        for call in calls {
+            line(&mut text, call);
+        }
+    }
+    text
+}
+
+fn line(text: &mut String, call: &Call) {
+    let side = if call.inside { "inside" } else { "engine" };
+    _ = write!(text, "    {:>9} µs  {side}  {}", micros(call.start), call.name);
+    match i32::try_from(call.result.unsigned_abs()) {
+        Ok(number) if call.result < 0 => {
+            let error = sys::Named(sys::Errno::from_raw_os_error(number));
+            _ = write!(text, " = {error}");
+        }
+        _ => _ = write!(text, " = {}", call.result),
+    }
+    _ = writeln!(text, "  ({} µs)", micros(call.duration));
+}
+
+fn micros(nanoseconds: u64) -> String {
+    format!("{}.{}", nanoseconds / 1000, nanoseconds % 1000 / 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use runtime::Heading;
+
+    #[test]
+    fn steps_stand_under_their_headings_with_their_calls() {
+        let call = |name, result, start, inside| Call { name, result, start, duration: 1500, inside };
+        let step = |heading, intent: &str, calls| Step { heading, intent: intent.to_owned(), calls };
+        let explanation = Explanation {
+            steps: vec![
+                step(None, "prepare", vec![call("openat", 3, 0, false)]),
+                step(Some(Heading::Files), "mount /proc", vec![call("fsopen", -1, 2100, true)]),
+                step(Some(Heading::Files), "mount /sys", vec![]),
+            ],
+        };
+        let expected = "prepares\n  prepare\n          0.0 µs  engine  openat = 3  (1.5 µs)\n\
+            files\n  mount /proc\n          2.1 µs  inside  fsopen = EPERM (operation not permitted)  (1.5 µs)\n  mount /sys\n";
+        assert_eq!(text(&explanation), expected);
+    }
+}
