@@ -53,14 +53,21 @@ pub fn test_name(package: &str, path_of_inner: &str) -> String {
 pub fn met(test: &str, needs: impl IntoIterator<Item = Need>) -> bool {
     let missing: Vec<String> = needs.into_iter().filter_map(Result::err).collect();
     if missing.is_empty() {
-        note(&format!("ran\t{test}\n"));
+        note(&format!("ran\t{test}\t{}\n", this_run()));
         return true;
     }
     let missing = missing.join(", ");
-    note(&format!("skip\t{test}\t{missing}\n"));
+    note(&format!("skip\t{test}\t{}\t{missing}\n", this_run()));
     // Not eprintln: the test harness swallows the macros' output of a test that passes.
     let _ = writeln!(std::io::stderr(), "SKIP {test}: needs {missing}");
     false
+}
+
+/// What tells this process from all others, those of a guest included: a test may ask for its needs in several steps, and
+/// has skipped when the last of them does.
+fn this_run() -> String {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    format!("{}-{}", boot.trim(), std::process::id())
 }
 
 fn note(line: &str) {

@@ -243,7 +243,7 @@ fn below_a_cgroup_with_processes_v2_hands_nothing_down_and_that_is_said() {
     let owned = lab.layout.unified().map_or(cgroup::Controllers::NONE, |hierarchy| hierarchy.controllers);
     let need =
         if owned.is_empty() { Err("a cgroup v2 hierarchy with controllers in this view".to_owned()) } else { Ok(()) };
-    if !testkit::requires::met(&format!("cgroup/{TEST}"), [need]) {
+    if !testkit::requires::met(&format!("cgroup/cgroup::{TEST}"), [need]) {
         return;
     }
     let sleeper = lab.inside("echo ready; exec sleep 60").start();
@@ -275,7 +275,7 @@ fn a_path_below_a_threaded_cgroup_is_refused_and_leaves_nothing() {
     let owned = lab.layout.unified().map_or(cgroup::Controllers::NONE, |hierarchy| hierarchy.controllers);
     let need =
         if owned.is_empty() { Err("a cgroup v2 hierarchy with controllers in this view".to_owned()) } else { Ok(()) };
-    if !testkit::requires::met(&format!("cgroup/{TEST}"), [need]) {
+    if !testkit::requires::met(&format!("cgroup/cgroup::{TEST}"), [need]) {
         return;
     }
     let path = lab.cgroup.paths().remove("").unwrap();

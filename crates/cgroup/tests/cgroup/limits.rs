@@ -279,7 +279,7 @@ fn a_disk_is_throttled_and_a_missing_one_is_refused() {
     const TEST: &str = "limits::a_disk_is_throttled_and_a_missing_one_is_refused";
     requires!(root);
     let need = disk().map(drop).ok_or_else(|| "a disk".to_owned());
-    if !has(TEST, &[Controller::Io]) || !testkit::requires::met(&format!("cgroup/{TEST}"), [need]) {
+    if !has(TEST, &[Controller::Io]) || !testkit::requires::met(&format!("cgroup/cgroup::{TEST}"), [need]) {
         return;
     }
     let lab = Lab::new();
@@ -410,7 +410,7 @@ fn io_is_counted_by_device() {
     let block = format!("/sys/dev/block/{major}:{minor}");
     let whole = std::fs::exists(&block).unwrap() && !std::fs::exists(format!("{block}/partition")).unwrap();
     let need = if whole { Ok(()) } else { Err("/var/tmp on a whole disk".to_owned()) };
-    if !testkit::requires::met(&format!("cgroup/{TEST}"), [need]) {
+    if !testkit::requires::met(&format!("cgroup/cgroup::{TEST}"), [need]) {
         return;
     }
     let lab = Lab::new();

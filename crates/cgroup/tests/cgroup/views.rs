@@ -23,7 +23,7 @@ fn hybrid() -> testkit::requires::Need {
 #[test]
 fn all_tests_hold_on_a_pure_v1_view() {
     requires!(root);
-    if !testkit::requires::met("cgroup/views::all_tests_hold_on_a_pure_v1_view", [hybrid()]) {
+    if !testkit::requires::met("cgroup/cgroup::views::all_tests_hold_on_a_pure_v1_view", [hybrid()]) {
         return;
     }
     let outcome = suite("umount /sys/fs/cgroup/unified");
@@ -35,7 +35,7 @@ fn all_tests_hold_on_a_pure_v1_view() {
 #[test]
 fn all_tests_hold_on_a_pure_v2_view() {
     requires!(root);
-    if !testkit::requires::met("cgroup/views::all_tests_hold_on_a_pure_v2_view", [hybrid()]) {
+    if !testkit::requires::met("cgroup/cgroup::views::all_tests_hold_on_a_pure_v2_view", [hybrid()]) {
         return;
     }
     let outcome = suite("mount --bind /sys/fs/cgroup/unified /sys/fs/cgroup");

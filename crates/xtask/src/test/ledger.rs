@@ -1,6 +1,7 @@
 //! Which tests found what they need, in which run. Every test with a `requires!` line of the testkit writes a line into
-//! the file that `CORACLE_SKIPS` names: `ran`, or `skip` and what was missing. A test counts as skipped only if it ran
-//! nowhere, neither on this machine nor in a guest, and then `.ci/skips` must list it with a reason.
+//! the file that `CORACLE_SKIPS` names: `ran`, or `skip` and what was missing; with it, a word for the process that ran it,
+//! since a test that asks twice may be told yes and then no. A test counts as skipped only if it ran to its end nowhere,
+//! neither on this machine nor in a guest, and then `.ci/skips` must list it with a reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,16 +45,24 @@ impl std::fmt::Display for Test {
 impl Ledger {
     /// Reads the tests' lines; those of another form are none of theirs.
     pub fn parse(text: &str) -> Self {
-        let mut ledger = Self::default();
+        let mut runs: BTreeMap<(&str, &str), Option<&str>> = BTreeMap::new();
         for line in text.lines() {
             let fields: Vec<&str> = line.split('\t').collect();
             match fields[..] {
-                ["ran", name] => ledger.ran.extend(Test::parse(name)),
-                ["skip", name, missing] => {
-                    ledger.skips += 1;
-                    ledger.skipped.extend(Test::parse(name).map(|test| (test, missing.to_owned())));
-                }
+                ["ran", name, run] => drop(runs.entry((name, run)).or_default()),
+                ["skip", name, run, missing] => drop(runs.insert((name, run), Some(missing))),
                 _ => {}
+            }
+        }
+        let mut ledger = Self::default();
+        for ((name, _), missing) in runs {
+            let Some(test) = Test::parse(name) else { continue };
+            match missing {
+                Some(missing) => {
+                    ledger.skips += 1;
+                    ledger.skipped.insert(test, missing.to_owned());
+                }
+                None => drop(ledger.ran.insert(test)),
             }
         }
         ledger
@@ -101,7 +110,7 @@ pub fn breaches(ledger: &Ledger, allowed: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
-    const LINES: &str = "ran\tstore/cli::a\nskip\tstore/cli::b\troot\nskip\tcgroup/cgroup::v2::c\tpure cgroup v2\nran\tcgroup/cgroup::v2::c\n";
+    const LINES: &str = "ran\tstore/cli::a\t1\nskip\tstore/cli::b\t2\troot\nskip\tcgroup/cgroup::v2::c\t3\tpure cgroup v2\nran\tcgroup/cgroup::v2::c\t4\n";
 
     #[test]
     fn a_test_that_ran_somewhere_is_not_skipped() {
@@ -109,6 +118,13 @@ mod tests {
         let never: Vec<String> = ledger.never_ran().map(|(test, _)| test.to_string()).collect();
         assert_eq!(never, ["store/cli::b"]);
         assert_eq!(ledger.tests().len(), 3);
+    }
+
+    #[test]
+    fn a_test_that_is_told_yes_and_then_no_has_skipped() {
+        let ledger = Ledger::parse("ran\ta/a::x\t1\nskip\ta/a::x\t1\ta disk\nran\ta/a::y\t1\n");
+        assert_eq!(ledger.never_ran().count(), 1);
+        assert_eq!((ledger.ran.len(), ledger.skips), (1, 1));
     }
 
     #[test]
