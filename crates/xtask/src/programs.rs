@@ -16,6 +16,13 @@ pub fn cargo() -> Command {
     cargo
 }
 
+/// This program's own file, or the one that has taken its place: the gate builds this program, too, while it runs.
+pub fn own() -> Result<PathBuf> {
+    let own = std::env::current_exe().doing(|| "looking for this program's own file".to_owned())?;
+    let text = own.to_string_lossy();
+    Ok(text.strip_suffix(" (deleted)").map_or(own.clone(), PathBuf::from))
+}
+
 /// The workspace's directory.
 pub fn workspace() -> &'static Path {
     // This package stands in crates/xtask of the tree that it was built from, and is only run from there.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Request;
 use crate::error::{Doing as _, Error, Result};
+use crate::programs;
 
 /// The command's standard output.
 pub const STDOUT: &str = "stdout";
@@ -58,7 +59,7 @@ impl Plan {
             env,
             shares,
             modules: request.modules.clone(),
-            program: std::env::current_exe().doing(|| "looking for this program's own file".to_owned())?,
+            program: programs::own()?,
             systemd: request.systemd,
         })
     }

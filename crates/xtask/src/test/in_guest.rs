@@ -7,7 +7,7 @@ use std::process::Command;
 use serde::Deserialize;
 
 use super::ledger::Test;
-use crate::error::{Doing as _, Error, Result};
+use crate::error::{Error, Result};
 use crate::programs;
 
 /// Seconds that all tests of one guest may take together.
@@ -15,8 +15,7 @@ const LIMIT: &str = "1800";
 
 /// The command that runs these tests in a guest, which may write below `share`.
 pub fn command(tests: &[&Test], systemd: bool, share: &Path) -> Result<Command> {
-    let own = std::env::current_exe().doing(|| "looking for this program's own file".to_owned())?;
-    let mut command = Command::new(own);
+    let mut command = Command::new(programs::own()?);
     command.args(["guest", "--timeout", LIMIT]);
     if systemd {
         command.arg("--systemd");
