@@ -6,25 +6,17 @@
 //! does touches the machine; what it can do is read. Coracle's own data, /run, and /tmp with the sockets of others
 //! are not there.
 
+mod survey;
+
 use crate::engine::Locations;
 use crate::error::{Error, Result};
 use crate::spec::IdMaps;
 use runtime::rootfs::Item;
 use rustix::fs::{CWD, Mode, OFlags};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use survey::{EMPTY, Survey};
 use sys::mount::{FsContext, attr};
-
-/// Directories that are made empty: the container's own mounts go there, or the host's are nobody's business.
-const EMPTY: [(&str, u32); 6] =
-    [("proc", 0o555), ("sys", 0o555), ("dev", 0o755), ("run", 0o755), ("tmp", 0o1777), ("lost+found", 0o700)];
-
-/// File systems that hold files of their own; anything else mounted below a directory is left out.
-const DISKS: [&str; 14] = [
-    "ext4", "ext3", "ext2", "xfs", "btrfs", "f2fs", "zfs", "bcachefs", "overlay", "erofs", "squashfs", "hostfs", "9p",
-    "virtiofs",
-];
 
 /// The pieces of the root. `fallback` is a directory for the uppers on kernels that want them on an attached mount.
 pub fn pieces(
@@ -33,55 +25,36 @@ pub fn pieces(
     shift: Option<(&OwnedFd, &IdMaps)>,
     user_xattrs: bool,
 ) -> Result<Vec<Item>> {
+    // In a user namespace a directory with mounts below it is locked together with them, and cannot be a lower.
+    let found = Survey::of_machine(locations, user_xattrs)?;
     let root = tmpfs("host:")?;
-    let mut directories = Vec::new();
-    for entry in std::fs::read_dir("/").map_err(|error| unreadable(&error))?.flatten() {
-        let Ok(kind) = entry.file_type() else { continue };
-        let name = entry.file_name();
-        let path = entry.path();
-        if let Some((_, mode)) = name.to_str().and_then(|name| EMPTY.iter().find(|(empty, _)| *empty == name)) {
-            directory(&root, name.as_bytes(), *mode)?;
-        } else if kind.is_symlink() {
-            let target = std::fs::read_link(&path).map_err(|error| unreadable(&error))?;
-            sys::fs::symlinkat(&target, &root, &name).map_err(Error::system(WHAT))?;
-        } else if kind.is_dir() && rustix::fs::access(&path, rustix::fs::Access::EXEC_OK).is_ok() {
-            directory(&root, name.as_bytes(), mode_of(&path))?;
-            // An empty directory needs no overlay to look like itself.
-            if std::fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_some()) {
-                directories.push(path);
-            }
-        }
+    for (path, mode) in &found.directories {
+        directory(&root, path, *mode)?;
     }
-    directories.extend(disks_below(&directories));
-    directories.retain(|path| !hidden(path, locations));
+    for (path, target) in &found.links {
+        sys::fs::symlinkat(target, &root, path.strip_prefix("/").unwrap_or(path)).map_err(Error::system(WHAT))?;
+    }
     let overlays = Overlays { shift, user_xattrs };
-    let made = overlays.make(&tmpfs("coracle")?, &directories).or_else(|error| match error {
+    let made = overlays.make(&tmpfs("coracle")?, &found.overlays).or_else(|error| match error {
         // Uppers on a detached mount came with Linux 6.15.
         Error::System { source, .. } if source.errno == sys::Errno::INVAL => {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW;
             sys::fs::ensure_dir(CWD, fallback, Mode::RWXU).map_err(Error::file("make", fallback))?;
             let dir = sys::fs::open(fallback, flags, Mode::empty()).map_err(Error::file("open", fallback))?;
-            overlays.make(&dir, &directories)
+            overlays.make(&dir, &found.overlays)
         }
         other => Err(other),
     })?;
     let mut items = vec![Item::Mount { at: "/".to_owned(), mount: root }];
     items.extend(made);
+    for path in found.files {
+        items.push(file(&path)?);
+    }
     items.extend(hide(locations));
     Ok(items)
 }
 
 const WHAT: &str = "put together the root of host:";
-
-fn unreadable(error: &std::io::Error) -> Error {
-    let errno = sys::Errno::from_io_error(error).unwrap_or(sys::Errno::IO);
-    Error::System { what: WHAT, source: sys::Error::new("readdir", "/", errno) }
-}
-
-fn mode_of(path: &Path) -> u32 {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::metadata(path).map_or(0o755, |meta| meta.permissions().mode() & 0o7777)
-}
 
 fn tmpfs(source: &str) -> Result<OwnedFd> {
     let tmpfs = FsContext::open("tmpfs").map_err(Error::system(WHAT))?;
@@ -89,9 +62,18 @@ fn tmpfs(source: &str) -> Result<OwnedFd> {
     tmpfs.mount(attr::NODEV).map_err(Error::system(WHAT))
 }
 
-fn directory(root: &OwnedFd, name: &[u8], mode: u32) -> Result<()> {
-    let mode = Mode::from_raw_mode(mode);
-    sys::fs::mkdirat(root, name, mode).and_then(|()| sys::fs::fchmodat(root, name, mode)).map_err(Error::system(WHAT))
+/// A file beside a directory that had to be taken apart; read-only, since it is the machine's own.
+fn file(path: &Path) -> Result<Item> {
+    use sys::mount::{CLONE, EMPTY_PATH, MountAttr, mount_setattr, open_tree, propagation};
+    let mount = open_tree(CWD, path, CLONE).map_err(Error::system(WHAT))?;
+    let attributes = MountAttr { set: attr::RDONLY, propagation: propagation::PRIVATE, ..MountAttr::default() };
+    mount_setattr(&mount, "", EMPTY_PATH, &attributes).map_err(Error::system(WHAT))?;
+    Ok(Item::Mount { at: path.to_string_lossy().into_owned(), mount })
+}
+
+fn directory(root: &OwnedFd, path: &Path, mode: u32) -> Result<()> {
+    let (path, mode) = (path.strip_prefix("/").unwrap_or(path), Mode::from_raw_mode(mode));
+    sys::fs::mkdirat(root, path, mode).and_then(|()| sys::fs::fchmodat(root, path, mode)).map_err(Error::system(WHAT))
 }
 
 /// How the overlays are made.
@@ -151,29 +133,6 @@ fn copy_meta(path: &Path, scratch: &OwnedFd, shift: Option<&IdMaps>) -> sys::Res
     sys::fs::fchmodat(scratch, store::UPPER, Mode::from_raw_mode(meta.mode() & 0o7777))
 }
 
-/// Disks that are mounted below the directories, shallow ones first.
-fn disks_below(directories: &[PathBuf]) -> Vec<PathBuf> {
-    let mountinfo = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let mut found: Vec<PathBuf> = mountinfo
-        .lines()
-        .filter_map(|line| {
-            let (before, after) = line.split_once(" - ")?;
-            let kind = after.split(' ').next()?;
-            let point = before.split(' ').nth(4)?;
-            (DISKS.contains(&kind) && point != "/" && !point.contains('\\')).then(|| PathBuf::from(point))
-        })
-        .filter(|point| directories.iter().any(|dir| point != dir && point.starts_with(dir)))
-        .filter(|point| std::fs::symlink_metadata(point).is_ok_and(|meta| meta.is_dir()))
-        .collect();
-    found.sort();
-    found.dedup();
-    found
-}
-
-fn hidden(path: &Path, locations: &Locations) -> bool {
-    path.starts_with(&locations.root) || path.starts_with(&locations.runroot)
-}
-
 /// Coracle's own directories, and places where others leave sockets, covered by something empty.
 fn hide(locations: &Locations) -> Vec<Item> {
     let standard = [PathBuf::from("/var/lib/coracle"), PathBuf::from("/var/tmp")];
@@ -181,7 +140,7 @@ fn hide(locations: &Locations) -> Vec<Item> {
     let mut hidden: Vec<PathBuf> = Vec::new();
     for path in standard.into_iter().chain(ours) {
         let path = std::fs::canonicalize(&path).unwrap_or(path);
-        let gone = EMPTY.iter().any(|(name, _)| path.starts_with(Path::new("/").join(name)));
+        let gone = EMPTY.iter().any(|(empty, _)| path.starts_with(empty));
         let covered = hidden.iter().any(|other| path.starts_with(other));
         if !gone && !covered && path.is_dir() {
             hidden.push(path);
