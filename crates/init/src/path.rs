@@ -6,7 +6,7 @@
 
 use crate::kernel::{
     self, EEXIST, ELOOP, ENAMETOOLONG, ENOENT, Failure, O_DIRECTORY, O_NOFOLLOW, O_PATH, Outcome,
-    RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, S_IFLNK, S_IFREG, fail, nr,
+    RESOLVE_BENEATH, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, S_IFLNK, S_IFREG, fail, nr,
 };
 use core::ffi::CStr;
 
@@ -71,6 +71,9 @@ pub fn create(root: i32, path: &CStr, links: bool, make: Make) -> Outcome<i32> {
     match find(root, path, links) {
         Err(Failure { errno: ENOENT, .. }) => {}
         other => return other,
+    }
+    if let Some(fd) = create_last(root, path, links, make)? {
+        return Ok(fd);
     }
     let mut todo = Buffer::new();
     todo.push(path.to_bytes())?;
@@ -153,6 +156,32 @@ pub fn create(root: i32, path: &CStr, links: bool, make: Make) -> Outcome<i32> {
             Err(failure) => return Err(failure),
         }
     }
+}
+
+/// The usual case, where nothing but the last name is missing; `None` where more is, or a link stands there.
+fn create_last(root: i32, path: &CStr, links: bool, make: Make) -> Outcome<Option<i32>> {
+    let mut name = Buffer::new();
+    let mut dir = Buffer::new();
+    let bytes = path.to_bytes();
+    let at = bytes.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
+    let (before, last) = bytes.split_at(at);
+    if matches!(last, b"" | b"." | b"..") {
+        return Ok(None);
+    }
+    dir.push(before)?;
+    name.push(last)?;
+    let Ok(dir) = find(root, dir.as_cstr(), links) else { return Ok(None) };
+    let made = match make {
+        Make::File => kernel::mknodat(dir, name.as_cstr(), S_IFREG | 0o644, 0),
+        Make::Directory(mode) => kernel::mkdirat(dir, name.as_cstr(), mode),
+    };
+    let opened = match made {
+        Ok(()) => kernel::openat2(dir, name.as_cstr(), O_PATH | O_NOFOLLOW, 0, RESOLVE_BENEATH).map(Some),
+        Err(Failure { errno: EEXIST, .. }) => Ok(None),
+        Err(failure) => Err(failure),
+    };
+    kernel::close(dir);
+    opened
 }
 
 /// Splits a path into its directory, made where missing and opened, and its last name.
