@@ -111,7 +111,7 @@ fn create(
     let record = Container {
         id: id.clone(),
         name: name.parse()?,
-        image: source.image.clone(),
+        image: source.image,
         layers: source.layers.iter().map(|layer| layer.id).collect(),
         config: Record {
             config: config.clone(),

@@ -62,7 +62,7 @@ impl<'a> Context<'a> {
     }
 
     /// The host's id of a container's id; the id itself without a map, and where the map has a hole.
-    pub fn outside(&self, map: &[IdMapping], id: u32) -> u32 {
+    pub fn outside(map: &[IdMapping], id: u32) -> u32 {
         map.iter()
             .find(|range| (range.container_id..range.container_id.saturating_add(range.size)).contains(&id))
             .map_or(id, |range| range.host_id + (id - range.container_id))
@@ -118,7 +118,7 @@ pub fn open_proc() -> Result<std::os::fd::OwnedFd> {
     let system = |source| Error::System { what: "open /proc", source };
     let fd = sys::fs::open("/proc", OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).map_err(system)?;
     match fstatfs(&fd) {
-        Ok(stat) if stat.f_type as i64 == PROC_SUPER_MAGIC => Ok(fd),
+        Ok(stat) if stat.f_type == PROC_SUPER_MAGIC => Ok(fd),
         _ => Err(Error::spec("/proc of this machine is not procfs: mount it first")),
     }
 }

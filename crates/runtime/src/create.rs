@@ -18,6 +18,7 @@ use init::plan::{Op, message};
 use oci::runtime::{Linux, NamespaceKind, Spec};
 use rustix::fs::{Mode, OFlags};
 use std::ffi::CString;
+use std::fmt::Write as _;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use sys::process::{Born, Stub};
@@ -182,7 +183,7 @@ fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
     let number = CString::new(bytes.as_raw_fd().to_string()).unwrap_or_default();
     let gate = if maps.is_some() { Some(sys::socket::pair().what("hold the child back")?) } else { None };
     let time = TimeNamespace::prepare(&context, linux, &proc)?;
-    let pid = pid_namespace.map(PidNamespace::enter).transpose()?;
+    let pid = pid_namespace.as_ref().map(PidNamespace::enter).transpose()?;
     let order = Stub {
         namespaces: context.namespaces.new & !(flag_of(NamespaceKind::Time) | flag_of(NamespaceKind::Cgroup)),
         cgroup: directory.as_ref().map(AsFd::as_fd),
@@ -298,7 +299,7 @@ impl TimeNamespace {
         if !linux.time_offsets.is_empty() {
             let mut text = String::new();
             for (clock, offset) in &linux.time_offsets {
-                text.push_str(&format!("{clock} {} {}\n", offset.secs, offset.nanosecs));
+                let _ = writeln!(text, "{clock} {} {}", offset.secs, offset.nanosecs);
             }
             sys::fs::write_beneath(proc, "self/timens_offsets", text.as_bytes()).what("set the clocks' offsets")?;
         }
@@ -319,9 +320,9 @@ struct PidNamespace {
 }
 
 impl PidNamespace {
-    fn enter(target: OwnedFd) -> Result<Self> {
+    fn enter(target: &OwnedFd) -> Result<Self> {
         let own = sys::fs::open("/proc/self/ns/pid", OFlags::RDONLY, Mode::empty()).what("join the pid namespace")?;
-        sys::process::setns(&target, flag_of(NamespaceKind::Pid))
+        sys::process::setns(target, flag_of(NamespaceKind::Pid))
             .map_err(|source| Error::Namespace { kind: NamespaceKind::Pid, source })?;
         Ok(Self { own })
     }

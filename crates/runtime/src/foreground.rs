@@ -156,7 +156,7 @@ impl Drop for Relay {
 
 /// Moves what is there; false at the end. A terminal whose last slave is closed reads as EIO.
 fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> bool {
-    let mut buffer = [0; 32 << 10];
+    let mut buffer = [0; 16 << 10];
     let length = match rustix::io::read(from, &mut buffer) {
         Ok(0) => return false,
         Ok(length) => length,

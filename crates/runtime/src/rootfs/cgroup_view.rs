@@ -14,10 +14,8 @@ use sys::mount::{MountAttr, attr};
 
 /// Adds the steps for a mount of type `cgroup` or `cgroup2`.
 pub fn mount(plan: &mut Plan, index: usize, mount: &Mount, options: &Options, context: &Context<'_>) -> Result<()> {
-    let namespace = match context.namespaces.has(NamespaceKind::Cgroup) {
-        true => cgroup::Namespace::Own,
-        false => cgroup::Namespace::Shared,
-    };
+    let own = context.namespaces.has(NamespaceKind::Cgroup);
+    let namespace = if own { cgroup::Namespace::Own } else { cgroup::Namespace::Shared };
     let none = Cgroup::default();
     let layout = context.layout;
     let steps = layout.view(context.cgroup.unwrap_or(&none), namespace);

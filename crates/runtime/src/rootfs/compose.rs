@@ -47,7 +47,7 @@ pub fn compose(plan: &mut Plan, spec: &Spec, rootfs: Rootfs, context: &Context<'
 }
 
 /// Whether /dev is a directory of ours.
-#[derive(PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 enum Dev {
     /// Nothing is mounted there: nodes go into the root.
     Missing,
@@ -364,11 +364,11 @@ pub fn read_only_root(plan: &mut Plan, spec: &Spec, context: &Context<'_>) {
 
 impl Owners for Context<'_> {
     fn uid(&self, uid: u32) -> u32 {
-        self.outside(self.mappings().0, uid)
+        Self::outside(self.mappings().0, uid)
     }
 
     fn gid(&self, gid: u32) -> u32 {
-        self.outside(self.mappings().1, gid)
+        Self::outside(self.mappings().1, gid)
     }
 }
 

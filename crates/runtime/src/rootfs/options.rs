@@ -96,13 +96,13 @@ impl Options {
             "symfollow" => (0, attr::NOSYMFOLLOW),
             "diratime" => (0, attr::NODIRATIME),
             "atime" | "norelatime" | "nostrictatime" => (attr::RELATIME, attr::ATIME),
-            _ => match attribute(inner) {
-                Some(bits) => bits,
-                None => {
+            _ => {
+                let Some(bits) = attribute(inner) else {
                     self.parameters.push(word.to_owned());
                     return;
-                }
-            },
+                };
+                bits
+            }
         };
         self.recursive_set = self.recursive_set & !clear | set;
         self.recursive_clear = self.recursive_clear & !set | clear;

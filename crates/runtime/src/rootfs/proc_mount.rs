@@ -44,7 +44,7 @@ pub fn check(mount: &Mount) -> Result<()> {
 
 fn is_procfs(path: &str) -> bool {
     const PROC_SUPER_MAGIC: i64 = 0x9fa0;
-    rustix::fs::statfs(path).is_ok_and(|stat| stat.f_type as i64 == PROC_SUPER_MAGIC)
+    rustix::fs::statfs(path).is_ok_and(|stat| stat.f_type == PROC_SUPER_MAGIC)
 }
 
 /// The path without `.`, `..` and doubled slashes.

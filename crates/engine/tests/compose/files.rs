@@ -1,0 +1,194 @@
+//! Mounts and devices.
+
+use crate::facts::{composed, facts, host, linux, maps, mount, origin, refused, rootless, told, with};
+use engine::config::{Mount, RootAccess};
+use engine::flags;
+use engine::spec::{UserNamespace, devices};
+use oci::runtime::Propagation;
+use std::path::Path;
+
+fn volume(text: &str) -> Mount {
+    Mount::Bind(flags::volume(text, Path::new("/w")).unwrap())
+}
+
+fn tmpfs(text: &str) -> Mount {
+    Mount::Tmpfs(flags::tmpfs(text).unwrap())
+}
+
+#[test]
+fn the_kernels_file_systems_are_mounted_as_podman_mounts_them() {
+    let composed = composed(&host(), &facts());
+    for (destination, expected) in [
+        ("/proc", "proc proc nosuid,noexec,nodev"),
+        ("/dev", "tmpfs tmpfs nosuid,strictatime,mode=755,size=65536k"),
+        ("/dev/pts", "devpts devpts nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5"),
+        ("/dev/shm", "tmpfs shm nosuid,noexec,nodev,mode=1777,size=67108864"),
+        ("/dev/mqueue", "mqueue mqueue nosuid,noexec,nodev"),
+        ("/sys", "sysfs sysfs nosuid,noexec,nodev,ro"),
+        ("/sys/fs/cgroup", "cgroup cgroup rprivate,nosuid,noexec,nodev,relatime,ro"),
+        ("/etc/hosts", "bind /run/x/hosts bind,rprivate"),
+        ("/etc/hostname", "bind /run/x/hostname bind,rprivate"),
+        ("/etc/resolv.conf", "bind /run/x/resolv.conf bind,rprivate"),
+    ] {
+        assert_eq!(told(&composed, destination), expected, "{destination}");
+    }
+    assert_eq!(composed.spec.mounts.len(), 10);
+}
+
+#[test]
+fn no_mount_covers_an_earlier_one() {
+    let config =
+        with(|config| config.files.mounts = vec![volume("/a:/x/y/z"), volume("/b:/x"), tmpfs("/dev/shm/deep")]);
+    let composed = composed(&config, &facts());
+    let places: Vec<&str> = composed.spec.mounts.iter().map(|mount| mount.destination.as_str()).collect();
+    for (index, place) in places.iter().enumerate() {
+        for later in &places[index + 1..] {
+            assert!(!place.starts_with(&format!("{later}/")), "{later} would cover {place}: {places:?}");
+        }
+    }
+}
+
+#[test]
+fn a_mount_of_the_users_takes_the_place_of_a_default_one() {
+    let config = with(|config| config.files.mounts = vec![tmpfs("/dev/shm:size=1m"), volume("/my/hosts:/etc/hosts")]);
+    let composed = composed(&config, &facts());
+    assert_eq!(told(&composed, "/dev/shm"), "tmpfs tmpfs rw,nosuid,nodev,size=1048576,rprivate,tmpcopyup");
+    assert_eq!(told(&composed, "/etc/hosts"), "bind /my/hosts rbind,rw,rprivate");
+    assert_eq!(origin(&composed, "mounts[/etc/hosts]"), "--volume");
+}
+
+#[test]
+fn a_dev_of_the_users_takes_the_place_of_all_below_it() {
+    let composed = composed(&with(|config| config.files.mounts = vec![volume("/dev:/dev")]), &facts());
+    for destination in ["/dev/pts", "/dev/shm", "/dev/mqueue"] {
+        assert!(mount(&composed, destination).is_none(), "{destination}");
+    }
+}
+
+#[test]
+fn binds_say_what_was_asked() {
+    for (asked, expected) in [
+        ("/a:/x", "bind /a rbind,rw,rprivate"),
+        ("./a:/x:ro", "bind /w/./a rbind,rro,rprivate"),
+        ("/a:/x:ro,bind", "bind /a bind,ro,private"),
+        ("/a:/x:rslave,noexec,nosuid", "bind /a rbind,rw,rslave,noexec,nosuid"),
+        ("/a:/x:dev,exec", "bind /a rbind,rw,rprivate,exec,dev"),
+        ("/a:/x:z", "bind /a rbind,rw,rprivate"),
+        ("/a:/x:idmap", "bind /a rbind,rw,rprivate"),
+    ] {
+        let composed = composed(&with(|config| config.files.mounts = vec![volume(asked)]), &facts());
+        assert_eq!(told(&composed, "/x").replace("/w/a", "/w/./a"), expected, "{asked}");
+    }
+}
+
+#[test]
+fn on_an_old_kernel_read_only_is_for_the_top_or_refused() {
+    let old = engine::spec::Facts { recursive_read_only: false, ..facts() };
+    let ask = |text: &str| with(|config| config.files.mounts = vec![volume(text)]);
+    assert_eq!(told(&composed(&ask("/a:/x:ro"), &old), "/x"), "bind /a rbind,ro,rprivate");
+    assert!(refused(&ask("/a:/x:rro"), &old).contains("Linux 5.12"));
+}
+
+#[test]
+fn an_idmapped_bind_carries_the_containers_maps() {
+    let config = with(|config| config.files.mounts = vec![volume("/a:/x:idmap")]);
+    let composed = composed(&config, &rootless());
+    let bind = mount(&composed, "/x").unwrap();
+    assert_eq!((&bind.uid_mappings, &bind.gid_mappings), (&maps(65536).uids, &maps(65536).gids));
+    assert_eq!(bind.options, ["rbind", "rw", "rprivate", "ridmap"]);
+}
+
+#[test]
+fn a_throw_away_bind_is_an_overlay_with_directories_of_its_own() {
+    let config = with(|config| config.files.mounts = vec![volume("/a:/x:O"), volume("/b:/y:O")]);
+    let composed = composed(&config, &facts());
+    let expected = "overlay overlay lowerdir=/b,upperdir=/run/x/scratch/1/upper,workdir=/run/x/scratch/1/work,private";
+    assert_eq!(told(&composed, "/y"), expected);
+    let made: Vec<String> = composed.directories.iter().map(|path| path.display().to_string()).collect();
+    assert_eq!(made, ["0/upper", "0/work", "1/upper", "1/work"].map(|name| format!("/run/x/scratch/{name}")));
+}
+
+#[test]
+fn a_tree_changes_its_owner_to_the_containers_user_by_host_ids() {
+    let config = with(|config| config.files.mounts = vec![volume("/a:/x:U")]);
+    let mut user = rootless();
+    user.user.uid = 5;
+    user.user.gid = 0;
+    let chowns = composed(&config, &user).chowns;
+    let chown = chowns.first().unwrap();
+    assert_eq!((chown.path.as_path(), chown.uid, chown.gid), (Path::new("/a"), 100_004, 1000));
+    user.user.uid = 70_000;
+    assert!(refused(&config, &user).contains("no id on the host"));
+}
+
+#[test]
+fn a_propagating_bind_makes_the_root_propagate() {
+    let ask = |texts: &[&str]| {
+        let config = with(|config| config.files.mounts = texts.iter().map(|text| volume(text)).collect());
+        linux(&composed(&config, &facts())).rootfs_propagation
+    };
+    assert_eq!(ask(&["/a:/x"]), None);
+    assert_eq!(ask(&["/a:/x:rslave"]), Some(Propagation::Slave));
+    assert_eq!(ask(&["/a:/x:rshared", "/b:/y:slave"]), Some(Propagation::Shared));
+}
+
+#[test]
+fn tmpfs_options_reach_the_kernel() {
+    let ask = "/x:ro,exec,suid,size=1m,mode=700,uid=5,gid=6,nr_inodes=9,noatime,notmpcopyup";
+    let composed = composed(&with(|config| config.files.mounts = vec![tmpfs(ask)]), &facts());
+    let expected = "tmpfs tmpfs ro,exec,suid,nodev,noatime,size=1048576,mode=700,nr_inodes=9,uid=5,gid=6,rprivate";
+    assert_eq!(told(&composed, "/x"), expected);
+}
+
+#[test]
+fn under_a_read_only_root_three_places_and_the_images_volumes_are_memory() {
+    let mut image = facts();
+    image.image.volumes = vec!["/data".to_owned(), "/tmp/".to_owned(), "nonsense".to_owned(), "/".to_owned()];
+    let config = with(|config| {
+        config.files.root = RootAccess::ReadOnlyWithTmpfs;
+        config.files.mounts = vec![volume("/a:/var/tmp")];
+    });
+    let composed = composed(&config, &image);
+    assert!(composed.spec.root.as_ref().unwrap().readonly);
+    for destination in ["/run", "/tmp", "/data"] {
+        let expected = "tmpfs tmpfs rw,rprivate,nosuid,nodev,tmpcopyup";
+        assert_eq!(told(&composed, destination), expected, "{destination}");
+    }
+    assert_eq!(told(&composed, "/var/tmp"), "bind /a rbind,rw,rprivate");
+    assert_eq!(told(&composed, "/etc/hosts"), "bind /run/x/hosts bind,rprivate,ro,nosuid,noexec,nodev");
+}
+
+#[test]
+fn without_that_memory_dev_is_read_only_too() {
+    let composed = composed(&with(|config| config.files.root = RootAccess::ReadOnly), &facts());
+    assert!(told(&composed, "/dev").ends_with(",ro"));
+    assert!(mount(&composed, "/run").is_none());
+}
+
+#[test]
+fn where_the_tty_group_is_not_mapped_it_is_not_named() {
+    let single = engine::spec::Facts { user_namespace: UserNamespace::New(maps(0)), ..rootless() };
+    assert!(!told(&composed(&host(), &single), "/dev/pts").contains("gid="));
+    assert!(told(&composed(&host(), &rootless()), "/dev/pts").ends_with("gid=5"));
+}
+
+#[test]
+fn without_message_queues_in_the_kernel_none_are_mounted() {
+    let old = engine::spec::Facts { mqueue: false, ..facts() };
+    assert!(mount(&composed(&host(), &old), "/dev/mqueue").is_none());
+}
+
+#[test]
+fn devices_are_nodes_for_root_and_binds_in_a_user_namespace() {
+    let request = flags::device("/dev/null:/dev/nothing:r", Path::new("/")).unwrap();
+    let found = devices(&[request]).unwrap();
+    let root = engine::spec::Facts { devices: found.clone(), ..facts() };
+    let composed_by_root = composed(&host(), &root);
+    let [node] = linux(&composed_by_root).devices.as_slice() else { panic!("one node") };
+    assert_eq!((node.path.as_str(), node.major, node.minor), ("/dev/nothing", 1, 3));
+    let user = engine::spec::Facts { devices: found, ..rootless() };
+    let composed_by_user = composed(&host(), &user);
+    assert!(linux(&composed_by_user).devices.is_empty());
+    assert_eq!(told(&composed_by_user, "/dev/nothing"), "bind /dev/null bind,private,nosuid,noexec,ro");
+    assert_eq!(origin(&composed_by_user, "mounts[/dev/nothing]"), "--device");
+}
