@@ -32,11 +32,12 @@ fn by_default_there_is_a_limit_of_tasks_and_no_other() {
     assert_eq!(origin(&composed, "linux.resources.pids.limit"), "default");
 }
 
+type Wish = fn(&mut LimitsConfig);
+
 #[test]
 fn a_default_that_cannot_be_set_is_left_out_and_a_wish_is_refused() {
     let without = Facts { controllers: NONE, ..rootless() };
     assert_eq!(linux(&composed(&host(), &without)).resources, None);
-    type Wish = fn(&mut LimitsConfig);
     let wishes: [(&str, Wish); 10] = [
         ("--memory", |limits| limits.memory = "64m".parse().ok()),
         ("--memory-reservation", |limits| limits.memory_reservation = "64m".parse().ok()),

@@ -126,7 +126,7 @@ fn a_limit_above_our_own_is_refused_and_all_there_is_means_our_own() {
     let ask = |texts: &[&str]| {
         with(|config| config.process.ulimits = texts.iter().map(|text| text.parse().unwrap()).collect())
     };
-    let of = |config, resource: &str, hard, may_raise| {
+    let of = |config: &ContainerConfig, resource: &str, hard, may_raise| {
         let limits = limits(config, hard, may_raise);
         limits.into_iter().filter(|(kind, ..)| kind == resource).map(|(_, soft, hard)| (soft, hard)).collect::<Vec<_>>()
     };
