@@ -6,6 +6,11 @@
 
 #![forbid(unsafe_code)]
 
+/// musl's own allocator maps and unmaps pages for almost every size class: a hundred system calls in a start.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 mod cli;
 mod flag;
 mod render;
