@@ -156,8 +156,15 @@ fn unknown_verb(words: &[String], word: &str) -> Failure {
             .flat_map(|verb| verb.aliases)
             .filter_map(|alias| alias.strip_prefix(noun)?.strip_prefix(' '))
             .collect();
-        let what = words.get(1).map_or_else(|| "no verb was given".to_owned(), |verb| format!("unknown verb {verb}"));
-        return Failure::words(format!("{noun}: {what}"), format!("there are {}", known.join(", ")));
+        let list = format!("there are {}", known.join(", "));
+        return match words.get(1) {
+            None => Failure::words(format!("{noun}: no verb was given"), list),
+            Some(verb) => {
+                let near = engine::flags::nearest(verb, known.iter().copied());
+                let hint = near.map_or(list, |near| format!("did you mean {near}?"));
+                Failure::words(format!("{noun}: unknown verb {verb}"), hint)
+            }
+        };
     }
     if LATER.contains(&word) {
         return Failure::words(format!("{word} is not there yet"), "coracle help lists what is");

@@ -25,7 +25,7 @@ const HELP: Help = Help {
 
 /// The verb.
 pub const VERB: Verb =
-    Verb { name: "run", aliases: &[], about: HELP.about, run, help: |width| help(&HELP, FLAGS, width) };
+    Verb { name: "run", aliases: &["container run"], about: HELP.about, run, help: |width| help(&HELP, FLAGS, width) };
 
 fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     let mut given = Given::default();
