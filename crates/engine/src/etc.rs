@@ -11,11 +11,11 @@ pub fn write(run_dir: &RunDir, config: &ContainerConfig, host_name: &str, name: 
     let host_network = config.view.network == Some(NetworkMode::Host);
     // The host's own hosts file holds only where the host's network does.
     let base = if host_network { read("/etc/hosts") } else { String::new() };
-    run_dir.put("hosts", files::hosts(&config.view, host_name, name, &base).as_bytes(), 0o644)?;
-    run_dir.put("hostname", files::hostname(host_name).as_bytes(), 0o644)?;
+    run_dir.add("hosts", files::hosts(&config.view, host_name, name, &base).as_bytes(), 0o644)?;
+    run_dir.add("hostname", files::hostname(host_name).as_bytes(), 0o644)?;
     let upstream = std::fs::read_to_string("/run/systemd/resolve/resolv.conf").ok();
     let resolv = files::resolv_conf(&config.view, &read("/etc/resolv.conf"), upstream.as_deref());
-    run_dir.put("resolv.conf", resolv.as_bytes(), 0o644)?;
+    run_dir.add("resolv.conf", resolv.as_bytes(), 0o644)?;
     let path = |name: &str| Some(run_dir.path().join(name));
     Ok(EtcFiles { hosts: path("hosts"), hostname: path("hostname"), resolv_conf: path("resolv.conf") })
 }

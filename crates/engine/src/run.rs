@@ -1,6 +1,6 @@
 //! `coracle run`: one straight walk from a wish to the end of a container.
 
-use crate::config::{CgroupUse, ContainerConfig, ImageRef, SeccompChoice, StdinMode};
+use crate::config::{CgroupUse, Changes, ContainerConfig, ImageRef, SeccompChoice, StdinMode};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::explanation::Explanation;
@@ -48,8 +48,8 @@ pub fn run(engine: &Engine, config: &ContainerConfig, io: Io) -> Result<Outcome>
     // From here on things are made that must be removed again: no signal may end us before they are.
     let signals = Signals::block().map_err(Error::system("take over the signals"))?;
     let ids = userns::choose(engine, config, id.as_str())?;
-    let mut container = match create(engine, config, &id, &source, &ids.namespace) {
-        Ok(container) => container,
+    let (mut container, record) = match create(engine, config, &id, &source, &ids.namespace) {
+        Ok(made) => made,
         Err(error) => {
             ids.release();
             return Err(error);
@@ -64,7 +64,14 @@ pub fn run(engine: &Engine, config: &ContainerConfig, io: Io) -> Result<Outcome>
             return Err(error.into());
         }
     };
-    let mut held = Held { engine, config, container: &mut container, run_dir: &run_dir, namespace: &ids.namespace };
+    let mut held = Held {
+        engine,
+        config,
+        container: &mut container,
+        record: &record,
+        run_dir: &run_dir,
+        namespace: &ids.namespace,
+    };
     let started = held.start(source, &signals, io, recorder.as_ref());
     // Whatever happened, nothing of it stays behind.
     let cleaned = monitor::teardown(&run_dir);
@@ -106,7 +113,7 @@ fn create(
     id: &ContainerId,
     source: &Source,
     namespace: &UserNamespace,
-) -> Result<ContainerDir> {
+) -> Result<(ContainerDir, Container<Record>)> {
     let name = config.name.as_ref().map_or_else(|| names::of(id.as_str()), ToString::to_string);
     let record = Container {
         id: id.clone(),
@@ -123,9 +130,19 @@ fn create(
         },
     };
     let durability = durability(config);
-    let root = root::shifted(engine, source.meta, namespace);
+    let root = has_layer(&config.image).then(|| root::shifted(engine, source.meta, namespace));
     let new = NewContainer { container: &record, root, durability };
-    Ok(engine.store()?.create_container(&new, &source.lease)?)
+    let dir = engine.store()?.create_container(&new, &source.lease)?;
+    Ok((dir, record))
+}
+
+/// What the container writes goes to a layer of its own; not so into a directory of the user's, or memory.
+fn has_layer(image: &ImageRef) -> bool {
+    match image {
+        ImageRef::Host => false,
+        ImageRef::Name(_) => true,
+        ImageRef::Rootfs(rootfs) => rootfs.changes == Changes::ThrownAway,
+    }
 }
 
 fn durability(config: &ContainerConfig) -> Durability {
@@ -146,6 +163,7 @@ struct Held<'a> {
     engine: &'a Engine,
     config: &'a ContainerConfig,
     container: &'a mut ContainerDir,
+    record: &'a Container<Record>,
     run_dir: &'a RunDir,
     namespace: &'a UserNamespace,
 }
@@ -154,12 +172,11 @@ impl Held<'_> {
     fn start(&mut self, source: Source, signals: &Signals, io: Io, recorder: Option<&sys::Recorder>) -> Result<Ended> {
         let (engine, config) = (self.engine, self.config);
         let id = self.container.id().as_str().to_owned();
-        let record: Container<Record> = self.container.read()?;
         write_cidfile(config, &id)?;
         let layout = Layout::detect()?;
         let mut cgroup = Limited { cgroup: self.cgroup(&layout, &id)? };
         let root = root::make(engine, config, &source, self.container, self.namespace)?;
-        let facts = self.facts(&record, &source, &root, &layout, cgroup.cgroup.as_ref(), io)?;
+        let facts = self.facts(self.record, &source, &root, &layout, cgroup.cgroup.as_ref(), io)?;
         let composed = compose(config, &facts)?;
         for directory in &composed.directories {
             sys::fs::ensure_dir(rustix::fs::CWD, directory, rustix::fs::Mode::RWXU)

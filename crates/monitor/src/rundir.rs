@@ -76,6 +76,14 @@ impl RunDir {
         &self.path
     }
 
+    /// Adds a file that nobody reads before the container is there.
+    pub fn add(&self, name: &str, bytes: &[u8], mode: u32) -> Result<()> {
+        let failed = |source| Error::File { what: "write", path: self.path.join(name), source };
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+        let file = sys::fs::open_beneath(&self.fd, name, flags, Mode::from_raw_mode(mode)).map_err(failed)?;
+        if bytes.is_empty() { Ok(()) } else { sys::fs::write_once(&file, bytes).map_err(failed) }
+    }
+
     /// Puts a file into it, whole or not at all.
     pub fn put(&self, name: &str, bytes: &[u8], mode: u32) -> Result<()> {
         let failed = |source| Error::File { what: "write", path: self.path.join(name), source };

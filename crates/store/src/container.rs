@@ -73,8 +73,9 @@ impl Durability {
 pub struct NewContainer<'a, T> {
     /// Its record.
     pub container: &'a Container<T>,
-    /// Owner and mode of its root directory, see [`crate::Layers::root`].
-    pub root: RootMeta,
+    /// Owner and mode of its root directory, see [`crate::Layers::root`]; absent for a container whose root is none of
+    /// ours, and which has no layer of its own.
+    pub root: Option<RootMeta>,
     /// Whether to sync it.
     pub durability: Durability,
 }
@@ -105,14 +106,15 @@ impl Store {
 
     fn fill<T: Serialize>(&self, container: &ContainerDir, new: &NewContainer<'_, T>) -> Result<()> {
         let dir = container.as_fd();
-        sys::fs::mkdirat(dir, UPPER, Mode::RWXU)?;
-        sys::fs::mkdirat(dir, WORK, Mode::RWXU)?;
-        let RootMeta { mode, uid, gid } = new.root;
-        if (uid, gid) != (0, 0) {
-            let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
-            sys::fs::fchownat(dir, UPPER, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+        if let Some(RootMeta { mode, uid, gid }) = new.root {
+            sys::fs::mkdirat(dir, UPPER, Mode::RWXU)?;
+            sys::fs::mkdirat(dir, WORK, Mode::RWXU)?;
+            if (uid, gid) != (0, 0) {
+                let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+                sys::fs::fchownat(dir, UPPER, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+            }
+            sys::fs::fchmodat(dir, UPPER, Mode::from_raw_mode(mode))?;
         }
-        sys::fs::fchmodat(dir, UPPER, Mode::from_raw_mode(mode))?;
         self.take_name(&new.container.name, &new.container.id)?;
         container.write(new.container, new.durability)?;
         if new.durability == Durability::Durable {

@@ -135,3 +135,108 @@ pub fn idmapped(dir: impl AsFd, userns: impl AsFd) -> Result<OwnedFd> {
     sys::mount::mount_setattr(&mount, "", sys::mount::EMPTY_PATH, &set)?;
     Ok(mount)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::path::{Path, PathBuf};
+    use testkit::requires;
+
+    const OPTIONS: Options = Options { xattrs: XattrStyle::Trusted, volatile: true, attributes: 0 };
+
+    /// `count` layers with a file each, `0` the lowest, and a file `top` that says which is the topmost.
+    fn layers(dir: &Path, count: usize) -> Vec<OwnedFd> {
+        let layer = |number: usize| {
+            let path = dir.join(number.to_string());
+            fs::create_dir(&path).expect("mkdir");
+            fs::write(path.join(number.to_string()), "").expect("write");
+            fs::write(path.join("top"), number.to_string()).expect("write");
+            OwnedFd::from(fs::File::open(path).expect("open"))
+        };
+        (0..count).map(layer).collect()
+    }
+
+    fn upper(dir: &Path) -> OwnedFd {
+        let path = dir.join("c");
+        for name in [UPPER, WORK] {
+            fs::create_dir_all(path.join(name)).expect("mkdir");
+        }
+        fs::File::open(path).expect("open").into()
+    }
+
+    fn path(mount: &OwnedFd) -> PathBuf {
+        procfs(mount.as_fd()).into()
+    }
+
+    #[test]
+    fn each_way_to_name_layers_mounts_the_same() {
+        requires!(root, kernel = (6, 13));
+        for naming in [Naming::Fds, Naming::Paths, Naming::List] {
+            let temp = tempfile::tempdir().expect("a directory");
+            let (lowers, upper) = (layers(temp.path(), 3), upper(temp.path()));
+            let before = std::env::current_dir().expect("a directory");
+            let mount =
+                mount_by(naming, &lowers, Some(upper.as_fd()), &OPTIONS).unwrap_or_else(|e| panic!("{naming:?}: {e}"));
+            assert_eq!(std::env::current_dir().expect("a directory"), before);
+            assert_eq!(fs::read_to_string(path(&mount).join("top")).expect("read"), "2", "{naming:?}");
+            fs::write(path(&mount).join("new"), "").expect("write");
+            assert!(temp.path().join("c/upper/new").exists() && path(&mount).join("0").exists());
+        }
+    }
+
+    #[test]
+    fn a_hundred_layers_are_mounted() {
+        requires!(root, kernel = (6, 5));
+        let temp = tempfile::tempdir().expect("a directory");
+        let lowers = layers(temp.path(), 100);
+        let mount = mount(&lowers, None, &OPTIONS).expect("a mount");
+        assert_eq!(fs::read_dir(path(&mount)).expect("list").count(), 101);
+    }
+
+    #[test]
+    fn one_layer_without_an_upper_is_that_layer_read_only() {
+        requires!(root);
+        let temp = tempfile::tempdir().expect("a directory");
+        let mount = mount(&layers(temp.path(), 1), None, &OPTIONS).expect("a mount");
+        assert!(path(&mount).join("0").exists());
+        let error = fs::write(path(&mount).join("new"), "").expect_err("read-only");
+        assert_eq!(error.kind(), std::io::ErrorKind::ReadOnlyFilesystem);
+    }
+
+    #[test]
+    fn what_is_really_wrong_is_told_as_the_newest_way_tells_it() {
+        requires!(root, kernel = (6, 13));
+        let temp = tempfile::tempdir().expect("a directory");
+        let file = OwnedFd::from(fs::File::create(temp.path().join("file")).expect("create"));
+        let error = mount(&[file], Some(upper(temp.path()).as_fd()), &OPTIONS).expect_err("no directory").to_string();
+        assert!(error.contains("lowerdir+") || error.contains("not a directory"), "{error}");
+    }
+
+    #[test]
+    fn idmapped_layers_and_upper_keep_the_images_ids_on_disk() {
+        use std::os::unix::fs::MetadataExt;
+        requires!(root, kernel = (6, 13));
+        let temp = tempfile::tempdir().expect("a directory");
+        let (lowers, upper) = (layers(temp.path(), 2), upper(temp.path()));
+        let mut child =
+            std::process::Command::new("unshare").args(["--user", "sleep", "60"]).spawn().expect("a user namespace");
+        let own = fs::read_link("/proc/self/ns/user").expect("ours");
+        let namespace = format!("/proc/{}/ns/user", child.id());
+        assert!(testkit::within(std::time::Duration::from_secs(5), || fs::read_link(&namespace)
+            .is_ok_and(|its| its != own)));
+        for map in ["uid_map", "gid_map"] {
+            fs::write(format!("/proc/{}/{map}", child.id()), "0 500000 65536").expect("a map");
+        }
+        let userns = fs::File::open(&namespace).expect("open");
+        let mapped: Vec<_> = lowers.iter().map(|lower| idmapped(lower, &userns).expect("idmapped")).collect();
+        let upper = idmapped(&upper, &userns).expect("idmapped");
+        let mount = mount(&mapped, Some(upper.as_fd()), &OPTIONS).expect("a mount");
+        child.kill().expect("kill");
+        child.wait().expect("its end");
+        let file = path(&mount).join("top");
+        assert_eq!(fs::metadata(&file).expect("metadata").uid(), 500_000);
+        fs::OpenOptions::new().append(true).open(&file).expect("copied up");
+        assert_eq!(fs::metadata(temp.path().join("c/upper/top")).expect("metadata").uid(), 0);
+    }
+}

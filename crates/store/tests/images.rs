@@ -95,7 +95,7 @@ fn an_image_that_a_container_uses_stays_unless_forced() {
     let lease = place.store.lease().expect("a lease");
     let layers = place.store.layers_for(&place.store.resolve("a").expect("image"), &lease).expect("layers");
     let container = container("web", Some(loaded.id), layers.ids());
-    let new = NewContainer { container: &container, root: layers.root, durability: Durability::Ephemeral };
+    let new = NewContainer { container: &container, root: Some(layers.root), durability: Durability::Ephemeral };
     let dir = place.store.create_container(&new, &lease).expect("a container");
     drop(lease);
     let error = place.store.remove_image("a", false).expect_err("in use");
