@@ -147,9 +147,13 @@ fn furnish(root: &Path) -> Result {
     attach("tmpfs", &root.join("tmp"), "tmpfs", none, c"mode=1777")
 }
 
+/// Moved over the first root instead of entered below it: whoever lives in a chroot may make no user namespace.
 fn enter(root: &Path) -> Result {
-    rustix::process::chroot(root).doing(|| format!("entering {}", root.display()))?;
-    rustix::process::chdir("/").doing(|| "entering the new root".to_owned())
+    let entered = rustix::process::chdir(root)
+        .and_then(|()| rustix::mount::mount_move(".", "/"))
+        .and_then(|()| rustix::process::chroot("."))
+        .and_then(|()| rustix::process::chdir("/"));
+    entered.doing(|| format!("entering {}", root.display()))
 }
 
 /// Gives the command a cgroup of its own, as a login session has it, in a hierarchy whose root hands every controller
