@@ -107,6 +107,12 @@ fn a_file_that_cannot_be_read_is_named() {
 }
 
 #[test]
+fn the_source_of_a_bind_must_be_there() {
+    let told = "run: --volume \"/none/such\": No such file or directory (os error 2)";
+    mistake("run -v /none/such:/x host: true", told, "make it first: mkdir -p /none/such");
+}
+
+#[test]
 fn words_of_the_command_are_not_ours_to_read() {
     // Past IMAGE nothing is looked at, so that the mistake found is the one before it.
     mistake(

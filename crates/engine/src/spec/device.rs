@@ -74,23 +74,24 @@ pub fn devices(requests: &[DeviceRequest]) -> Result<Vec<HostDevice>, Error> {
     Ok(found)
 }
 
-/// All devices of the host, for a privileged container; not the terminals, which a container has for itself. In a
-/// user namespace (`bound`) the host's virtual consoles stay out as well: bound, they would be the host's own.
+/// All devices of the host, for a privileged container, but those that every container has for itself. In a user
+/// namespace (`bound`) the host's virtual consoles stay out as well: bound, they would be the host's own.
 pub fn all_devices(bound: bool) -> Result<Vec<HostDevice>, Error> {
     let mut found = Vec::new();
     let top = Path::new("/dev");
     below(top, "/dev", DeviceAccess::ALL, false, &mut found)
         .map_err(|source| Error::Device { path: top.to_owned(), source })?;
-    if bound {
-        found.retain(|device| !is_terminal(&device.container));
-    }
+    found.retain(|device| !(is_default(&device.container) || (bound && is_virtual_console(&device.container))));
     Ok(found)
 }
 
-fn is_terminal(path: &str) -> bool {
-    let virtual_console =
-        |path: &str| path.strip_prefix("/dev/tty").is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()));
-    path == "/dev/ptmx" || virtual_console(path)
+/// What the specification gives to every container (config-linux.md, "Default Devices").
+fn is_default(path: &str) -> bool {
+    ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx"].contains(&path)
+}
+
+fn is_virtual_console(path: &str) -> bool {
+    path.strip_prefix("/dev/tty").is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Adds the devices below `host`, at the same places below `container`; links are not followed.
@@ -215,9 +216,20 @@ mod tests {
     }
 
     #[test]
-    fn terminals_and_consoles_are_told_apart_from_other_devices() {
-        for (path, terminal) in [("/dev/tty", true), ("/dev/tty12", true), ("/dev/ttyS0", false), ("/dev/ptmx", true)] {
-            assert_eq!(is_terminal(path), terminal, "{path}");
+    fn all_devices_are_those_that_a_container_lacks() {
+        let found = all_devices(false).unwrap();
+        let has = |path: &str| found.iter().any(|device| device.container == path);
+        for own in ["/dev/null", "/dev/tty", "/dev/ptmx", "/dev/console"] {
+            assert!(!has(own), "{own}");
+        }
+        assert!(!found.iter().any(|device| device.container.starts_with("/dev/pts/")));
+        assert_eq!(has("/dev/kmsg"), Path::new("/dev/kmsg").exists());
+    }
+
+    #[test]
+    fn virtual_consoles_are_told_apart_from_other_devices() {
+        for (path, console) in [("/dev/tty", false), ("/dev/tty12", true), ("/dev/ttyS0", false)] {
+            assert_eq!(is_virtual_console(path), console, "{path}");
         }
     }
 }

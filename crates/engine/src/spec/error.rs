@@ -44,6 +44,16 @@ pub enum Error {
         /// The flag that asked.
         flag: &'static str,
     },
+    /// The source of a bind mount cannot be found.
+    #[error("{flag} {path:?}")]
+    Source {
+        /// The flag that asked.
+        flag: &'static str,
+        /// The path on the host.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A host device could not be looked at.
     #[error("--device {path}")]
     Device {
@@ -82,7 +92,10 @@ impl Error {
                 Some(format!("enable {controller} in the kernel and in cgroup.subtree_control, or leave the limit out"))
             }
             Self::NoCgroup { flag } => Some(format!("leave out {flag} or --cgroups=disabled")),
-            Self::Device { .. } | Self::NoDevice { .. } => None,
+            Self::Source { path, source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                Some(format!("make it first: mkdir -p {}", path.display()))
+            }
+            Self::Source { .. } | Self::Device { .. } | Self::NoDevice { .. } => None,
         }
     }
 }

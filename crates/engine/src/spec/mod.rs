@@ -28,5 +28,6 @@ pub use error::Error;
 pub use facts::{Controllers, EtcFiles, Facts, HostRlimits, ImageDefaults, Limit, UserNamespace};
 pub use idmap::IdMaps;
 pub use mask::thermal_throttle;
+pub use mounts::sources;
 pub use origin::{Origin, SpecPath};
 pub use user::User;

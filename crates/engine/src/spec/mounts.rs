@@ -46,6 +46,21 @@ pub(super) fn compose(config: &ContainerConfig, facts: &Facts, origins: &mut Ori
     Ok(out)
 }
 
+/// Looks whether the sources of all binds are there. docker makes a missing one, which turns a slip into a directory
+/// that root owns; podman and we do not.
+pub fn sources(mounts: &[Asked]) -> Result<(), Error> {
+    for mount in mounts {
+        if let Asked::Bind(bind) = mount {
+            rustix::fs::stat(&bind.source).map_err(|errno| Error::Source {
+                flag: bind.flag.name(),
+                path: bind.source.clone(),
+                source: errno.into(),
+            })?;
+        }
+    }
+    Ok(())
+}
+
 struct Builder<'a> {
     config: &'a ContainerConfig,
     facts: &'a Facts,

@@ -40,6 +40,7 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     };
     let config = request(given, words, &around)?;
     terminal(&config)?;
+    engine::spec::sources(&config.files.mounts).map_err(engine::Error::from)?;
     let engine = context.engine()?;
     let outcome = engine::run::run(&engine, &config, Io { console_size: console_size() })?;
     if let Some(explanation) = &outcome.explanation {
