@@ -51,9 +51,13 @@ pub fn mount(lowers: &[impl AsFd], upper: Option<BorrowedFd<'_>>, options: &Opti
     }
     let mut error = None;
     for naming in [Naming::Fds, Naming::Paths, Naming::List] {
-        match mount_by(naming, lowers, upper, options) {
+        let mount = || mount_by(naming, lowers, upper, options);
+        // Linux before 6.5 resolves the list when it mounts, later ones when they get it.
+        match if naming == Naming::List { within_fds(mount) } else { mount() } {
             // What the kernel does not know it calls EINVAL; so does what is really wrong, which then fails the same
-            // way again, and the newest way tells it best.
+            // way again, and the newest way tells it best. Before Linux 6.5 overlayfs took no fds of any kind, which
+            // is EOPNOTSUPP and tells nothing.
+            Err(failed) if failed.errno == Errno::OPNOTSUPP && naming != Naming::List => {}
             Err(failed) if failed.errno == Errno::INVAL => error = error.or(Some(failed)),
             other => return other,
         }
@@ -103,9 +107,6 @@ fn mount_by(naming: Naming, lowers: &[impl AsFd], upper: Option<BorrowedFd<'_>>,
         context.flag("userxattr")?;
     }
     let attributes = if writable.is_some() { options.attributes } else { options.attributes | attr::RDONLY };
-    if naming == Naming::List {
-        return within_fds(|| context.mount(attributes));
-    }
     context.mount(attributes)
 }
 
@@ -126,8 +127,9 @@ fn within_fds<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 /// A detached mount of the directory behind `dir` whose ids are seen through the map of user namespace `userns`
-/// (Linux 5.12; as an overlay's layer 5.19). Layers, and the directory that holds an upper, so mounted keep on disk
-/// the ids that the image has, whatever range a container runs with.
+/// (Linux 5.12; as an overlay's lower layer 5.19). Lower layers so mounted keep on disk the ids that the image has,
+/// whatever range a container runs with. An upper directory cannot be mounted so: overlayfs makes its own files in it
+/// as the mounter, whom the map does not know, fails, and goes read-only. It holds the ids of the container's range.
 pub fn idmapped(dir: impl AsFd, userns: impl AsFd) -> Result<OwnedFd> {
     let mount = sys::mount::open_tree(dir, "", sys::mount::CLONE | sys::mount::EMPTY_PATH)?;
     let userns_fd = userns.as_fd().as_raw_fd() as u64;
@@ -176,8 +178,9 @@ mod tests {
             let temp = tempfile::tempdir().expect("a directory");
             let (lowers, upper) = (layers(temp.path(), 3), upper(temp.path()));
             let before = std::env::current_dir().expect("a directory");
-            let mount =
-                mount_by(naming, &lowers, Some(upper.as_fd()), &OPTIONS).unwrap_or_else(|e| panic!("{naming:?}: {e}"));
+            let mount = || mount_by(naming, &lowers, Some(upper.as_fd()), &OPTIONS);
+            let mount = if naming == Naming::List { within_fds(mount) } else { mount() };
+            let mount = mount.unwrap_or_else(|error| panic!("{naming:?}: {error}"));
             assert_eq!(std::env::current_dir().expect("a directory"), before);
             assert_eq!(fs::read_to_string(path(&mount).join("top")).expect("read"), "2", "{naming:?}");
             fs::write(path(&mount).join("new"), "").expect("write");
@@ -214,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn idmapped_layers_and_upper_keep_the_images_ids_on_disk() {
+    fn idmapped_layers_are_seen_with_the_containers_ids() {
         use std::os::unix::fs::MetadataExt;
         requires!(root, kernel = (6, 13));
         let temp = tempfile::tempdir().expect("a directory");
@@ -230,13 +233,13 @@ mod tests {
         }
         let userns = fs::File::open(&namespace).expect("open");
         let mapped: Vec<_> = lowers.iter().map(|lower| idmapped(lower, &userns).expect("idmapped")).collect();
-        let upper = idmapped(&upper, &userns).expect("idmapped");
         let mount = mount(&mapped, Some(upper.as_fd()), &OPTIONS).expect("a mount");
         child.kill().expect("kill");
         child.wait().expect("its end");
         let file = path(&mount).join("top");
         assert_eq!(fs::metadata(&file).expect("metadata").uid(), 500_000);
         fs::OpenOptions::new().append(true).open(&file).expect("copied up");
-        assert_eq!(fs::metadata(temp.path().join("c/upper/top")).expect("metadata").uid(), 0);
+        assert_eq!(fs::metadata(temp.path().join("c/upper/top")).expect("metadata").uid(), 500_000);
+        assert_eq!(fs::metadata(temp.path().join("1/top")).expect("metadata").uid(), 0);
     }
 }

@@ -71,7 +71,9 @@ fn of_many_who_want_a_name_at_once_one_gets_it() {
         let threads: Vec<_> = (0..8).map(wanted).collect();
         let won: Vec<_> = threads.into_iter().filter_map(|thread| thread.join().expect("no panic")).collect();
         assert_eq!(won.len(), 1);
-        won.into_iter().for_each(|dir| dir.remove(&place.store).expect("removed"));
+        for dir in won {
+            dir.remove(&place.store).expect("removed");
+        }
     }
     assert_empty(&place);
 }
