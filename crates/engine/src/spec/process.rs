@@ -33,7 +33,7 @@ pub(super) fn compose(
         capabilities: Some(granted.to_spec()),
         no_new_privileges: config.privileges.no_new_privileges,
         oom_score_adj: asked.oom_score_adj,
-        user: user(config, facts, origins),
+        user: user(config, facts, origins)?,
         ..Process::default()
     })
 }
@@ -94,7 +94,7 @@ fn workdir(config: &ContainerConfig, facts: &Facts, origins: &mut Origins) -> Re
     }
 }
 
-fn user(config: &ContainerConfig, facts: &Facts, origins: &mut Origins) -> User {
+fn user(config: &ContainerConfig, facts: &Facts, origins: &mut Origins) -> Result<User, Error> {
     let origin = match (&config.process.user, facts.image.user.as_str()) {
         (Some(_), _) => Origin::Flag("--user"),
         (None, "") => Origin::Default,
@@ -103,6 +103,12 @@ fn user(config: &ContainerConfig, facts: &Facts, origins: &mut Origins) -> User 
     origins.note("process.user", origin);
     if !config.process.groups.is_empty() {
         origins.note("process.user.additionalGids", Origin::Flag("--group-add"));
+    }
+    if let Some(unmapped) = unmapped(facts) {
+        return Err(match origin {
+            Origin::Image => Error::Image { field: "User", invalid: unmapped },
+            _ => Error::flag("--user", unmapped),
+        });
     }
     let mut groups = Vec::new();
     if facts.setgroups {
@@ -116,12 +122,31 @@ fn user(config: &ContainerConfig, facts: &Facts, origins: &mut Origins) -> User 
             }
         }
     }
-    User {
+    Ok(User {
         uid: facts.user.uid,
         gid: facts.user.gid,
         umask: config.process.umask.map(crate::config::Umask::bits),
         additional_gids: groups,
-    }
+    })
+}
+
+/// A user or group that the container's user namespace does not have: setresuid(2) would say EINVAL.
+fn unmapped(facts: &Facts) -> Option<Invalid> {
+    let maps = facts.user_namespace.maps()?;
+    let (what, id, has) = match (maps.has_uid(facts.user.uid), maps.has_gid(facts.user.gid)) {
+        (true, true) => return None,
+        (false, _) => ("user", facts.user.uid, &maps.uids),
+        (true, false) => ("group", facts.user.gid, &maps.gids),
+    };
+    let ranges: Vec<String> = has
+        .iter()
+        .map(|map| match map.size {
+            1 => map.container_id.to_string(),
+            size => format!("{}-{}", map.container_id, map.container_id.saturating_add(size - 1)),
+        })
+        .collect();
+    let why = format!("the container's user namespace has no such {what}");
+    Some(Invalid::new(id.to_string(), why).hint(format!("it has {}", ranges.join(", "))))
 }
 
 /// podman's default for open files and for processes.

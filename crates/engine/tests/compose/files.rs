@@ -118,7 +118,7 @@ fn a_tree_changes_its_owner_to_the_containers_user_by_host_ids() {
     let chown = chowns.first().unwrap();
     assert_eq!((chown.path.as_path(), chown.uid, chown.gid), (Path::new("/a"), 100_004, 1000));
     user.user.uid = 70_000;
-    assert!(refused(&config, &user).contains("no id on the host"));
+    assert!(refused(&config, &user).contains("no such user"));
 }
 
 #[test]

@@ -106,6 +106,25 @@ fn groups_that_cannot_be_set_are_left_out() {
     assert_eq!(groups(Facts { user_namespace: single, setgroups: false, ..rootless() }), [0; 0]);
 }
 
+#[test]
+fn a_user_that_is_not_mapped_is_refused() {
+    let of = |uid, gid, more| {
+        let user = User { uid, gid, groups: vec![], home: "/".to_owned() };
+        Facts { user, user_namespace: UserNamespace::New(maps(more)), ..rootless() }
+    };
+    composed(&host(), &of(65_536, 65_536, 65_536));
+    let told = |uid, gid, more| {
+        let error = compose(&host(), &of(uid, gid, more)).unwrap_err();
+        format!("{error} ({})", error.remedy().unwrap_or_default())
+    };
+    let user = "--user \"65537\": the container's user namespace has no such user (it has 0, 1-65536)";
+    assert_eq!(told(65_537, 0, 65_536), user);
+    assert_eq!(told(0, 5, 0), "--user \"5\": the container's user namespace has no such group (it has 0)");
+    let mut image = of(7, 0, 0);
+    image.image.user = "7".to_owned();
+    assert!(refused(&host(), &image).starts_with("the image's User \"7\""));
+}
+
 fn limits(config: &ContainerConfig, hard: u64, may_raise: bool) -> Vec<(String, u64, u64)> {
     let rlimits = HostRlimits { limits: [Limit { soft: 100, hard }; 16], may_raise };
     let composed = composed(config, &Facts { rlimits, ..facts() });

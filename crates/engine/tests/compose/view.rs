@@ -86,7 +86,8 @@ fn ping_works_without_raw_sockets() {
     assert_eq!(range(&network("ns:/x"), &facts()), None);
     let mut without_zero = maps(10);
     without_zero.gids.remove(0);
-    let kept = Facts { user_namespace: UserNamespace::New(without_zero), ..rootless() };
+    let user = engine::spec::User { gid: 5, ..facts().user };
+    let kept = Facts { user, user_namespace: UserNamespace::New(without_zero), ..rootless() };
     assert_eq!(range(&host(), &kept), None);
 }
 
