@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::spec::{IdMaps, UserNamespace, idmap};
 use oci::runtime::IdMapping;
-use rustix::fs::{CWD, Mode};
+use rustix::fs::{CWD, Mode, OFlags};
 use std::path::{Path, PathBuf};
 
 /// The user that the engine works for.
@@ -109,11 +109,8 @@ const RANGES: u32 = 8192;
 pub fn choose(engine: &Engine, config: &ContainerConfig, id: &str) -> Result<Ids> {
     let plain = |namespace| Ok(Ids { namespace, range: None });
     let mode = config.view.userns.clone().unwrap_or(UsernsMode::Host);
-    if let UsernsMode::Path(path) = mode {
-        return Err(Error::Userns {
-            mode: "ns",
-            problem: format!("{}: a container cannot share its ids yet", path.display()),
-        });
+    if let UsernsMode::Path(path) = &mode {
+        return shared(path).map(|namespace| Ids { namespace, range: None });
     }
     if !engine.caller().is_root() {
         return rootless(engine, config, &mode).map(|namespace| Ids { namespace, range: None });
@@ -132,6 +129,14 @@ pub fn choose(engine: &Engine, config: &ContainerConfig, id: &str) -> Result<Ids
             problem: "it leaves out the caller's own id, and is for ordinary users only; use --userns=auto".to_owned(),
         }),
     }
+}
+
+/// A user namespace that somebody else made.
+fn shared(path: &Path) -> Result<UserNamespace> {
+    let failed = |source| Error::File { what: "open --userns=ns:", path: path.into(), source };
+    let userns = sys::fs::open(path, OFlags::RDONLY, Mode::empty()).map_err(failed)?;
+    let (uids, gids) = runtime::idmap::of(&userns)?;
+    Ok(UserNamespace::Path(path.into(), IdMaps { uids, gids }))
 }
 
 /// An ordinary user's container: its maps are those of the engine's own namespace, seen from within.

@@ -157,13 +157,14 @@ type Cloned = (Born, OwnedFd, Option<OwnedFd>, Vec<Subject>);
 fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
     let Preparation { id, spec, linux, cgroup, ring, .. } = *preparation;
     let mut plan = Plan::default();
-    let pid_namespace = join(&mut plan, preparation.namespaces);
+    let (user_namespace, pid_namespace) = join(&mut plan, preparation.namespaces);
     let context = Context::new(spec, preparation.bundle, preparation.namespaces, preparation.layout, cgroup);
     let maps = context.namespaces.is_new(NamespaceKind::User).then(|| context.mappings());
     if maps.is_some_and(|(uids, _)| uids.is_empty()) {
         return Err(Error::spec("a new user namespace needs uidMappings and gidMappings"));
     }
-    let directory = enter_cgroup(&mut plan, cgroup, &context)?;
+    let by = if user_namespace.is_some() { JoinBy::Write } else { JoinBy::Clone };
+    let directory = enter_cgroup(&mut plan, cgroup, by, &context)?;
     plan.plain(Subject::Apart, Op::Propagation, [apart(linux)]);
     rootfs::compose(&mut plan, spec, preparation.rootfs.take().unwrap_or(Rootfs::Spec), &context)?;
     let alone = maps.is_some_and(|(_, gids)| gids.len() == 1 && gids[0].size == 1) && !context.copies_mounts;
@@ -192,32 +193,42 @@ fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
         inherit: &inherit,
         gate: gate.as_ref().map(|(_, theirs)| theirs.as_fd()),
     };
-    let born = sys::process::clone_stub(&order).what("create the container's namespaces");
+    let born = match &user_namespace {
+        Some(user) => sys::process::clone_stub_within(user, &order),
+        None => sys::process::clone_stub(&order),
+    }
+    .what("create the container's namespaces");
     drop((time, pid, given));
     Ok((born?, ours, gate.map(|(ours, _)| ours), subjects))
 }
 
-/// Adds the joins; a PID namespace is entered by being born in it, so that one is handed back.
-fn join(plan: &mut Plan, namespaces: &mut Namespaces) -> Option<OwnedFd> {
-    let mut pid = None;
+/// Adds the joins. A PID namespace is entered by being born in it, a user namespace must be there before the others
+/// are made in it: these two are handed back.
+fn join(plan: &mut Plan, namespaces: &mut Namespaces) -> (Option<OwnedFd>, Option<OwnedFd>) {
+    let (mut user, mut pid) = (None, None);
     let mut kinds = Vec::with_capacity(namespaces.joined.len());
     for (kind, fd) in std::mem::take(&mut namespaces.joined) {
         kinds.push(kind);
-        if kind == NamespaceKind::Pid {
-            pid = Some(fd);
-        } else {
-            plan.join(Subject::Join(kind), fd, flag_of(kind));
+        match kind {
+            NamespaceKind::Pid => pid = Some(fd),
+            NamespaceKind::User => user = Some(fd),
+            _ => plan.join(Subject::Join(kind), fd, flag_of(kind)),
         }
     }
     namespaces.joined_kinds = kinds;
-    pid
+    (user, pid)
 }
 
 /// Adds the steps that make the stub a member; the v2 directory goes to clone3(2) instead.
-fn enter_cgroup(plan: &mut Plan, cgroup: Option<&Cgroup>, context: &Context<'_>) -> Result<Option<OwnedFd>> {
+fn enter_cgroup(
+    plan: &mut Plan,
+    cgroup: Option<&Cgroup>,
+    by: JoinBy,
+    context: &Context<'_>,
+) -> Result<Option<OwnedFd>> {
     let mut directory = None;
     if let Some(cgroup) = cgroup.filter(|cgroup| !cgroup.is_empty()) {
-        let join = cgroup.join(JoinBy::Clone)?;
+        let join = cgroup.join(by)?;
         directory = join.directory;
         for (index, file) in join.files.into_iter().enumerate() {
             plan.write(Subject::Cgroup(index), file, "0");

@@ -144,6 +144,38 @@ pub fn enter(uids: &[IdMapping], gids: &[IdMapping]) -> Result<bool> {
     }
 }
 
+/// The maps of a user namespace that exists: read from a process that enters it for that.
+pub fn of(userns: &OwnedFd) -> Result<(Vec<IdMapping>, Vec<IdMapping>)> {
+    let system = |source| Error::System { what: "read the maps of a user namespace", source };
+    let (ours, theirs) = sys::socket::pair().map_err(system)?;
+    let mut ours = Some(ours);
+    let child = sys::process::fork(|| {
+        drop(ours.take());
+        let held = sys::process::setns(userns, namespace::USER)
+            .and_then(|()| sys::socket::release(&theirs))
+            .and_then(|()| sys::socket::receive::<1>(&theirs));
+        i32::from(held.is_err())
+    })
+    .map_err(system)?;
+    drop(theirs);
+    let ready = ours.as_ref().map_or(Ok(None), sys::socket::receive::<1>).map_err(system);
+    let read = |name: &str| parse(&std::fs::read_to_string(format!("/proc/{}/{name}", child.pid)).unwrap_or_default());
+    let maps = ready.map(|ready| ready.map(|_| (read("uid_map"), read("gid_map"))));
+    drop(ours);
+    sys::process::wait(&child.pidfd).map_err(system)?;
+    maps?.ok_or_else(|| Error::IdMap("the user namespace cannot be entered".to_owned()))
+}
+
+/// The lines of a map file, read.
+fn parse(text: &str) -> Vec<IdMapping> {
+    let range = |line: &str| {
+        let mut numbers = line.split_whitespace().map(str::parse);
+        let (container_id, host_id) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
+        Some(IdMapping { container_id, host_id, size: numbers.next()?.ok()? })
+    };
+    text.lines().filter_map(range).collect()
+}
+
 /// A user namespace that has these maps and no processes: what an idmapped mount refers to.
 pub fn namespace(uids: &[IdMapping], gids: &[IdMapping]) -> Result<OwnedFd> {
     let system = |source| Error::System { what: "make a user namespace for mapped ids", source };

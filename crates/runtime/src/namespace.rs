@@ -39,7 +39,6 @@ impl Namespaces {
                 }
             }
         }
-        namespaces.joined.sort_by_key(|(kind, _)| *kind != NamespaceKind::User);
         check(spec, linux, seen)?;
         Ok(namespaces)
     }

@@ -17,9 +17,11 @@ pub mod nr;
 pub mod process;
 pub mod raw;
 pub mod record;
+pub mod seccomp;
 pub mod signal;
 pub mod socket;
 pub mod time;
+pub mod usage;
 pub mod xattr;
 
 pub use call::{Recorder, step};

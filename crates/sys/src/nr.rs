@@ -53,6 +53,7 @@ numbers! {
     getdents64 217 61
     clock_gettime 228 113
     exit_group 231 94
+    wait4 61 260
     waitid 247 95
     keyctl 250 219
     ioprio_set 251 30

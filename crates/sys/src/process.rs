@@ -87,16 +87,17 @@ struct Orders {
 pub struct Born {
     /// The child.
     pub child: Child,
-    orders: *mut Orders,
-    stack: *mut [u128],
+    /// None where a process in between had it.
+    shared: Option<(*mut Orders, *mut [u128])>,
 }
 
 impl Born {
     /// Frees what the child no longer needs, since it has executed the stub or is dead; says why it could not
     /// execute it. Not called, the memory stays: the child may still be using it.
     pub fn settle(self) -> (Child, Option<Error>) {
+        let Some((orders, stack)) = self.shared else { return (self.child, None) };
         // SAFETY: both were leaked in `clone_stub`, and nobody uses them any more.
-        let (orders, _stack) = unsafe { (Box::from_raw(self.orders), Box::from_raw(self.stack)) };
+        let (orders, _stack) = unsafe { (Box::from_raw(orders), Box::from_raw(stack)) };
         let errno = orders.errno.load(Ordering::Acquire);
         let failed = (errno != 0).then(|| Error::new("execveat", "the stub's memfd", Errno::from_raw_os_error(errno)));
         (self.child, failed)
@@ -108,6 +109,39 @@ impl Born {
 /// The child shares our memory, so that no page table is copied, and runs on a stack of its own until it executes the
 /// stub; it neither allocates nor locks. Without a gate we are suspended until then, as by vfork(2).
 pub fn clone_stub(stub: &Stub<'_>) -> Result<Born> {
+    clone_as(stub, SIGCHLD, 0)
+}
+
+/// As [`clone_stub`], in a user namespace that exists: its other namespaces belong to it.
+///
+/// A process can enter the namespace only for good, so one in between does, clones the stub as *our* child
+/// (CLONE_PARENT), and ends. Takes neither gate nor cgroup: what root may do to a cgroup, root of that namespace may
+/// not.
+pub fn clone_stub_within(user: impl AsFd, stub: &Stub<'_>) -> Result<Born> {
+    const CLONE_PARENT: u64 = 0x8000;
+    let (ours, theirs) = crate::socket::pair()?;
+    let between = fork(|| {
+        let made = setns(&user, namespace::USER)
+            .and_then(|()| become_root())
+            .and_then(|()| clone_as(stub, 0, CLONE_PARENT))
+            .map(|born| (born.child.pid, born.settle().1));
+        let answer = match made {
+            Ok((pid, None)) => pid,
+            Ok((_, Some(error))) | Err(error) => -error.errno.raw_os_error(),
+        };
+        i32::from(crate::socket::send(&theirs, &answer.to_ne_bytes()).is_err())
+    })?;
+    drop(theirs);
+    let answer = crate::socket::receive::<4>(&ours)?.map_or(-1, |(bytes, _)| i32::from_ne_bytes(bytes));
+    wait(&between.pidfd)?;
+    if answer <= 0 {
+        let errno = Errno::from_raw_os_error(-answer);
+        return Err(Error::new("clone3", format!("{}, in another user namespace", flags_text(stub.namespaces)), errno));
+    }
+    Ok(Born { child: Child { pid: answer, pidfd: pidfd_open(answer)? }, shared: None })
+}
+
+fn clone_as(stub: &Stub<'_>, exit_signal: u64, more: u64) -> Result<Born> {
     let stack = Box::into_raw(vec![0_u128; STACK / 16].into_boxed_slice());
     let orders = Box::into_raw(Box::new(Orders {
         executable: stub.executable.as_raw_fd() as usize,
@@ -118,9 +152,9 @@ pub fn clone_stub(stub: &Stub<'_>) -> Result<Born> {
     }));
     let mut pidfd: RawFd = -1;
     let mut args = CloneArgs {
-        flags: stub.namespaces | CLONE_VM | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
+        flags: stub.namespaces | more | CLONE_VM | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
         pidfd: &raw mut pidfd as u64,
-        exit_signal: SIGCHLD,
+        exit_signal,
         stack: stack.cast::<u8>() as u64,
         stack_size: STACK as u64,
         ..CloneArgs::default()
@@ -140,7 +174,7 @@ pub fn clone_stub(stub: &Stub<'_>) -> Result<Born> {
         Ok(pid) => {
             // SAFETY: the kernel just made this fd for us.
             let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-            Ok(Born { child: Child { pid: pid as i32, pidfd }, orders, stack })
+            Ok(Born { child: Child { pid: pid as i32, pidfd }, shared: Some((orders, stack)) })
         }
         Err(errno) => {
             // SAFETY: there is no child that could use them.

@@ -1,0 +1,58 @@
+//! What a child has used when it ends: for those who measure.
+
+use crate::call::call;
+use crate::process::Exit;
+use crate::{Error, Result, nr};
+use rustix::io::Errno;
+use std::time::Duration;
+
+/// The time that a process and all children which it has waited for spent on a CPU.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// In user mode. The kernel divides the sum by samples: only the sum is exact.
+    pub user: Duration,
+    /// In the kernel.
+    pub system: Duration,
+}
+
+/// wait4(2): waits for a child of ours to end, reaps it, and tells what it used.
+pub fn wait(pid: i32) -> Result<(Exit, Usage)> {
+    const ALL: usize = 0x4000_0000;
+    let mut status = 0_i32;
+    // struct rusage begins with two struct timeval, user and system; sixteen words in all on 64-bit machines.
+    let mut usage = [0_i64; 18];
+    let args = [pid as usize, &raw mut status as usize, ALL, usage.as_mut_ptr() as usize, 0, 0];
+    loop {
+        // SAFETY: the kernel writes one int and one struct rusage, which is no longer than the array.
+        match unsafe { call(nr::wait4, args) } {
+            Ok(_) => break,
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(Error::new("wait4", pid.to_string(), errno)),
+        }
+    }
+    let time = |at: usize| Duration::from_secs(usage[at] as u64) + Duration::from_micros(usage[at + 1] as u64);
+    let exit = match status & 0x7f {
+        0 => Exit::Code((status >> 8) as u8),
+        signal => Exit::Signal(signal),
+    };
+    Ok((exit, Usage { user: time(0), system: time(2) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    #[test]
+    fn a_child_that_computes_has_used_the_time() {
+        let child = crate::process::fork(|| {
+            let begin = Instant::now();
+            while begin.elapsed() < Duration::from_millis(50) {}
+            7
+        })
+        .unwrap();
+        let (exit, usage) = wait(child.pid).unwrap();
+        assert_eq!(exit, Exit::Code(7));
+        assert!(usage.user + usage.system > Duration::from_millis(1), "{usage:?}");
+    }
+}
