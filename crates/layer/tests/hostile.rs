@@ -16,6 +16,7 @@ fn a_name_with_two_dots_is_refused() {
     for name in ["../outside/x", "a/../../outside/x", "..", "a/..", "./../x"] {
         assert_eq!(refusal(&Tar::new().file(name, "x").end()), Refusal::DotDot, "{name}");
         assert_eq!(refusal(&Tar::new().dir(name).end()), Refusal::DotDot, "{name}");
+        assert!(layer::scan(&*Tar::new().dir(name).end()).is_err(), "{name}");
     }
 }
 
