@@ -78,3 +78,15 @@ impl Probe {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_an_instruction_is_no_program() {
+        for length in [4, 12, 8 * 65_536] {
+            assert_eq!(install(&vec![0; length], 0).unwrap_err().errno, Errno::INVAL, "{length}");
+        }
+    }
+}
