@@ -11,7 +11,7 @@ fn run(words: &str) -> Outcome {
 fn mistake(words: &str, told: &str, hint: &str) {
     let sandbox = Sandbox::new();
     let outcome = sandbox.run(words.split_whitespace());
-    outcome.code(125).stdout_is("").stderr_is(&format!("coracle: {told}\nhint: {hint}\n"));
+    outcome.code(125).stdout_is("").stderr_is(&format!("coracle: {told} ({hint})\n"));
     // What is not understood is not begun.
     assert!(std::fs::read_dir(sandbox.root()).unwrap().next().is_none(), "{words} has made something");
     assert!(std::fs::read_dir(sandbox.runroot()).unwrap().next().is_none(), "{words} has made something");

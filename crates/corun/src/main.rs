@@ -30,13 +30,13 @@ fn main() -> ExitCode {
             Err(error) => failed(&error),
         },
         Err(problem) => {
-            eprintln!("corun: {problem}\nhint: corun --help lists what there is");
+            eprintln!("corun: {problem} (corun --help lists what there is)");
             ExitCode::FAILURE
         }
     }
 }
 
-/// Prints an error with its causes on one line, and what to do about it on the next.
+/// Prints an error with its causes, and what to do about it, on one line.
 fn failed(error: &run::Error) -> ExitCode {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
@@ -45,9 +45,9 @@ fn failed(error: &run::Error) -> ExitCode {
         text.push_str(&cause.to_string());
         source = cause.source();
     }
-    eprintln!("corun: {text}");
-    if let Some(hint) = error.hint() {
-        eprintln!("hint: {hint}");
+    match error.hint() {
+        Some(hint) => eprintln!("corun: {text} ({hint})"),
+        None => eprintln!("corun: {text}"),
     }
     ExitCode::FAILURE
 }

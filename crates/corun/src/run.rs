@@ -63,7 +63,7 @@ pub fn run(arguments: &Run) -> Result<u8, Error> {
         no_new_keyring: arguments.no_new_keyring,
         ring: None,
     })?;
-    let how = Foreground { pass_signals: true, input: true };
+    let how = Foreground { pass_signals: true, input: true, timeout: None };
     let exit = runtime::hold(&container.handle, container.terminal, &signals, how);
     container.handle.delete()?;
     Ok(exit?.code())

@@ -33,6 +33,8 @@ impl Engine {
     /// All containers, and those whose records are damaged.
     pub fn containers(&self) -> Result<Vec<std::result::Result<Listed, Broken>>> {
         clean_up(self);
+        // What this process may not remove is left for one that may.
+        let _ = self.store()?.sweep();
         let all = self.store()?.containers::<Record>()?;
         Ok(all
             .into_iter()

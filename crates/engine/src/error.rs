@@ -106,6 +106,14 @@ impl Error {
                 sys::Errno::NOSPC => Some("the file system is full".to_owned()),
                 _ => None,
             },
+            Self::System { source, .. } | Self::Rootfs { source, .. }
+                if (source.call, source.errno) == ("mount_setattr", sys::Errno::INVAL) =>
+            {
+                Some(
+                    "--userns=auto needs a file system whose ids can be mapped (ext4, xfs, btrfs; tmpfs since Linux 6.3)"
+                        .to_owned(),
+                )
+            }
             _ => None,
         }
     }

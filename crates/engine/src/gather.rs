@@ -64,8 +64,8 @@ pub fn controllers(layout: &Layout, cgroup: Option<&Cgroup>) -> Controllers {
     }
 }
 
-/// Our own resource limits.
-pub fn rlimits(engine: &Engine) -> HostRlimits {
+/// Our own resource limits. They are set from within the container's user namespace, where nobody may raise one.
+pub fn rlimits(engine: &Engine, own_user_namespace: bool) -> HostRlimits {
     use rustix::process::{Resource as Kernel, getrlimit};
     let kernel = [
         Kernel::Cpu,
@@ -91,7 +91,7 @@ pub fn rlimits(engine: &Engine) -> HostRlimits {
     };
     let able = rustix::thread::capabilities(None)
         .is_ok_and(|sets| sets.effective.contains(rustix::thread::CapabilitySet::SYS_RESOURCE));
-    HostRlimits { limits: kernel.map(limit), may_raise: able && engine.caller().is_root() }
+    HostRlimits { limits: kernel.map(limit), may_raise: able && engine.caller().is_root() && !own_user_namespace }
 }
 
 /// What a container can be given.

@@ -11,6 +11,7 @@ mod survey;
 use crate::engine::Locations;
 use crate::error::{Error, Result};
 use crate::spec::IdMaps;
+use crate::stage::Stage;
 use runtime::rootfs::Item;
 use rustix::fs::{CWD, Mode, OFlags};
 use std::os::fd::{AsFd, OwnedFd};
@@ -18,30 +19,30 @@ use std::path::{Path, PathBuf};
 use survey::{EMPTY, Survey};
 use sys::mount::{FsContext, attr};
 
-/// The pieces of the root. `fallback` is a directory for the uppers on kernels that want them on an attached mount.
+/// The pieces of the root. `place` is a directory for a [`Stage`], which older kernels need.
 pub fn pieces(
     locations: &Locations,
-    fallback: &Path,
+    place: &Path,
     shift: Option<(&OwnedFd, &IdMaps)>,
     user_xattrs: bool,
 ) -> Result<Vec<Item>> {
     // In a user namespace a directory with mounts below it is locked together with them, and cannot be a lower.
     let found = Survey::of_machine(locations, user_xattrs)?;
     let root = tmpfs("host:")?;
+    let maps = shift.map(|(_, maps)| maps);
+    give(&root, Path::new(""), maps)?;
     for (path, mode) in &found.directories {
         directory(&root, path, *mode)?;
+        give(&root, path, maps)?;
     }
     for (path, target) in &found.links {
         sys::fs::symlinkat(target, &root, path.strip_prefix("/").unwrap_or(path)).map_err(Error::system(WHAT))?;
     }
-    let overlays = Overlays { shift, user_xattrs };
+    let overlays = Overlays { shift, user_xattrs, stage: None };
     let made = overlays.make(&tmpfs("coracle")?, &found.overlays).or_else(|error| match error {
-        // Uppers on a detached mount came with Linux 6.15.
         Error::System { source, .. } if source.errno == sys::Errno::INVAL => {
-            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW;
-            sys::fs::ensure_dir(CWD, fallback, Mode::RWXU).map_err(Error::file("make", fallback))?;
-            let dir = sys::fs::open(fallback, flags, Mode::empty()).map_err(Error::file("open", fallback))?;
-            overlays.make(&dir, &found.overlays)
+            let stage = Stage::enter(place)?;
+            Overlays { stage: Some(&stage), ..overlays }.make(stage.tmpfs(), &found.overlays)
         }
         other => Err(other),
     })?;
@@ -76,10 +77,22 @@ fn directory(root: &OwnedFd, path: &Path, mode: u32) -> Result<()> {
     sys::fs::mkdirat(root, path, mode).and_then(|()| sys::fs::fchmodat(root, path, mode)).map_err(Error::system(WHAT))
 }
 
+/// Gives a directory to the root of the container's ids, where those are its own: nobody else could write there.
+fn give(root: &OwnedFd, path: &Path, maps: Option<&IdMaps>) -> Result<()> {
+    use rustix::fs::{AtFlags, Gid, Uid};
+    let Some((uid, gid)) = maps.and_then(|maps| maps.host_uid(0).zip(maps.host_gid(0))) else { return Ok(()) };
+    let path = path.strip_prefix("/").unwrap_or(path);
+    let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+    sys::fs::fchownat(root, path, uid, gid, AtFlags::EMPTY_PATH | AtFlags::SYMLINK_NOFOLLOW)
+        .map_err(Error::system(WHAT))
+}
+
 /// How the overlays are made.
+#[derive(Clone, Copy)]
 struct Overlays<'a> {
     shift: Option<(&'a OwnedFd, &'a IdMaps)>,
     user_xattrs: bool,
+    stage: Option<&'a Stage>,
 }
 
 impl Overlays<'_> {
@@ -100,7 +113,10 @@ impl Overlays<'_> {
         let Ok(lower) = sys::fs::open(path, flags, Mode::empty()) else { return Ok(None) };
         let lower = match self.shift.map(|(userns, _)| store::overlay::idmapped(&lower, userns)) {
             None => lower,
-            Some(Ok(mapped)) => mapped,
+            Some(Ok(mapped)) => match self.stage {
+                Some(stage) => stage.attach(mapped).map_err(what)?,
+                None => mapped,
+            },
             // A file system that maps no ids (9p, hostfs): its files are shown as nobody's.
             Some(Err(error)) if error.errno == sys::Errno::INVAL => lower,
             Some(Err(error)) => return Err(what(error)),

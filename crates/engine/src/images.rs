@@ -36,19 +36,31 @@ impl Engine {
     /// Takes the images of an archive or a layout directory into the store.
     pub fn load(&self, path: &Path) -> Result<Vec<LoadedImage>> {
         self.enter()?;
-        Ok(self.store()?.load(path)?)
+        self.unpack(self.store()?.load(path)?)
     }
 
     /// The same from a stream.
     pub fn load_stream(&self, stream: impl Read + Send, name: &str) -> Result<Vec<LoadedImage>> {
         self.enter()?;
-        Ok(self.store()?.load_stream(stream, name)?)
+        self.unpack(self.store()?.load_stream(stream, name)?)
     }
 
     /// Makes an image of a root file system's tar.
     pub fn import(&self, tar: impl Read + Send, import: &Import) -> Result<LoadedImage> {
         self.enter()?;
-        Ok(self.store()?.import(tar, import)?)
+        let image = self.store()?.import(tar, import)?;
+        Ok(self.unpack(vec![image])?.remove(0))
+    }
+
+    /// A layer that cannot be unpacked, or is not what its image says, shows when the image comes, not when somebody
+    /// first wants to run it.
+    fn unpack(&self, images: Vec<LoadedImage>) -> Result<Vec<LoadedImage>> {
+        let lease = self.store()?.lease()?;
+        for image in &images {
+            let image = self.store()?.resolve(&image.id.to_string())?;
+            self.store()?.layers_for(&image, &lease)?;
+        }
+        Ok(images)
     }
 
     /// Removes a name, or an image.

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod cgroup_path;
+mod chown;
 pub mod config;
 pub mod containers;
 mod engine;
@@ -23,6 +24,7 @@ mod record;
 mod root;
 pub mod run;
 pub mod spec;
+mod stage;
 mod userns;
 
 pub use engine::{Engine, Locations, Places};

@@ -5,9 +5,11 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::host;
 use crate::spec::{ImageDefaults, UserNamespace};
+use crate::stage::Stage;
 use runtime::rootfs::Rootfs as RuntimeRoot;
 use rustix::fs::{CWD, Mode, OFlags};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use store::overlay::Options;
 use store::{ContainerDir, Lease, RootMeta, XattrStyle};
 use sys::mount::{CLONE, EMPTY_PATH, MountAttr, RECURSIVE, mount_setattr, open_tree, propagation};
@@ -31,7 +33,9 @@ pub struct Source {
 pub fn find(engine: &Engine, config: &ContainerConfig) -> Result<Source> {
     let lease = engine.store()?.lease()?;
     let ImageRef::Name(name) = &config.image else {
-        let defaults = ImageDefaults::default();
+        // The first container needs nothing, not even a command.
+        let cmd = if config.image == ImageRef::Host { vec!["sh".to_owned()] } else { Vec::new() };
+        let defaults = ImageDefaults { cmd, ..ImageDefaults::default() };
         return Ok(Source { defaults, image: None, layers: Vec::new(), meta: RootMeta::default(), lease });
     };
     let image = engine.store()?.resolve(name)?;
@@ -59,7 +63,7 @@ pub struct Root {
 /// could write nothing through one).
 pub fn shifted(engine: &Engine, meta: RootMeta, namespace: &UserNamespace) -> RootMeta {
     match namespace {
-        UserNamespace::New(maps) if engine.caller().is_root() => RootMeta {
+        UserNamespace::New(maps) | UserNamespace::Path(_, maps) if engine.caller().is_root() => RootMeta {
             uid: maps.host_uid(meta.uid).unwrap_or(meta.uid),
             gid: maps.host_gid(meta.gid).unwrap_or(meta.gid),
             ..meta
@@ -81,16 +85,21 @@ pub fn make(
         UserNamespace::New(maps) if engine.caller().is_root() => {
             Some(runtime::idmap::namespace(&maps.uids, &maps.gids)?)
         }
+        UserNamespace::Path(path, _) if engine.caller().is_root() => {
+            let userns = sys::fs::open(path, OFlags::RDONLY, Mode::empty());
+            Some(userns.map_err(Error::file("open --userns=ns:", path.as_path()))?)
+        }
         _ => None,
     };
     let xattrs = if in_user_namespace(engine) { XattrStyle::User } else { XattrStyle::Trusted };
+    let place = engine.run_dir(container.id().as_str());
+    let over = Over { container, config, xattrs, place: &place, mapped: shifted.is_some() };
     match &config.image {
         ImageRef::Host => {
             let user = xattrs == XattrStyle::User;
-            let fallback = engine.run_dir(container.id().as_str()).join("upper");
             let maps = namespace.maps().filter(|_| shifted.is_some());
             let shift = shifted.as_ref().zip(maps);
-            let items = host::pieces(engine.locations(), &fallback, shift, user)?;
+            let items = host::pieces(engine.locations(), &place, shift, user)?;
             let host = sys::fs::open("/", OFlags::PATH | OFlags::DIRECTORY, Mode::empty());
             Ok(Root { rootfs: RuntimeRoot::Built(items), trees: vec![host.map_err(Error::system("open /"))?] })
         }
@@ -104,11 +113,11 @@ pub fn make(
                 })
                 .collect::<sys::Result<_>>()
                 .map_err(Error::system("take up the image's layers"))?;
-            let mount = overlay(&lowers, container, config.remove, xattrs)?;
+            let mount = over.overlay(lowers)?;
             let tree = tree_of(&mount)?;
             Ok(Root { rootfs: RuntimeRoot::Mount(mount), trees: vec![tree] })
         }
-        ImageRef::Rootfs(rootfs) => directory(rootfs, container, config, xattrs, shifted.as_ref()),
+        ImageRef::Rootfs(rootfs) => directory(rootfs, &over, shifted.as_ref()),
     }
 }
 
@@ -121,13 +130,7 @@ fn tree_of(mount: &OwnedFd) -> Result<OwnedFd> {
 }
 
 /// `--rootfs PATH`: the directory itself, or an overlay on it.
-fn directory(
-    rootfs: &Rootfs,
-    container: &ContainerDir,
-    config: &ContainerConfig,
-    xattrs: XattrStyle,
-    shifted: Option<&OwnedFd>,
-) -> Result<Root> {
+fn directory(rootfs: &Rootfs, over: &Over<'_>, shifted: Option<&OwnedFd>) -> Result<Root> {
     let failed = |source| Error::Rootfs { path: rootfs.path.clone(), source };
     let flags = OFlags::PATH | OFlags::DIRECTORY;
     let dir = sys::fs::open(&rootfs.path, flags, Mode::empty()).map_err(failed)?;
@@ -136,7 +139,7 @@ fn directory(
         None => dir,
     };
     let mount = match rootfs.changes {
-        Changes::ThrownAway => overlay(&[lower], container, config.remove, xattrs)?,
+        Changes::ThrownAway => over.overlay(vec![lower])?,
         Changes::Kept if shifted.is_some() => lower,
         Changes::Kept => {
             let tree = open_tree(CWD, &rootfs.path, CLONE | RECURSIVE).map_err(failed)?;
@@ -149,10 +152,35 @@ fn directory(
     Ok(Root { rootfs: RuntimeRoot::Mount(mount), trees: vec![tree] })
 }
 
-fn overlay(lowers: &[OwnedFd], container: &ContainerDir, volatile: bool, xattrs: XattrStyle) -> Result<OwnedFd> {
-    let options = Options { xattrs, volatile, attributes: sys::mount::attr::NODEV };
-    store::overlay::mount(lowers, Some(container.as_fd()), &options)
-        .map_err(Error::system("mount the root file system"))
+/// What an overlay for a container is made with.
+struct Over<'a> {
+    container: &'a ContainerDir,
+    config: &'a ContainerConfig,
+    xattrs: XattrStyle,
+    place: &'a Path,
+    /// The lowers are idmapped copies, attached nowhere.
+    mapped: bool,
+}
+
+impl Over<'_> {
+    fn overlay(&self, lowers: Vec<OwnedFd>) -> Result<OwnedFd> {
+        let options =
+            Options { xattrs: self.xattrs, volatile: self.config.remove, attributes: sys::mount::attr::NODEV };
+        let failed = Error::system("mount the root file system");
+        match store::overlay::mount(&lowers, Some(self.container.as_fd()), &options) {
+            Err(error) if self.mapped && error.errno == sys::Errno::INVAL => {
+                let stage = Stage::enter(self.place)?;
+                let attach = || {
+                    let lowers: Vec<_> =
+                        lowers.into_iter().map(|lower| stage.attach(lower)).collect::<sys::Result<_>>()?;
+                    let upper = stage.reopen(self.container)?;
+                    store::overlay::mount(&lowers, Some(upper.as_fd()), &options)
+                };
+                attach().map_err(failed)
+            }
+            mounted => mounted.map_err(failed),
+        }
+    }
 }
 
 /// Overlays mounted here use `user.overlay.*` attributes: `trusted.*` is for root of the machine.

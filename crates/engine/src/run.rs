@@ -1,6 +1,6 @@
 //! `coracle run`: one straight walk from a wish to the end of a container.
 
-use crate::config::{CgroupUse, Changes, ContainerConfig, ImageRef, SeccompChoice, StdinMode};
+use crate::config::{CgroupUse, Changes, ContainerConfig, ImageRef, Mount, SeccompChoice, StdinMode};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::explanation::Explanation;
@@ -14,7 +14,8 @@ use monitor::RunDir;
 use oci::runtime::ConsoleSize;
 use runtime::{Foreground, Holding, Request};
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 use store::{Container, ContainerDir, ContainerId, Durability, NewContainer};
 use sys::process::Exit;
 use sys::signal::Signals;
@@ -182,12 +183,8 @@ impl Held<'_> {
             sys::fs::ensure_dir(rustix::fs::CWD, directory, rustix::fs::Mode::RWXU)
                 .map_err(Error::file("make", directory.as_path()))?;
         }
-        if let Some(chown) = composed.chowns.first() {
-            return Err(Error::File {
-                what: "change the owner (option U) of",
-                path: chown.path.clone(),
-                source: sys::Error::new("chown", "", sys::Errno::NOSYS),
-            });
+        for chown in &composed.chowns {
+            crate::chown::tree(chown).map_err(Error::file("change the owner (option U) of", chown.path.as_path()))?;
         }
         if let (Some(cgroup), Some(limits)) =
             (&cgroup.cgroup, composed.spec.linux.as_ref().and_then(|linux| linux.resources.as_ref()))
@@ -219,10 +216,22 @@ impl Held<'_> {
         let foreground = Foreground {
             pass_signals: config.foreground.proxy_signals,
             input: config.process.stdin == StdinMode::Open,
+            timeout: config.process.timeout.filter(|t| *t > 0).map(|t| Duration::from_secs(t.into())),
         };
         let order = monitor::Order { request, run_dir: self.run_dir, foreground, signals, ephemeral: config.remove };
         let ended = monitor::run(order)?;
         Ok(Ended { exit: ended.exit, oom_kills: ended.oom_kills, started, subjects: ended.subjects, composed })
+    }
+
+    /// A directory for what overlays over bind mounts (`:O`) write; it goes with the container.
+    fn scratch(&self) -> Result<Option<PathBuf>> {
+        let asked = |mount: &Mount| matches!(mount, Mount::Bind(bind) if bind.changes == Changes::ThrownAway);
+        if !self.config.files.mounts.iter().any(asked) {
+            return Ok(None);
+        }
+        let path = self.engine.store()?.path().join("containers").join(self.container.id().as_str()).join("scratch");
+        sys::fs::ensure_dir(rustix::fs::CWD, &path, rustix::fs::Mode::RWXU).map_err(Error::file("make", &path))?;
+        Ok(Some(path))
     }
 
     /// The container's cgroup; `None` where there are none, or none is wanted.
@@ -273,7 +282,7 @@ impl Held<'_> {
             user_namespace: self.namespace.clone(),
             setgroups: engine.setgroups(),
             bounding,
-            rlimits: gather::rlimits(engine),
+            rlimits: gather::rlimits(engine, own_userns),
             controllers: gather::controllers(layout, cgroup),
             cgroup_path: None,
             thermal_throttle: spec::thermal_throttle(&cpus),
@@ -281,7 +290,7 @@ impl Held<'_> {
             mems: gather::list("/sys/devices/system/node/online"),
             host_name,
             etc,
-            scratch: None,
+            scratch: self.scratch()?,
             devices,
             default_seccomp: match config.privileges.seccomp {
                 SeccompChoice::Default => Some(seccomp::default_profile(&capabilities)),

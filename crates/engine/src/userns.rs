@@ -122,8 +122,11 @@ pub fn choose(engine: &Engine, config: &ContainerConfig, id: &str) -> Result<Ids
             let maps = IdMaps { uids: one.clone(), gids: one };
             Ok(Ids { namespace: UserNamespace::New(maps), range: Some(range) })
         }
-        // Root keeps its ids by having no map at all, as with podman.
-        UsernsMode::Host | UsernsMode::KeepId { .. } => plain(UserNamespace::Host),
+        UsernsMode::Host => plain(UserNamespace::Host),
+        UsernsMode::KeepId { .. } => Err(Error::Userns {
+            mode: "keep-id",
+            problem: "root keeps its id without it; it is for ordinary users".to_owned(),
+        }),
         UsernsMode::NoMap | UsernsMode::Path(_) => Err(Error::Userns {
             mode: "nomap",
             problem: "it leaves out the caller's own id, and is for ordinary users only; use --userns=auto".to_owned(),

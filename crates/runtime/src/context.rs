@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::namespace::Namespaces;
 use crate::plan::Slot;
 use oci::runtime::{IdMapping, Linux, NamespaceKind, Spec};
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 /// The surroundings of a start.
@@ -24,7 +24,7 @@ pub struct Context<'a> {
     pub layout: &'a cgroup::Layout,
     /// Our cgroup on each hierarchy, for a view without a cgroup namespace.
     pub cgroup: Option<&'a cgroup::Cgroup>,
-    root: Cell<Option<Slot>>,
+    root: RefCell<Vec<Slot>>,
 }
 
 impl<'a> Context<'a> {
@@ -40,7 +40,7 @@ impl<'a> Context<'a> {
         let able = has_sys_admin();
         let makes_nodes = able && first_user_namespace();
         let copies_mounts = makes_nodes || able && own_mount_namespace();
-        Self { linux, bundle, namespaces, copies_mounts, makes_nodes, layout, cgroup, root: Cell::new(None) }
+        Self { linux, bundle, namespaces, copies_mounts, makes_nodes, layout, cgroup, root: RefCell::default() }
     }
 
     /// A path of the spec, absolute.
@@ -78,14 +78,14 @@ impl<'a> Context<'a> {
                 .any(|range| (range.container_id..range.container_id.saturating_add(range.size)).contains(&gid))
     }
 
-    /// Notes where the root's mount is, for what happens to it at the end.
+    /// Notes a mount that the root is made of, for what happens to it at the end.
     pub fn remember_root(&self, slot: Slot) {
-        self.root.set(Some(slot));
+        self.root.borrow_mut().push(slot);
     }
 
-    /// The root's mount, where one fd has it.
-    pub fn root(&self) -> Option<Slot> {
-        self.root.get()
+    /// The mounts that the root is made of.
+    pub fn root(&self) -> Vec<Slot> {
+        self.root.borrow().clone()
     }
 }
 

@@ -9,7 +9,9 @@ use crate::handle::Handle;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
+use rustix::time::Timespec;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 use sys::process::Exit;
 use sys::signal::Signals;
 
@@ -20,8 +22,11 @@ pub struct Foreground {
     pub pass_signals: bool,
     /// Our standard input goes to its terminal.
     pub input: bool,
+    /// It is killed after this time.
+    pub timeout: Option<Duration>,
 }
 
+const SIGKILL: i32 = 9;
 const SIGCHLD: i32 = 17;
 const SIGPIPE: i32 = 13;
 const SIGURG: i32 = 23;
@@ -32,8 +37,13 @@ const SIGTTOU: i32 = 22;
 /// Holds the container until its first process ends, and reaps it.
 pub fn hold(handle: &Handle, terminal: Option<OwnedFd>, signals: &Signals, how: Foreground) -> Result<Exit> {
     let mut relay = terminal.map(|master| Relay::new(master, how.input)).transpose()?;
+    let mut deadline = how.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     loop {
-        let readable = wait(handle.pidfd.as_fd(), signals.as_fd(), relay.as_ref())?;
+        let readable = wait(handle.pidfd.as_fd(), signals.as_fd(), relay.as_ref(), deadline)?;
+        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            handle.signal(SIGKILL)?;
+            deadline = None;
+        }
         if readable.signal {
             while let Some(signal) = signals.next() {
                 match signal {
@@ -65,7 +75,12 @@ struct Readable {
     output: bool,
 }
 
-fn wait(end: BorrowedFd<'_>, signals: BorrowedFd<'_>, relay: Option<&Relay>) -> Result<Readable> {
+fn wait(
+    end: BorrowedFd<'_>,
+    signals: BorrowedFd<'_>,
+    relay: Option<&Relay>,
+    deadline: Option<Instant>,
+) -> Result<Readable> {
     let stdin = rustix::stdio::stdin();
     let mut fds = vec![PollFd::from_borrowed_fd(end, PollFlags::IN), PollFd::from_borrowed_fd(signals, PollFlags::IN)];
     let (mut input_at, mut output_at) = (None, None);
@@ -79,7 +94,9 @@ fn wait(end: BorrowedFd<'_>, signals: BorrowedFd<'_>, relay: Option<&Relay>) -> 
             fds.push(PollFd::from_borrowed_fd(stdin, PollFlags::IN));
         }
     }
-    match poll(&mut fds, None) {
+    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    let left = left.map(|left| Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() });
+    match poll(&mut fds, left.as_ref()) {
         Ok(_) | Err(Errno::INTR) => {}
         Err(errno) => {
             let source = sys::Error::new("poll", "the container", errno);
@@ -137,7 +154,7 @@ impl Relay {
     fn drain(&mut self) {
         while self.output {
             let mut fds = [PollFd::new(&self.master, PollFlags::IN)];
-            let now = rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 };
+            let now = Timespec { tv_sec: 0, tv_nsec: 0 };
             if !matches!(poll(&mut fds, Some(&now)), Ok(1..)) {
                 return;
             }

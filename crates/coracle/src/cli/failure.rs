@@ -1,4 +1,4 @@
-//! What went wrong, told once: `coracle: what: why`, and below it what to do.
+//! What went wrong, told once and on one line: `coracle: what: why (what to do)`.
 
 use crate::flag::Usage;
 use engine::flags::Invalid;
@@ -105,10 +105,11 @@ impl Failure {
         if !verb.is_empty() {
             _ = write!(text, "{verb}: ");
         }
-        _ = writeln!(text, "{self}");
+        _ = write!(text, "{self}");
         if let Some(hint) = &self.hint {
-            _ = writeln!(text, "hint: {}", Plain(hint));
+            _ = write!(text, " ({})", Plain(hint));
         }
+        text.push('\n');
         // One write, so that lines of several processes do not mix; if nobody hears it, nobody can be told.
         _ = io::stderr().write_all(text.as_bytes());
         ExitCode::from(self.code)

@@ -77,7 +77,7 @@ fn root(plan: &mut Plan, spec: &Spec, rootfs: Rootfs, context: &Context<'_>) -> 
                 slot
             }
         }
-        Rootfs::Built(items) => return built(plan, items),
+        Rootfs::Built(items) => return built(plan, items, context),
     };
     plan.root(Subject::Root, slot);
     context.remember_root(slot);
@@ -89,7 +89,7 @@ fn private(tree: &OwnedFd) -> sys::Result<()> {
     mount_setattr(tree, "", EMPTY_PATH | RECURSIVE, &attributes)
 }
 
-fn built(plan: &mut Plan, items: Vec<Item>) -> Result<()> {
+fn built(plan: &mut Plan, items: Vec<Item>, context: &Context<'_>) -> Result<()> {
     let mut first = true;
     for item in items {
         let subject = |at: &str| if at == "/" { Subject::Root } else { Subject::Piece(at.to_owned()) };
@@ -114,6 +114,7 @@ fn built(plan: &mut Plan, items: Vec<Item>) -> Result<()> {
                 continue;
             }
         };
+        context.remember_root(slot);
         if first {
             plan.root(Subject::Root, slot);
             first = false;
@@ -356,9 +357,11 @@ fn node_by_stub(plan: &mut Plan, path: &str, node: &Node, context: &Context<'_>)
 
 /// The root's last step before the pivot.
 pub fn read_only_root(plan: &mut Plan, spec: &Spec, context: &Context<'_>) {
-    if let (true, Some(slot)) = (spec.root.as_ref().is_some_and(|root| root.readonly), context.root()) {
+    if spec.root.as_ref().is_some_and(|root| root.readonly) {
         let attributes = MountAttr { set: attr::RDONLY, ..MountAttr::default() };
-        plan.set_attr(Subject::ReadOnlyRoot, slot, &attributes, false);
+        for slot in context.root() {
+            plan.set_attr(Subject::ReadOnlyRoot, slot, &attributes, false);
+        }
     }
 }
 

@@ -61,9 +61,9 @@ fn tell(text: &str) {
 fn out_of_memory(killed: u64, limit: Option<i64>) -> String {
     let processes = if killed == 1 { "a process was".to_owned() } else { format!("{killed} processes were") };
     match limit.and_then(|limit| Bytes::new(limit.unsigned_abs())) {
-        Some(limit) => format!(
-            "coracle: run: out of memory: {processes} killed at the limit of {limit}\nhint: give more by --memory\n"
-        ),
+        Some(limit) => {
+            format!("coracle: run: out of memory: {processes} killed at the limit of {limit} (give more by --memory)\n")
+        }
         None => format!("coracle: run: out of memory: {processes} killed, and the container had no limit of its own\n"),
     }
 }

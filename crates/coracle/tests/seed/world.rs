@@ -1,0 +1,104 @@
+//! The ways in which a container is run, so that one test can be held against all of them: by root, by root with ids of
+//! the container's own, by an ordinary user with subordinate ids, and by one without.
+
+#![allow(dead_code, reason = "each file of tests takes what it needs")]
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use testkit::{Invocation, Leavings, Outcome, Running, Sandbox, User, requires, within};
+
+/// A sandbox, and the options that make a run what it is.
+pub struct World {
+    pub sandbox: Sandbox,
+    options: Vec<String>,
+}
+
+impl World {
+    pub fn root() -> Self {
+        Self { sandbox: Sandbox::new(), options: Vec::new() }
+    }
+
+    pub fn root_auto() -> Self {
+        Self { sandbox: Sandbox::new(), options: vec!["--userns=auto".to_owned()] }
+    }
+
+    pub fn user() -> Self {
+        Self { sandbox: Sandbox::of(&User::with_subuids()), options: Vec::new() }
+    }
+
+    pub fn single_id() -> Self {
+        Self { sandbox: Sandbox::of(&User::without_subuids()), options: Vec::new() }
+    }
+
+    /// `coracle run --rm OPTIONS REST`, not yet started.
+    pub fn invocation(&self, options: &[&str], rest: &[&str]) -> Invocation {
+        self.sandbox.coracle(["run", "--rm"]).args(&self.options).args(options).args(rest)
+    }
+
+    /// A shell's script in this machine's own root.
+    #[track_caller]
+    pub fn sh(&self, options: &[&str], script: &str) -> Outcome {
+        self.invocation(options, &["host:", "sh", "-c", script]).run()
+    }
+
+    /// Starts a shell's script that goes on, and returns with the container's id once its command runs.
+    #[track_caller]
+    pub fn start(&self, options: &[&str], script: &str) -> (Running, String) {
+        let cidfile = self.sandbox.join("home/cid");
+        let cidfile_option = format!("--cidfile={}", cidfile.display());
+        let options: Vec<&str> = options.iter().copied().chain([cidfile_option.as_str()]).collect();
+        let script = format!("echo started; {script}");
+        let mut running = self.invocation(&options, &["host:", "sh", "-c", &script]).spawn();
+        running.stdout_until("started");
+        let id = fs::read_to_string(&cidfile).expect("the file with the container's id");
+        fs::remove_file(&cidfile).expect("removing it");
+        (running, id)
+    }
+
+    /// What there is once Coracle has been used here, so that its own directories are no leavings.
+    #[track_caller]
+    pub fn leavings(&self) -> Leavings {
+        self.sh(&[], "true").code(0);
+        self.sandbox.leavings()
+    }
+
+    /// Ends a container from another process.
+    #[track_caller]
+    pub fn end(&self, running: Running, id: &str) -> Outcome {
+        self.sandbox.run(["rm", "-f", id]).code(0);
+        running.wait()
+    }
+}
+
+/// The directory of a container's cgroup in the hierarchy that has this controller.
+#[track_caller]
+pub fn cgroup(controller: &str, id: &str) -> PathBuf {
+    let top = if requires::cgroup_v2().is_ok() {
+        PathBuf::from("/sys/fs/cgroup")
+    } else {
+        PathBuf::from("/sys/fs/cgroup").join(controller)
+    };
+    let dir = top.join(format!("coracle-{id}"));
+    assert!(dir.is_dir(), "no cgroup {}", dir.display());
+    dir
+}
+
+/// The number behind a word in a file of lines `word number`, or in a file that is one number.
+#[track_caller]
+pub fn number(file: PathBuf, word: &str) -> u64 {
+    let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let found = if word.is_empty() {
+        text.trim().parse().ok()
+    } else {
+        text.lines().find_map(|line| line.strip_prefix(word)?.trim().parse().ok())
+    };
+    found.unwrap_or_else(|| panic!("{}: no number {word:?} in {text:?}", file.display()))
+}
+
+/// Looks until something is so, for longer than any machine takes.
+#[track_caller]
+pub fn eventually(what: &str, seen: impl FnMut() -> bool) {
+    assert!(within(Duration::from_secs(30), seen), "waited in vain: {what}");
+}
