@@ -1,3 +1,201 @@
-//! The floor: the least work that makes a container.
+//! `bench`: measures starts, interleaved, and prints the table. `cargo xtask bench` builds what is measured and calls it.
 
-fn main() {}
+#![forbid(unsafe_code)]
+
+use bench::bundle::Bundles;
+use bench::error::{Error, Result};
+use bench::measure::{self, Samples};
+use bench::peer::{Kind, Peer};
+use bench::report::{self, Row};
+use bench::spec::Spec;
+use bench::view::View;
+use bench::{floor, view};
+use lexopt::prelude::*;
+use std::error::Error as _;
+use std::process::ExitCode;
+
+const HELP: &str = "\
+bench start [--runs N] [--spec empty|podman] [--peer NAME=PROGRAM]… [--only NAME]…
+
+Start to exit of a static /bin/true, each as a whole process, one after the other in an order that changes each round.
+Beside the floor and what --peer names, whoever is installed: unshare, bwrap, crun, runc, podman. What a name begins with
+says how it is called: coracle and podman are engines, bwrap is itself, everything else takes `run --bundle`.";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let mut text = error.to_string();
+            let mut cause = error.source();
+            while let Some(source) = cause {
+                text = format!("{text}: {source}");
+                cause = source.source();
+            }
+            eprintln!("bench: {text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+struct Options {
+    runs: usize,
+    specs: Vec<Spec>,
+    peers: Vec<Peer>,
+    only: Vec<String>,
+}
+
+fn run() -> Result {
+    let mut parser = lexopt::Parser::from_env();
+    let usage = |error: lexopt::Error| Error::Usage(error.to_string());
+    let mut options = Options { runs: 200, specs: Vec::new(), peers: Vec::new(), only: Vec::new() };
+    let mut task = None;
+    while let Some(argument) = parser.next().map_err(usage)? {
+        match argument {
+            Short('h') | Long("help") => {
+                println!("{HELP}");
+                return Ok(());
+            }
+            Long("runs") => options.runs = parser.value().and_then(|value| value.parse()).map_err(usage)?,
+            Long("only") => options.only.push(parser.value().and_then(ValueExt::string).map_err(usage)?),
+            Long("peer") => {
+                let word = parser.value().and_then(ValueExt::string).map_err(usage)?;
+                let peer = Peer::parse(&word).ok_or_else(|| Error::Usage(format!("--peer {word} is not NAME=PROGRAM")));
+                options.peers.push(peer?);
+            }
+            Long("spec") => {
+                let word = parser.value().and_then(ValueExt::string).map_err(usage)?;
+                let spec = Spec::ALL.into_iter().find(|spec| spec.name() == word);
+                options.specs.push(spec.ok_or_else(|| Error::Usage(format!("there is no specification {word}")))?);
+            }
+            Value(word) if task.is_none() => task = Some(word),
+            other => return Err(usage(other.unexpected())),
+        }
+    }
+    match task.as_ref().and_then(|task| task.to_str()) {
+        Some("start") => start(options),
+        Some("view") => view::serve(std::io::stdin().lock(), std::io::stdout().lock()),
+        _ => Err(Error::Usage("the task is start".into())),
+    }
+}
+
+fn start(mut options: Options) -> Result {
+    if !rustix::process::geteuid().is_root() {
+        return Err(Error::Usage("needs root".into()));
+    }
+    if options.specs.is_empty() {
+        options.specs = Spec::ALL.to_vec();
+    }
+    let bundles = Bundles::new()?;
+    let program = bundles.program("floor", floor::PROGRAM)?;
+    let mut peers = vec![Peer { name: "floor".into(), program, kind: Kind::Floor }];
+    peers.append(&mut options.peers);
+    for peer in Peer::installed() {
+        if !peers.iter().any(|known| known.name == peer.name) {
+            peers.push(peer);
+        }
+    }
+    peers.retain(|peer| options.only.is_empty() || peer.kind == Kind::Floor || options.only.contains(&peer.name));
+    println!("{}\n", report::machine());
+    for spec in &options.specs {
+        let rows = measured(*spec, &peers, &bundles, options.runs)?;
+        println!("{}", report::table(*spec, &rows));
+    }
+    println!("{}", std::env::args().skip(1).collect::<Vec<_>>().join(" "));
+    Ok(())
+}
+
+/// One who takes part.
+struct Contender<'a> {
+    peer: &'a Peer,
+    command: Vec<String>,
+    view: Option<View>,
+    samples: Samples,
+}
+
+impl Contender<'_> {
+    fn once(&mut self) -> Result<measure::Sample> {
+        match &mut self.view {
+            None => measure::once(&self.peer.name, &self.command),
+            Some(view) => view.once(&self.command),
+        }
+    }
+}
+
+/// Rounds whose times do not count: caches fill.
+const WARM_UP: usize = 5;
+
+fn measured(spec: Spec, peers: &[Peer], bundles: &Bundles, runs: usize) -> Result<Vec<Row>> {
+    let mut contenders = Vec::new();
+    for peer in peers.iter().filter(|peer| peer.takes(spec)) {
+        let command = peer.command(spec, bundles)?;
+        let hybrid = cgroup::Layout::detect()?.mode() == cgroup::Mode::Hybrid;
+        let view =
+            if hybrid && peer.kind == Kind::RuntimeWithoutHybrid { Some(View::without_unified()?) } else { None };
+        let mut contender = Contender { peer, command, view, samples: Samples::default() };
+        let warm = (0..WARM_UP).try_for_each(|_| contender.once().map(drop));
+        match warm {
+            Ok(()) => contenders.push(contender),
+            Err(error) if peer.kind == Kind::Floor => return Err(error),
+            // Said aloud: a table without somebody must not look as if he had not been asked.
+            Err(error) => eprintln!("bench: {} does not take part in {}: {error}", peer.name, spec.name()),
+        }
+    }
+    let mut order: Vec<usize> = (0..contenders.len()).collect();
+    let mut random = Random(std::process::id().into());
+    for round in 0..runs {
+        random.shuffle(&mut order);
+        for index in &order {
+            let sample = contenders[*index].once()?;
+            contenders[*index].samples.push(sample);
+        }
+        if round % 50 == 49 {
+            eprintln!("bench: {}, {} of {runs} rounds", spec.name(), round + 1);
+        }
+    }
+    let row = |contender: Contender<'_>| {
+        let Contender { peer, command, samples, view } = contender;
+        let calls = if view.is_none() { report::calls(&command)? } else { None };
+        Ok(Row { name: peer.name.clone(), version: peer.version()?, samples, calls })
+    };
+    contenders.into_iter().map(row).collect()
+}
+
+/// Marsaglia's xorshift: an order that changes is enough.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 |= 1 << 40;
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % bound as u64) as usize
+    }
+
+    fn shuffle(&mut self, order: &mut [usize]) {
+        for last in (1..order.len()).rev() {
+            order.swap(last, self.below(last + 1));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_round_has_all_and_not_always_in_the_same_order() {
+        let mut random = Random(7);
+        let mut orders: Vec<Vec<usize>> = Vec::new();
+        for _ in 0..20 {
+            let mut order = vec![0, 1, 2, 3, 4];
+            random.shuffle(&mut order);
+            let mut sorted = order.clone();
+            sorted.sort_unstable();
+            assert_eq!(sorted, [0, 1, 2, 3, 4]);
+            orders.push(order);
+        }
+        orders.dedup();
+        assert!(orders.len() > 10, "{orders:?}");
+    }
+}

@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod deps;
 mod dist;
 mod error;
@@ -23,6 +24,7 @@ use lexopt::prelude::*;
 const HELP: &str = "\
 cargo xtask TASK [ARGUMENT…]
 
+  bench   how long a start takes, beside other runtimes and the floor
   build   the programs as users get them, static, in target/dist
   deps    check who names whom, what the start path links, and where code is unsafe
   guest   run a command on a kernel of its own with pure cgroup v2, or with systemd
@@ -48,6 +50,7 @@ fn task(mut parser: lexopt::Parser) -> Result {
         Some(other) => return Err(other.unexpected().into()),
     };
     match name.as_str() {
+        "bench" => bench::start(parser),
         "build" => dist::run(parser),
         "deps" => deps::run(),
         "guest" => guest::run(parser),

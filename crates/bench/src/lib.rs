@@ -1,0 +1,21 @@
+//! The benchmark of a container's start: the specifications under test, the floor, the peers, and what measures them.
+//!
+//! The floor (`floor/`, compiled by the build script and carried here as bytes) makes the kernel objects of a
+//! specification with bare system calls and nothing else. It says what a start costs on this machine today, so that a
+//! runtime's own share can be told from the kernel's.
+
+#![forbid(unsafe_code)]
+
+pub mod bundle;
+pub mod capabilities;
+pub mod error;
+pub mod floor;
+pub mod measure;
+pub mod peer;
+pub mod report;
+pub mod spec;
+pub mod trace;
+pub mod view;
+
+/// `/bin/true` of the containers under test: static, 1 KiB, no libc.
+pub static NOTHING: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/nothing"));
