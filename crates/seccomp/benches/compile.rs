@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 fn main() {
     let capabilities = ["CAP_SYS_CHROOT"];
+    let (filter, ready) = timed(|| seccomp::default_filter(&capabilities));
+    println!("fresh process: ready made {ready:?}, {} instructions", filter.map_or(0, |filter| filter.len()));
     let (profile, built) = timed(|| seccomp::default_profile(&capabilities));
     let (filter, compiled) = timed(|| seccomp::compile(&profile));
     let instructions = filter.map_or(0, |filter| filter.len());

@@ -127,6 +127,11 @@ pub fn default_profile_for(capabilities: &[impl AsRef<str>], machine: Machine) -
     }
 }
 
+/// The capabilities that the default profile asks for; the others make no difference to it.
+pub(crate) fn guards() -> impl Iterator<Item = &'static str> {
+    WITH.iter().map(|(capability, _)| *capability)
+}
+
 fn allow(names: &str, args: &[Arg]) -> SyscallRule {
     let names = names.split_whitespace().map(Into::into).collect();
     SyscallRule { names, action: Action::Allow, errno_ret: None, args: args.to_vec() }

@@ -2,7 +2,7 @@
 //!
 //! [`compile`] takes `linux.seccomp` of a runtime specification and returns a [`Filter`]: the program in the layout that
 //! seccomp(2) takes, and the flags to pass with it. [`default_profile`] is the profile of a container that asks for
-//! none, [`docker`] reads profile files. Nothing here makes a system call.
+//! none and [`default_filter`] its filter, [`docker`] reads profile files. Nothing here makes a system call.
 //!
 //! # The program
 //!
@@ -38,6 +38,9 @@
 //! program up by content took 43 µs and 10 µs, of which a third each went to writing the profile out, to hashing it, and
 //! to opening and reading the file; a miss took 170 µs. 17 µs of a start do not pay for a directory of programs that
 //! must be owned, bounded and trusted.
+//!
+//! The default profile needs no directory: [`default_filter`] has the two programs that nearly every container gets
+//! from the build script, in 0.1 µs instead of 40 µs for the profile and 60 µs to compile it.
 
 #![forbid(unsafe_code)]
 
@@ -50,6 +53,7 @@ pub mod docker;
 mod error;
 mod graph;
 mod mux;
+mod precompiled;
 mod program;
 mod rules;
 pub mod syscalls;
@@ -59,4 +63,5 @@ pub use abi::{Abi, Machine};
 pub use compile::{Notes, compile, compile_for, notes};
 pub use default::{default_profile, default_profile_for};
 pub use error::Error;
+pub use precompiled::default_filter;
 pub use program::{Filter, Flags, Instruction, MAX_INSTRUCTIONS};

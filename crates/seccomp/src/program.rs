@@ -1,5 +1,6 @@
 //! The compiled filter, in the layout that seccomp(2) takes.
 
+use std::borrow::Cow;
 use std::ops::BitOr;
 
 /// Instructions that a program may have (`BPF_MAXINSNS`).
@@ -91,7 +92,7 @@ impl BitOr for Flags {
 /// A compiled profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {
-    program: Vec<u8>,
+    program: Cow<'static, [u8]>,
     flags: Flags,
 }
 
@@ -101,7 +102,12 @@ impl Filter {
         for instruction in instructions {
             program.extend_from_slice(&instruction.to_bytes());
         }
-        Self { program, flags }
+        Self { program: Cow::Owned(program), flags }
+    }
+
+    /// What [`Self::new`] has once written.
+    pub(crate) const fn precompiled(program: &'static [u8], flags: Flags) -> Self {
+        Self { program: Cow::Borrowed(program), flags }
     }
 
     /// The program as an array of `struct sock_filter`, in this machine's byte order.

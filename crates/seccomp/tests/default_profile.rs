@@ -3,7 +3,7 @@
 mod support;
 
 use oci::runtime::{Seccomp, SyscallRule};
-use seccomp::{Abi, Filter, compile, default_profile, docker};
+use seccomp::{Abi, Filter, compile, default_filter, default_profile, docker};
 use support::{ALLOW, CAPABILITIES, Data, ENOSYS, EPERM, KILL_THREAD, allowed_whatever_the_arguments, check, verdict};
 
 fn filter(capabilities: &[&str]) -> Filter {
@@ -180,4 +180,45 @@ fn it_equals_mobys() {
             assert_eq!(ours.architectures, theirs.architectures);
         }
     }
+}
+
+/// The capabilities that the profile looks at, and two that it does not.
+const SOME: [&str; 16] = [
+    "CAP_CHOWN",
+    "CAP_NET_ADMIN",
+    "CAP_SYS_ADMIN",
+    "CAP_BPF",
+    "CAP_DAC_READ_SEARCH",
+    "CAP_PERFMON",
+    "CAP_SYSLOG",
+    "CAP_SYS_BOOT",
+    "CAP_SYS_CHROOT",
+    "CAP_SYS_MODULE",
+    "CAP_SYS_NICE",
+    "CAP_SYS_PACCT",
+    "CAP_SYS_PTRACE",
+    "CAP_SYS_RAWIO",
+    "CAP_SYS_TIME",
+    "CAP_SYS_TTY_CONFIG",
+];
+
+#[test]
+fn the_default_filter_is_that_of_the_default_profile() {
+    let same = |held: &[&str]| assert_eq!(default_filter(held).unwrap(), filter(held), "{held:?}");
+    same(&[]);
+    same(&CAPABILITIES);
+    same(&SOME);
+    for (at, one) in SOME.iter().enumerate() {
+        same(&[one]);
+        for other in &SOME[at + 1..] {
+            same(&[one, other]);
+        }
+    }
+}
+
+#[test]
+fn what_usual_containers_get_is_ready_made() {
+    let place = |held: &[&str]| default_filter(held).unwrap().as_bytes().as_ptr();
+    assert_eq!(place(&CAPABILITIES), place(&["CAP_SYS_CHROOT"]));
+    assert_eq!(place(&["CAP_CHOWN", "CAP_NET_ADMIN"]), place(&[]));
 }
