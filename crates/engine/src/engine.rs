@@ -135,7 +135,8 @@ fn ensure(path: &Path) -> Result<()> {
     sys::fs::ensure_dir(CWD, path, Mode::from_raw_mode(0o700)).map(drop).map_err(Error::file("make", path))
 }
 
-fn make_parents(path: &Path) -> Result<()> {
+/// Makes a directory, and those above it.
+pub(crate) fn make_parents(path: &Path) -> Result<()> {
     if path.is_dir() || path.as_os_str().is_empty() {
         return Ok(());
     }

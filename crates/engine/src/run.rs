@@ -180,8 +180,7 @@ impl Held<'_> {
         let facts = self.facts(self.record, &source, &root, &layout, cgroup.cgroup.as_ref(), io)?;
         let composed = compose(config, &facts)?;
         for directory in &composed.directories {
-            sys::fs::ensure_dir(rustix::fs::CWD, directory, rustix::fs::Mode::RWXU)
-                .map_err(Error::file("make", directory.as_path()))?;
+            crate::engine::make_parents(directory)?;
         }
         for chown in &composed.chowns {
             crate::chown::tree(chown).map_err(Error::file("change the owner (option U) of", chown.path.as_path()))?;
