@@ -165,8 +165,12 @@ fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
     }
     let by = if user_namespace.is_some() { JoinBy::Write } else { JoinBy::Clone };
     let directory = enter_cgroup(&mut plan, cgroup, by, &context)?;
-    plan.plain(Subject::Apart, Op::Propagation, [apart(linux)]);
-    rootfs::compose(&mut plan, spec, preparation.rootfs.take().unwrap_or(Rootfs::Spec), &context)?;
+    if context.namespaces.joins_mounts() {
+        refuse_mounts(spec)?;
+    } else {
+        plan.plain(Subject::Apart, Op::Propagation, [apart(linux)]);
+        rootfs::compose(&mut plan, spec, preparation.rootfs.take().unwrap_or(Rootfs::Spec), &context)?;
+    }
     let alone = maps.is_some_and(|(_, gids)| gids.len() == 1 && gids[0].size == 1) && !context.copies_mounts;
     let holding = Holding { no_setgroups: alone || preparation.holding.no_setgroups, ..preparation.holding };
     finish_plan(&mut plan, spec, &context, holding, (!preparation.no_new_keyring).then_some(id))?;
@@ -241,6 +245,26 @@ fn enter_cgroup(
     Ok(directory)
 }
 
+/// A mount namespace that exists is somebody's, possibly the machine's own: nothing is mounted in it, and its root is
+/// the container's. To pivot there would take the root from all who live in it.
+fn refuse_mounts(spec: &Spec) -> Result<()> {
+    let linux = spec.linux.as_ref();
+    let asked = [
+        (!spec.mounts.is_empty(), "mounts"),
+        (linux.is_some_and(|linux| !linux.masked_paths.is_empty()), "maskedPaths"),
+        (linux.is_some_and(|linux| !linux.readonly_paths.is_empty()), "readonlyPaths"),
+        (linux.is_some_and(|linux| linux.rootfs_propagation.is_some()), "rootfsPropagation"),
+        (spec.root.as_ref().is_some_and(|root| root.readonly), "root.readonly"),
+        (spec.process.as_ref().is_some_and(|process| process.terminal), "terminal"),
+    ];
+    match asked.iter().find(|(asked, _)| *asked) {
+        Some((_, name)) => {
+            Err(Error::spec(format!("{name}: a joined mount namespace has its own, which stay as they are")))
+        }
+        None => Ok(()),
+    }
+}
+
 /// How the copied mount tree is set apart from the host's before the root is attached: mounts of the host still
 /// arrive where the container asked for that, its own never leave.
 fn apart(linux: &Linux) -> u64 {
@@ -277,6 +301,9 @@ fn finish_plan(
         plan.plain(Subject::Terminal, Op::Terminal, [u64::from(process.user.uid), size, 1]);
     } else {
         plan.plain(Subject::Session, Op::Session, []);
+    }
+    if context.namespaces.joins_mounts() {
+        return process::after_pivot(plan, spec, process, holding);
     }
     rootfs::read_only_root(plan, spec, context);
     plan.plain(Subject::Pivot, Op::Pivot, []);

@@ -22,7 +22,9 @@ impl Namespaces {
     pub fn open(spec: &Spec) -> Result<Self> {
         let mut namespaces = Self::default();
         let mut seen = 0;
-        let Some(linux) = &spec.linux else { return Ok(namespaces) };
+        // Without a Linux part there is no mount namespace either: that must not pass unseen, or the pivot is the host's.
+        let default = Linux::default();
+        let linux = spec.linux.as_ref().unwrap_or(&default);
         for namespace in &linux.namespaces {
             let bit = flag_of(namespace.kind);
             if seen & bit != 0 {
@@ -46,6 +48,11 @@ impl Namespaces {
     /// The container has a namespace of this kind that is not the host's.
     pub fn has(&self, kind: NamespaceKind) -> bool {
         self.is_new(kind) || self.joined_kinds.contains(&kind)
+    }
+
+    /// The container lives among the mounts of somebody else.
+    pub fn joins_mounts(&self) -> bool {
+        self.joined_kinds.contains(&NamespaceKind::Mount)
     }
 
     /// The container's namespace of this kind is a new one.
