@@ -57,6 +57,7 @@ pub fn run(arguments: &Run) -> Result<u8, Error> {
         spec: &spec,
         bundle: &bundle,
         rootfs: Rootfs::Spec,
+        filter: None,
         layout: &layout,
         cgroup: Some(runtime::make_cgroup(&arguments.id, &spec, &layout)?),
         holding: Holding { preserve_fds: arguments.preserve_fds, die_with_parent: true, ..Holding::default() },

@@ -23,6 +23,9 @@ pub enum Error {
     /// A cgroup.
     #[error(transparent)]
     Cgroup(#[from] cgroup::Error),
+    /// The default seccomp profile.
+    #[error("the default seccomp profile")]
+    Filter(#[from] seccomp::Error),
     /// A seccomp profile of the user's.
     #[error("--security-opt seccomp={path}")]
     Profile {

@@ -206,6 +206,7 @@ impl Held<'_> {
             spec: &composed.spec,
             bundle: Path::new("/"),
             rootfs: root.rootfs,
+            filter: composed.filter.clone(),
             layout: &layout,
             cgroup: cgroup.cgroup.take(),
             holding,
@@ -291,8 +292,8 @@ impl Held<'_> {
             etc,
             scratch: self.scratch()?,
             devices,
-            default_seccomp: match config.privileges.seccomp {
-                SeccompChoice::Default => Some(seccomp::default_profile(&capabilities)),
+            default_filter: match config.privileges.seccomp {
+                SeccompChoice::Default => Some(seccomp::default_filter(&capabilities)?),
                 _ => None,
             },
             custom_seccomp: custom_profile(config, &capabilities)?,

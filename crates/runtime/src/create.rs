@@ -34,6 +34,8 @@ pub struct Request<'a> {
     pub bundle: &'a Path,
     /// Where its root comes from.
     pub rootfs: Rootfs,
+    /// The filter, where the caller has it ready; `linux.seccomp` is not looked at then.
+    pub filter: Option<seccomp::Filter>,
     /// Where the cgroups are.
     pub layout: &'a Layout,
     /// Its cgroup, made and limited; on failure it is removed.
@@ -62,7 +64,7 @@ pub struct Container {
 /// Makes a container. With [`Holding::wait`] it stops right before its command, until [`Container::start`]; without,
 /// the command runs when this returns.
 pub fn create(request: Request<'_>) -> Result<Container> {
-    let Request { id, spec, bundle, rootfs, layout, cgroup, holding, no_new_keyring, ring } = request;
+    let Request { id, spec, bundle, rootfs, filter, layout, cgroup, holding, no_new_keyring, ring } = request;
     let default = Linux::default();
     let linux = spec.linux.as_ref().unwrap_or(&default);
     let umask = sys::process::umask(0);
@@ -78,6 +80,7 @@ pub fn create(request: Request<'_>) -> Result<Container> {
             holding,
             no_new_keyring,
             ring,
+            filter: filter.as_ref(),
             rootfs: Some(rootfs),
         })
     });
@@ -148,6 +151,7 @@ struct Preparation<'a> {
     holding: Holding,
     no_new_keyring: bool,
     ring: Option<&'a OwnedFd>,
+    filter: Option<&'a seccomp::Filter>,
     rootfs: Option<Rootfs>,
 }
 
@@ -173,7 +177,8 @@ fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
     }
     let alone = maps.is_some_and(|(_, gids)| gids.len() == 1 && gids[0].size == 1) && !context.copies_mounts;
     let holding = Holding { no_setgroups: alone || preparation.holding.no_setgroups, ..preparation.holding };
-    finish_plan(&mut plan, spec, &context, holding, (!preparation.no_new_keyring).then_some(id))?;
+    let keyring = (!preparation.no_new_keyring).then_some(id);
+    finish_plan(&mut plan, spec, &context, holding, keyring, preparation.filter)?;
 
     let (ours, theirs) = sys::socket::pair().what("talk to the stub")?;
     let proc = context::open_proc()?;
@@ -281,6 +286,7 @@ fn finish_plan(
     context: &Context<'_>,
     holding: Holding,
     keyring: Option<&str>,
+    filter: Option<&seccomp::Filter>,
 ) -> Result<()> {
     use oci::runtime::Propagation;
     let linux = context.linux;
@@ -303,7 +309,7 @@ fn finish_plan(
         plan.plain(Subject::Session, Op::Session, []);
     }
     if context.namespaces.joins_mounts() {
-        return process::after_pivot(plan, spec, process, holding);
+        return process::after_pivot(plan, spec, process, holding, filter);
     }
     rootfs::read_only_root(plan, spec, context);
     plan.plain(Subject::Pivot, Op::Pivot, []);
@@ -316,7 +322,7 @@ fn finish_plan(
         };
         plan.plain(Subject::RootPropagation, Op::Propagation, [flag]);
     }
-    process::after_pivot(plan, spec, process, holding)
+    process::after_pivot(plan, spec, process, holding, filter)
 }
 
 /// A time namespace is made before the clone: its offsets can be written only while nobody is in it

@@ -5,6 +5,8 @@ use crate::plan::Plan;
 use crate::subject::Subject;
 use init::plan::Op;
 use oci::runtime::{Capabilities, IoPriorityClass, PersonalityDomain, Process, Spec};
+use seccomp::Filter;
+use std::borrow::Cow;
 
 /// Resource limits: name and number (getrlimit(2), asm-generic/resource.h).
 const RLIMITS: [(&str, u64); 16] = [
@@ -167,7 +169,13 @@ pub fn sysctl_path(name: &str) -> Result<String> {
 }
 
 /// What the process becomes, after the pivot, up to its exec.
-pub fn after_pivot(plan: &mut Plan, spec: &Spec, process: &Process, holding: Holding) -> Result<()> {
+pub fn after_pivot(
+    plan: &mut Plan,
+    spec: &Spec,
+    process: &Process,
+    holding: Holding,
+    filter: Option<&Filter>,
+) -> Result<()> {
     if process.args.is_empty() {
         return Err(Error::spec("process.args is empty"));
     }
@@ -203,8 +211,12 @@ pub fn after_pivot(plan: &mut Plan, spec: &Spec, process: &Process, holding: Hol
     if process.no_new_privileges {
         plan.plain(Subject::NoNewPrivs, Op::NoNewPrivs, []);
     }
-    if let Some(profile) = linux.and_then(|linux| linux.seccomp.as_ref()) {
-        let filter = seccomp::compile(profile)?;
+    let filter = match (filter, linux.and_then(|linux| linux.seccomp.as_ref())) {
+        (Some(filter), _) => Some(Cow::Borrowed(filter)),
+        (None, Some(profile)) => Some(Cow::Owned(seccomp::compile(profile)?)),
+        (None, None) => None,
+    };
+    if let Some(filter) = filter {
         if filter.has_listener() {
             return Err(Error::spec(
                 "seccomp: SCMP_ACT_NOTIFY needs a listener, which this runtime does not serve yet",

@@ -5,6 +5,7 @@ use super::{Error, Facts, Origin, SpecPath, mask, mounts, namespaces, process, r
 use crate::config::{ContainerConfig, NetworkMode, RootAccess, SeccompChoice, Signal};
 use crate::flags::Invalid;
 use oci::runtime::{Linux, Propagation, Root, Seccomp, Spec};
+use seccomp::Filter;
 use std::path::PathBuf;
 
 /// A specification, and what of the request lies beside it.
@@ -12,6 +13,8 @@ use std::path::PathBuf;
 pub struct Composed {
     /// The specification. `root.path` is the word `rootfs`, for the caller to replace or to leave.
     pub spec: Spec,
+    /// The default filter, ready made: the specification has none then.
+    pub filter: Option<Filter>,
     /// The command runs under the engine's small init.
     pub init: bool,
     /// What stops the container.
@@ -44,12 +47,13 @@ pub fn compose(config: &ContainerConfig, facts: &Facts) -> Result<Composed, Erro
     let stop_signal = stop_signal(config, facts)?;
     let process = process::compose(config, facts, &host_name, &mut origins)?;
     let mounts = mounts::compose(config, facts, &mut origins)?;
+    let (profile, filter) = seccomp(config, facts, &mut origins);
     let mut linux = Linux {
         namespaces: namespaces::compose(config, facts, &mut origins),
         resources: resources::compose(config, facts, &mut origins)?,
         cgroups_path: resources::cgroup_path(config, facts),
         sysctl: sysctl::compose(config, facts, &mut origins)?,
-        seccomp: seccomp(config, facts, &mut origins),
+        seccomp: profile,
         devices: mounts.nodes,
         ..Linux::default()
     };
@@ -81,6 +85,7 @@ pub fn compose(config: &ContainerConfig, facts: &Facts) -> Result<Composed, Erro
     };
     Ok(Composed {
         spec,
+        filter,
         init: config.process.init,
         stop_signal,
         host_name,
@@ -133,16 +138,16 @@ fn stop_signal(config: &ContainerConfig, facts: &Facts) -> Result<Signal, Error>
 }
 
 /// A profile of the user's holds even for a privileged container; the default one does not.
-fn seccomp(config: &ContainerConfig, facts: &Facts, origins: &mut Origins) -> Option<Seccomp> {
+fn seccomp(config: &ContainerConfig, facts: &Facts, origins: &mut Origins) -> (Option<Seccomp>, Option<Filter>) {
     let privileged = config.privileges.level == crate::config::Privileges::Privileged;
-    let (filter, origin) = match &config.privileges.seccomp {
-        SeccompChoice::Default if privileged => (None, Origin::Flag("--privileged")),
-        SeccompChoice::Default => (facts.default_seccomp.clone(), Origin::Default),
-        SeccompChoice::Unconfined => (None, Origin::Flag("--security-opt")),
-        SeccompChoice::Profile { .. } => (facts.custom_seccomp.clone(), Origin::Flag("--security-opt")),
+    let (profile, filter, origin) = match &config.privileges.seccomp {
+        SeccompChoice::Default if privileged => (None, None, Origin::Flag("--privileged")),
+        SeccompChoice::Default => (None, facts.default_filter.clone(), Origin::Default),
+        SeccompChoice::Unconfined => (None, None, Origin::Flag("--security-opt")),
+        SeccompChoice::Profile { .. } => (facts.custom_seccomp.clone(), None, Origin::Flag("--security-opt")),
     };
     origins.note("linux.seccomp", origin);
-    filter
+    (profile, filter)
 }
 
 /// A mount that propagates needs a root that does, or the kernel cuts it off at the container's door.

@@ -45,7 +45,7 @@ pub struct Facts {
     /// The host devices that were asked for, from [`super::devices`] or [`super::all_devices`].
     pub devices: Vec<HostDevice>,
     /// The filter for confined containers with these capabilities ([`super::grant`]).
-    pub default_seccomp: Option<Seccomp>,
+    pub default_filter: Option<seccomp::Filter>,
     /// The filter that the user gave.
     pub custom_seccomp: Option<Seccomp>,
     /// The kernel has POSIX message queues (`mqueue` in `/proc/filesystems`).

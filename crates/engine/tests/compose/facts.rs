@@ -40,7 +40,7 @@ pub fn facts() -> Facts {
         },
         scratch: Some("/run/x/scratch".into()),
         devices: vec![],
-        default_seccomp: None,
+        default_filter: None,
         custom_seccomp: None,
         mqueue: true,
         apparmor: false,

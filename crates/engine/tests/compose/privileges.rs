@@ -30,6 +30,10 @@ fn filter(default_action: Action) -> Seccomp {
     }
 }
 
+fn ready_made() -> seccomp::Filter {
+    seccomp::default_filter(&["CAP_CHOWN"]).expect("the default profile")
+}
+
 const HIDDEN: [&str; 12] = [
     "/proc/acpi",
     "/proc/interrupts",
@@ -85,7 +89,8 @@ fn cgroups_become_writable_when_they_are_shown() {
 
 #[test]
 fn a_privileged_container_is_not_confined() {
-    let composed = composed(&privileged(), &Facts { default_seccomp: Some(filter(Action::Errno)), ..facts() });
+    let composed = composed(&privileged(), &Facts { default_filter: Some(ready_made()), ..facts() });
+    assert_eq!(composed.filter, None);
     let linux = linux(&composed);
     assert!(linux.masked_paths.is_empty() && linux.readonly_paths.is_empty() && linux.seccomp.is_none());
     let capabilities = process(&composed).capabilities.as_ref().unwrap();
@@ -136,17 +141,20 @@ fn another_user_has_no_capabilities_but_those_added() {
 
 #[test]
 fn the_filter_is_the_default_the_users_or_none() {
-    let facts =
-        Facts { default_seccomp: Some(filter(Action::Errno)), custom_seccomp: Some(filter(Action::Log)), ..facts() };
-    let action = |config: &ContainerConfig| linux(&composed(config, &facts)).seccomp.as_ref().map(|f| f.default_action);
+    let facts = Facts { default_filter: Some(ready_made()), custom_seccomp: Some(filter(Action::Log)), ..facts() };
+    let chosen = |config: &ContainerConfig| {
+        let composed = composed(config, &facts);
+        let action = linux(&composed).seccomp.as_ref().map(|profile| profile.default_action);
+        (composed.filter.is_some(), action)
+    };
     let profile = || SeccompChoice::Profile { path: "/p".into(), json: String::new() };
-    assert_eq!(action(&host()), Some(Action::Errno));
-    assert_eq!(action(&with(|config| config.privileges.seccomp = SeccompChoice::Unconfined)), None);
-    assert_eq!(action(&with(|config| config.privileges.seccomp = profile())), Some(Action::Log));
-    assert_eq!(action(&privileged()), None);
+    assert_eq!(chosen(&host()), (true, None));
+    assert_eq!(chosen(&with(|config| config.privileges.seccomp = SeccompChoice::Unconfined)), (false, None));
+    assert_eq!(chosen(&with(|config| config.privileges.seccomp = profile())), (false, Some(Action::Log)));
+    assert_eq!(chosen(&privileged()), (false, None));
     let mut both = privileged();
     both.privileges.seccomp = profile();
-    assert_eq!(action(&both), Some(Action::Log));
+    assert_eq!(chosen(&both), (false, Some(Action::Log)));
 }
 
 #[test]
