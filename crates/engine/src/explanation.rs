@@ -1,7 +1,8 @@
 //! The steps of a real start, joined with what each was for: what `--explain` shows.
 
 use crate::run::Ended;
-use runtime::Heading;
+use crate::spec::Origin;
+use runtime::{Heading, Subject};
 use sys::record::{NO_STEP, Record};
 
 /// A start, step by step.
@@ -18,6 +19,8 @@ pub struct Step {
     pub heading: Option<Heading>,
     /// What it was to do.
     pub intent: String,
+    /// Who asked for it; `None` for what every container gets.
+    pub origin: Option<Origin>,
     /// The calls.
     pub calls: Vec<Call>,
 }
@@ -37,6 +40,12 @@ pub struct Call {
     pub inside: bool,
 }
 
+fn origin(subject: &Subject, ended: &Ended) -> Option<Origin> {
+    let path = subject.spec_path(&ended.composed.spec);
+    let mut origins = ended.composed.origins.iter();
+    origins.find(|(known, _)| !path.is_empty() && known.as_str() == path).map(|(_, origin)| *origin)
+}
+
 impl Explanation {
     /// Joins records and plan.
     pub(crate) fn new(records: Vec<Record>, ended: &Ended) -> Self {
@@ -51,7 +60,9 @@ impl Explanation {
                     || if record.side == 0 { "prepare".to_owned() } else { "read the plan".to_owned() },
                     |subject| subject.intent(&ended.composed.spec),
                 );
-                steps.push(Step { heading: subject.map(runtime::Subject::heading), intent, calls: Vec::new() });
+                let origin = subject.and_then(|subject| origin(subject, ended));
+                let heading = subject.map(runtime::Subject::heading);
+                steps.push(Step { heading, intent, origin, calls: Vec::new() });
                 last = Some(key);
             }
             if let Some(step) = steps.last_mut() {

@@ -3,18 +3,21 @@
 use engine::explanation::{Call, Explanation, Step};
 use std::fmt::Write;
 
-/// A line for each step, under a heading where the question changes, and below it a line for each system call: how
+/// A line for each step with who asked for it, under a heading where the question changes, and below it a line for each system call: how
 /// long after the first it began, who made it, what it was, what it returned, how long it took.
 pub fn text(explanation: &Explanation) -> String {
     let mut text = String::new();
     let mut heading = None;
-    for Step { heading: of_step, intent, calls } in &explanation.steps {
+    for Step { heading: of_step, intent, origin, calls } in &explanation.steps {
         let title = of_step.map_or("prepares", runtime::Heading::title);
         if heading != Some(title) {
             _ = writeln!(text, "{title}");
             heading = Some(title);
         }
-        _ = writeln!(text, "  {intent}");
+        match origin {
+            Some(origin) => _ = writeln!(text, "  {intent}  [{origin}]"),
+            None => _ = writeln!(text, "  {intent}"),
+        }
         for call in calls {
             line(&mut text, call);
         }
@@ -45,9 +48,16 @@ mod tests {
     use runtime::Heading;
 
     #[test]
+    fn a_step_says_who_asked_for_it() {
+        let origin = Some(engine::spec::Origin::Flag("--hostname"));
+        let step = Step { heading: Some(Heading::Sees), intent: "set the host name".to_owned(), origin, calls: vec![] };
+        assert_eq!(text(&Explanation { steps: vec![step] }), "sees\n  set the host name  [--hostname]\n");
+    }
+
+    #[test]
     fn steps_stand_under_their_headings_with_their_calls() {
         let call = |name, result, start, inside| Call { name, result, start, duration: 1500, inside };
-        let step = |heading, intent: &str, calls| Step { heading, intent: intent.to_owned(), calls };
+        let step = |heading, intent: &str, calls| Step { heading, intent: intent.to_owned(), origin: None, calls };
         let explanation = Explanation {
             steps: vec![
                 step(None, "prepare", vec![call("openat", 3, 0, false)]),

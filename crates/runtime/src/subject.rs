@@ -152,6 +152,35 @@ impl Subject {
         }
     }
 
+    /// The part of the specification that asks for it: field names joined by dots, a list's item by its own key in
+    /// brackets. Empty for what every container gets.
+    pub fn spec_path(&self, spec: &Spec) -> String {
+        match self {
+            Self::Mount(i) => spec.mounts.get(*i).map_or_else(String::new, |m| format!("mounts[{}]", m.destination)),
+            Self::Device(path) => format!("linux.devices[{path}]"),
+            Self::Sysctl(name) => format!("linux.sysctl[{name}]"),
+            Self::Rlimit(i) => spec
+                .process
+                .as_ref()
+                .and_then(|process| process.rlimits.get(*i))
+                .map_or_else(String::new, |limit| format!("process.rlimits[{}]", limit.kind)),
+            Self::Masked(_) => "linux.maskedPaths".to_owned(),
+            Self::ReadOnlyPath(_) => "linux.readonlyPaths".to_owned(),
+            Self::ReadOnlyRoot => "root.readonly".to_owned(),
+            Self::Hostname => "hostname".to_owned(),
+            Self::Domainname => "domainname".to_owned(),
+            Self::Terminal => "process.terminal".to_owned(),
+            Self::OomScore => "process.oomScoreAdj".to_owned(),
+            Self::Cwd => "process.cwd".to_owned(),
+            Self::User => "process.user".to_owned(),
+            Self::Bounding | Self::Capabilities => "process.capabilities".to_owned(),
+            Self::NoNewPrivs => "process.noNewPrivileges".to_owned(),
+            Self::Seccomp => "linux.seccomp".to_owned(),
+            Self::Find | Self::Exec => "process.args".to_owned(),
+            _ => String::new(),
+        }
+    }
+
     /// What the step is to do, in words.
     pub fn intent(&self, spec: &Spec) -> String {
         let linux = spec.linux.as_ref();
