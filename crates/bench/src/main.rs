@@ -13,13 +13,17 @@ use bench::{floor, view};
 use lexopt::prelude::*;
 use std::error::Error as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 const HELP: &str = "\
-bench start [--runs N] [--spec empty|podman] [--peer NAME=PROGRAM]… [--only NAME]…
+bench start [--runs N] [--pause MS] [--spec empty|podman] [--peer NAME=PROGRAM]… [--only NAME]…
 
 Start to exit of a static /bin/true, each as a whole process, one after the other in an order that changes each round.
 Beside the floor and what --peer names, whoever is installed: unshare, bwrap, crun, runc, podman. What a name begins with
-says how it is called: coracle and podman are engines, bwrap is itself, everything else takes `run --bundle`.";
+says how it is called: coracle and podman are engines, bwrap is itself, everything else takes `run --bundle`.
+
+--pause lets the kernel finish what a start leaves behind (a network namespace dies for some 40 ms) before the next one.
+Without it each start carries some of the one before it, in the mean the same for all.";
 
 fn main() -> ExitCode {
     match run() {
@@ -39,6 +43,7 @@ fn main() -> ExitCode {
 
 struct Options {
     runs: usize,
+    pause: Duration,
     specs: Vec<Spec>,
     peers: Vec<Peer>,
     only: Vec<String>,
@@ -47,7 +52,8 @@ struct Options {
 fn run() -> Result {
     let mut parser = lexopt::Parser::from_env();
     let usage = |error: lexopt::Error| Error::Usage(error.to_string());
-    let mut options = Options { runs: 200, specs: Vec::new(), peers: Vec::new(), only: Vec::new() };
+    let mut options =
+        Options { runs: 200, pause: Duration::ZERO, specs: Vec::new(), peers: Vec::new(), only: Vec::new() };
     let mut task = None;
     while let Some(argument) = parser.next().map_err(usage)? {
         match argument {
@@ -56,6 +62,9 @@ fn run() -> Result {
                 return Ok(());
             }
             Long("runs") => options.runs = parser.value().and_then(|value| value.parse()).map_err(usage)?,
+            Long("pause") => {
+                options.pause = Duration::from_millis(parser.value().and_then(|value| value.parse()).map_err(usage)?);
+            }
             Long("only") => options.only.push(parser.value().and_then(ValueExt::string).map_err(usage)?),
             Long("peer") => {
                 let word = parser.value().and_then(ValueExt::string).map_err(usage)?;
@@ -97,7 +106,7 @@ fn start(mut options: Options) -> Result {
     peers.retain(|peer| options.only.is_empty() || peer.kind == Kind::Floor || options.only.contains(&peer.name));
     println!("{}\n", report::machine());
     for spec in &options.specs {
-        let rows = measured(*spec, &peers, &bundles, options.runs)?;
+        let rows = measured(*spec, &peers, &bundles, &options)?;
         println!("{}", report::table(*spec, &rows));
     }
     println!("{}", std::env::args().skip(1).collect::<Vec<_>>().join(" "));
@@ -124,7 +133,7 @@ impl Contender<'_> {
 /// Rounds whose times do not count: caches fill.
 const WARM_UP: usize = 5;
 
-fn measured(spec: Spec, peers: &[Peer], bundles: &Bundles, runs: usize) -> Result<Vec<Row>> {
+fn measured(spec: Spec, peers: &[Peer], bundles: &Bundles, options: &Options) -> Result<Vec<Row>> {
     let mut contenders = Vec::new();
     for peer in peers.iter().filter(|peer| peer.takes(spec)) {
         let command = peer.command(spec, bundles)?;
@@ -142,9 +151,11 @@ fn measured(spec: Spec, peers: &[Peer], bundles: &Bundles, runs: usize) -> Resul
     }
     let mut order: Vec<usize> = (0..contenders.len()).collect();
     let mut random = Random(std::process::id().into());
+    let runs = options.runs;
     for round in 0..runs {
         random.shuffle(&mut order);
         for index in &order {
+            std::thread::sleep(options.pause);
             let sample = contenders[*index].once()?;
             contenders[*index].samples.push(sample);
         }
