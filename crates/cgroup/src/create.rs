@@ -34,6 +34,20 @@ impl Cgroup {
         Ok(cgroup)
     }
 
+    /// Where [`Cgroup::create`] is going to make it, as [`Cgroup::paths`] tells it: for whoever writes down what is to be
+    /// removed before it exists.
+    ///
+    /// # Errors
+    /// The path leads out of the part of a hierarchy that we see.
+    pub fn planned(layout: &Layout, path: &CgroupPath) -> Result<Self> {
+        let branch = |hierarchy: &Hierarchy| {
+            let directory = format!("{}/{}", hierarchy.mount, hierarchy.inner(path)?);
+            Ok(Branch::new(hierarchy.version, &hierarchy.key, directory))
+        };
+        let branches = layout.joined().map(branch).collect::<Result<_>>()?;
+        Ok(Self { branches, ..Self::default() })
+    }
+
     /// Makes the directory in one hierarchy.
     fn grow(&mut self, hierarchy: &Hierarchy, path: &CgroupPath, made: &mut Vec<String>) -> Result<()> {
         let inner = hierarchy.inner(path)?;

@@ -36,6 +36,8 @@ impl Cgroup {
 fn rmdir(branch: &Branch) -> sys::Result<()> {
     match sys::fs::unlinkat(CWD, branch.path.as_str(), AtFlags::REMOVEDIR) {
         Err(error) if error.errno == Errno::NOENT => Ok(()),
+        // A read-only hierarchy says so before it looks for the name.
+        Err(error) if error.errno == Errno::ROFS && !std::path::Path::new(&branch.path).exists() => Ok(()),
         other => other,
     }
 }

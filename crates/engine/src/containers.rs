@@ -4,6 +4,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::record::{End, Record, now};
 use monitor::{Holder, RunDir};
+use std::time::{Duration, Instant};
 use store::{Broken, Container, ContainerId, Durability};
 
 /// What a container is doing.
@@ -106,7 +107,7 @@ fn kill(process: Holder) {
 
 /// Gives a holder time to notice that its container has ended.
 fn wait_for(holder: Option<Holder>) {
-    const LIMIT: std::time::Duration = std::time::Duration::from_secs(5);
+    const LIMIT: Duration = Duration::from_secs(5);
     let Some(holder) = holder else { return };
     let Ok(pidfd) = sys::process::pidfd_open(holder.pid) else { return };
     if holder.lives() {
@@ -121,33 +122,38 @@ pub(crate) fn clean_up(engine: &Engine) {
     for entry in entries.flatten() {
         let Ok(run_dir) = RunDir::open(&entry.path()) else { continue };
         let state = run_dir.state().ok().flatten();
-        if state.as_ref().is_some_and(|state| state.holder.lives()) {
-            continue;
-        }
-        if state.is_none() && is_young(&entry.path()) {
-            // Its maker is between making the directory and writing the state.
+        let holder = run_dir.maker().or(state.as_ref().map(|state| state.holder));
+        if holder.is_some_and(|holder| holder.lives()) {
             continue;
         }
         let id = entry.file_name().to_string_lossy().into_owned();
-        if monitor::teardown(&run_dir).is_err() {
-            continue;
-        }
+        // The run directory goes last: while it is there, what could not be done is done by the next command.
         let ephemeral = state.is_some_and(|state| state.ephemeral);
-        let _ = settle(engine, &id, ephemeral);
+        if monitor::end(&run_dir).is_ok() && settle(engine, &id, ephemeral).is_ok() {
+            crate::userns::release(engine, &id);
+            let _ = run_dir.remove();
+        }
     }
 }
 
-fn is_young(path: &std::path::Path) -> bool {
-    let age = std::fs::metadata(path).and_then(|meta| meta.modified()).ok().and_then(|time| time.elapsed().ok());
-    age.is_some_and(|age| age < std::time::Duration::from_secs(10))
-}
+/// How long a container whose holder is dead may stay locked.
+const LOCKED: Duration = Duration::from_secs(1);
 
 /// A container whose holder was killed goes with `--rm`, and else has ended with a code that nobody knows.
 fn settle(engine: &Engine, id: &str, ephemeral: bool) -> Result<()> {
-    let id: ContainerId = id.parse()?;
-    let mut container = engine.store()?.container(&id)?;
-    if !container.try_lock()? {
-        return Ok(());
+    // What has no id for a name has not come as far as a container.
+    let Ok(id) = id.parse::<ContainerId>() else { return Ok(()) };
+    let mut container = match engine.store()?.container(&id) {
+        Err(store::Error::NoSuchContainer(_)) => return Ok(()),
+        found => found?,
+    };
+    // A child of the dead holder may keep its lock for a moment yet.
+    let start = Instant::now();
+    while !container.try_lock()? {
+        if start.elapsed() > LOCKED {
+            return Err(Error::Running(id.as_str().to_owned()));
+        }
+        std::thread::sleep(Duration::from_millis(5));
     }
     if ephemeral {
         engine.enter()?;

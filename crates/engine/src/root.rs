@@ -173,7 +173,7 @@ impl Over<'_> {
                 let attach = || {
                     let lowers: Vec<_> =
                         lowers.into_iter().map(|lower| stage.attach(lower)).collect::<sys::Result<_>>()?;
-                    let upper = stage.reopen(self.container)?;
+                    let upper = Stage::reopen(self.container)?;
                     store::overlay::mount(&lowers, Some(upper.as_fd()), &options)
                 };
                 attach().map_err(failed)

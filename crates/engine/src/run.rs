@@ -9,8 +9,8 @@ use crate::root::{self, Source};
 use crate::spec::{Composed, Facts, UserNamespace, compose, user};
 use crate::userns;
 use crate::{containers, etc, gather, names, spec};
-use cgroup::{Cgroup, Layout};
-use monitor::RunDir;
+use cgroup::{Cgroup, CgroupPath, Layout};
+use monitor::{Holder, RunDir, State};
 use oci::runtime::ConsoleSize;
 use runtime::{Foreground, Holding, Request};
 use std::io::Write as _;
@@ -48,21 +48,26 @@ pub fn run(engine: &Engine, config: &ContainerConfig, io: Io) -> Result<Outcome>
     let source = root::find(engine, config)?;
     // From here on things are made that must be removed again: no signal may end us before they are.
     let signals = Signals::block().map_err(Error::system("take over the signals"))?;
-    let ids = userns::choose(engine, config, id.as_str())?;
+    let layout = Layout::detect()?;
+    let cgroup = cgroup_of(engine, config, &layout, id.as_str())?;
+    // First what says how to remove all that follows: whoever finds it after our violent end does so.
+    let planned = cgroup.as_ref().map(|path| Cgroup::planned(&layout, path)).transpose()?;
+    let planned = planned.as_ref().map(Cgroup::paths).unwrap_or_default();
+    let state = State { holder: Holder::me(), cgroup: planned, ephemeral: config.remove };
+    let run_dir = RunDir::create(&engine.run_dir(id.as_str()), &state)?;
+    let ids = match userns::choose(engine, config, id.as_str()) {
+        Ok(ids) => ids,
+        Err(error) => {
+            let _ = run_dir.remove();
+            return Err(error);
+        }
+    };
     let (mut container, record) = match create(engine, config, &id, &source, &ids.namespace) {
         Ok(made) => made,
         Err(error) => {
             ids.release();
+            let _ = run_dir.remove();
             return Err(error);
-        }
-    };
-    let run_dir = RunDir::create(&engine.run_dir(id.as_str()));
-    let run_dir = match run_dir {
-        Ok(run_dir) => run_dir,
-        Err(error) => {
-            let _ = container.remove(engine.store()?);
-            ids.release();
-            return Err(error.into());
         }
     };
     let mut held = Held {
@@ -71,6 +76,8 @@ pub fn run(engine: &Engine, config: &ContainerConfig, io: Io) -> Result<Outcome>
         container: &mut container,
         record: &record,
         run_dir: &run_dir,
+        layout: &layout,
+        cgroup: cgroup.as_ref(),
         namespace: &ids.namespace,
     };
     let started = held.start(source, &signals, io, recorder.as_ref());
@@ -137,6 +144,14 @@ fn create(
     Ok((dir, record))
 }
 
+/// Where the container's cgroup is to be; `None` where there are none, or none is wanted.
+fn cgroup_of(engine: &Engine, config: &ContainerConfig, layout: &Layout, id: &str) -> Result<Option<CgroupPath>> {
+    if config.limits.cgroups == CgroupUse::Disabled || layout.hierarchies().is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(crate::cgroup_path::choose(engine, config, layout, id)?))
+}
+
 /// What the container writes goes to a layer of its own; not so into a directory of the user's, or memory.
 fn has_layer(image: &ImageRef) -> bool {
     match image {
@@ -166,6 +181,9 @@ struct Held<'a> {
     container: &'a mut ContainerDir,
     record: &'a Container<Record>,
     run_dir: &'a RunDir,
+    layout: &'a Layout,
+    /// Where its cgroup is to be; `None` where there are none, or none is wanted.
+    cgroup: Option<&'a CgroupPath>,
     namespace: &'a UserNamespace,
 }
 
@@ -174,10 +192,10 @@ impl Held<'_> {
         let (engine, config) = (self.engine, self.config);
         let id = self.container.id().as_str().to_owned();
         write_cidfile(config, &id)?;
-        let layout = Layout::detect()?;
-        let mut cgroup = Limited { cgroup: self.cgroup(&layout, &id)? };
+        let layout = self.layout;
+        let mut cgroup = Limited { cgroup: self.cgroup.map(|path| Cgroup::create(layout, path)).transpose()? };
         let root = root::make(engine, config, &source, self.container, self.namespace)?;
-        let facts = self.facts(self.record, &source, &root, &layout, cgroup.cgroup.as_ref(), io)?;
+        let facts = self.facts(self.record, &source, &root, layout, cgroup.cgroup.as_ref(), io)?;
         let composed = compose(config, &facts)?;
         for directory in &composed.directories {
             crate::engine::make_parents(directory)?;
@@ -207,7 +225,7 @@ impl Held<'_> {
             bundle: Path::new("/"),
             rootfs: root.rootfs,
             filter: composed.filter.clone(),
-            layout: &layout,
+            layout,
             cgroup: cgroup.cgroup.take(),
             holding,
             no_new_keyring: false,
@@ -218,7 +236,7 @@ impl Held<'_> {
             input: config.process.stdin == StdinMode::Open,
             timeout: config.process.timeout.filter(|t| *t > 0).map(|t| Duration::from_secs(t.into())),
         };
-        let order = monitor::Order { request, run_dir: self.run_dir, foreground, signals, ephemeral: config.remove };
+        let order = monitor::Order { request, run_dir: self.run_dir, foreground, signals };
         let ended = monitor::run(order)?;
         Ok(Ended { exit: ended.exit, oom_kills: ended.oom_kills, started, subjects: ended.subjects, composed })
     }
@@ -232,15 +250,6 @@ impl Held<'_> {
         let path = self.engine.store()?.path().join("containers").join(self.container.id().as_str()).join("scratch");
         sys::fs::ensure_dir(rustix::fs::CWD, &path, rustix::fs::Mode::RWXU).map_err(Error::file("make", &path))?;
         Ok(Some(path))
-    }
-
-    /// The container's cgroup; `None` where there are none, or none is wanted.
-    fn cgroup(&self, layout: &Layout, id: &str) -> Result<Option<Cgroup>> {
-        if self.config.limits.cgroups == CgroupUse::Disabled || layout.hierarchies().is_empty() {
-            return Ok(None);
-        }
-        let path = crate::cgroup_path::choose(self.engine, self.config, layout, id)?;
-        Ok(Some(Cgroup::create(layout, &path)?))
     }
 
     fn facts(

@@ -71,8 +71,8 @@ impl Stage {
         Ok(mount)
     }
 
-    /// The directory behind an fd of the namespace that we left, opened in this one.
-    pub fn reopen(&self, dir: impl AsFd) -> sys::Result<OwnedFd> {
+    /// The directory behind an fd of another namespace, opened in that of the stage.
+    pub fn reopen(dir: impl AsFd) -> sys::Result<OwnedFd> {
         let fd = dir.as_fd().as_raw_fd();
         let path = std::fs::read_link(format!("/proc/self/fd/{fd}"));
         let path = path.map_err(|error| {

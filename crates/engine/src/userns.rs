@@ -85,7 +85,7 @@ impl Ids {
     }
 }
 
-/// A range of ids that one container has to itself, held by a directory in the run directory.
+/// A range of ids that one container has to itself, held by a link below the run root whose text is the container's id.
 #[derive(Debug)]
 pub struct Range {
     path: PathBuf,
@@ -94,9 +94,20 @@ pub struct Range {
 impl Range {
     /// Gives it back.
     pub fn release(&self) {
-        let _ = sys::fs::unlinkat(CWD, &self.path, rustix::fs::AtFlags::REMOVEDIR);
+        let _ = sys::fs::unlinkat(CWD, &self.path, rustix::fs::AtFlags::empty());
     }
 }
+
+/// Gives back the range of a container whose holder was killed.
+pub fn release(engine: &Engine, id: &str) {
+    let links = std::fs::read_dir(engine.locations().runroot.join(RANGES_DIR)).into_iter().flatten().flatten();
+    for link in links.filter(|link| std::fs::read_link(link.path()).is_ok_and(|owner| owner == Path::new(id))) {
+        Range { path: link.path() }.release();
+    }
+}
+
+/// The directory of taken ranges below the run root.
+const RANGES_DIR: &str = "ids";
 
 /// Ids in one range: as many as a distribution's own users need.
 const RANGE: u32 = 65_536;
@@ -188,9 +199,9 @@ fn within(map: &[IdMapping], base: &[IdMapping]) -> Vec<IdMapping> {
     out
 }
 
-/// Takes a range nobody has: a directory is made once only, whoever tries at the same time.
+/// Takes a range nobody has: a link is made once only, whoever tries at the same time.
 fn take_range(engine: &Engine, id: &str) -> Result<(Range, u32)> {
-    let dir = engine.locations().runroot.join("ids");
+    let dir = engine.locations().runroot.join(RANGES_DIR);
     let failed = |source| Error::File { what: "make", path: dir.clone(), source };
     sys::fs::ensure_dir(CWD, &dir, Mode::from_raw_mode(0o700)).map_err(failed)?;
     let (first, count) = reserved();
@@ -199,7 +210,7 @@ fn take_range(engine: &Engine, id: &str) -> Result<(Range, u32)> {
     for step in 0..count {
         let number = (start + step) % count;
         let path = dir.join(number.to_string());
-        match sys::fs::mkdirat(CWD, &path, Mode::from_raw_mode(0o700)) {
+        match sys::fs::symlinkat(id, CWD, &path) {
             Ok(()) => return Ok((Range { path }, first + number * RANGE)),
             Err(error) if error.errno == sys::Errno::EXIST => {}
             Err(source) => return Err(Error::File { what: "make", path, source }),

@@ -1,7 +1,7 @@
 //! One container, from its start to its end, held by this process.
 
 use crate::error::{Error, Result};
-use crate::rundir::{Holder, RunDir, State};
+use crate::rundir::{Holder, RunDir};
 use runtime::{Foreground, Request};
 use sys::process::Exit;
 use sys::signal::Signals;
@@ -17,8 +17,6 @@ pub struct Order<'a> {
     pub foreground: Foreground,
     /// Our signals, blocked since before anything was made.
     pub signals: &'a Signals,
-    /// The container goes when its process ends.
-    pub ephemeral: bool,
 }
 
 /// How it went.
@@ -39,9 +37,7 @@ const SIGQUIT: i32 = 3;
 
 /// Runs a container to its end. What belongs to it is still there afterwards: [`crate::teardown`] removes it.
 pub fn run(order: Order<'_>) -> Result<Ended> {
-    let Order { request, run_dir, foreground, signals, ephemeral } = order;
-    let cgroup = request.cgroup.as_ref().map(runtime::Cgroup::paths).unwrap_or_default();
-    run_dir.write_state(&State { holder: Holder::me(), cgroup, ephemeral })?;
+    let Order { request, run_dir, foreground, signals } = order;
     while let Some(signal) = signals.next() {
         if matches!(signal, SIGINT | SIGTERM | SIGHUP | SIGQUIT) {
             return Err(Error::Interrupted(signal));

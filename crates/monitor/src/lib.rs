@@ -15,4 +15,4 @@ mod teardown;
 pub use error::{Error, Result};
 pub use foreground::{Ended, Order, run};
 pub use rundir::{Holder, RunDir, State};
-pub use teardown::teardown;
+pub use teardown::{end, teardown};

@@ -1,7 +1,8 @@
 //! A container's run directory, `<runroot>/containers/ID`: what is true of it only while it runs.
 //!
-//! It lies on a tmpfs, so that a reboot forgets it. `state.json` is written once, before the container exists;
-//! `pid` once it does. Whoever holds the container is named by pid and start time, which together are never reused.
+//! It lies on a tmpfs, so that a reboot forgets it. `state.json` is there before anything else of the container is made,
+//! since the directory gets its name only with it; `pid` once there is a process. Whoever holds the container is named
+//! by pid and start time, which together are never reused.
 
 use crate::error::{Error, Result};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
@@ -37,7 +38,7 @@ impl Holder {
 pub struct State {
     /// Who holds it.
     pub holder: Holder,
-    /// The cgroup's directories, by hierarchy.
+    /// The directories that its cgroup has, or is going to have, by hierarchy.
     pub cgroup: BTreeMap<String, String>,
     /// The container goes when its process ends (`--rm`).
     pub ephemeral: bool,
@@ -54,14 +55,32 @@ const STATE: &str = "state.json";
 const PID: &str = "pid";
 
 impl RunDir {
-    /// Makes the directory.
-    pub fn create(path: &Path) -> Result<Self> {
-        sys::fs::mkdirat(CWD, path, Mode::from_raw_mode(0o700)).map_err(|source| Error::File {
-            what: "make",
-            path: path.into(),
-            source,
-        })?;
-        Self::open(path)
+    /// Makes the directory with its state. Until that is written, the directory has a name that only says who makes it.
+    pub fn create(path: &Path, state: &State) -> Result<Self> {
+        let failed = |what, path: &Path| {
+            let path = path.to_owned();
+            move |source| Error::File { what, path, source }
+        };
+        let Holder { pid, start_time } = state.holder;
+        let unfinished = path.with_file_name(format!(".{pid}-{start_time}"));
+        sys::fs::mkdirat(CWD, &unfinished, Mode::from_raw_mode(0o700)).map_err(failed("make", &unfinished))?;
+        let mut made = Self::open(&unfinished)?;
+        let finished = made.write_state(state).and_then(|()| {
+            let renamed = sys::fs::renameat(CWD, &unfinished, CWD, path, RenameFlags::NOREPLACE);
+            renamed.map_err(failed("name", path))
+        });
+        if let Err(error) = finished {
+            let _ = made.remove();
+            return Err(error);
+        }
+        made.path = path.into();
+        Ok(made)
+    }
+
+    /// Who makes, or made, a directory that has not got its name.
+    pub fn maker(&self) -> Option<Holder> {
+        let (pid, start_time) = self.path.file_name()?.to_str()?.strip_prefix('.')?.split_once('-')?;
+        Some(Holder { pid: pid.parse().ok()?, start_time: start_time.parse().ok()? })
     }
 
     /// Opens a directory that is there.

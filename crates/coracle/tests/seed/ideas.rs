@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use testkit::{Invocation, requires};
 
-use crate::world::{World, cgroup, eventually, number};
+use crate::world::{World, eventually, number};
 
 pub fn a_command_runs_and_its_exit_code_comes_back(world: &World) {
     world.sh(&[], "echo out; echo err >&2; exit 42").code(42).stdout_is("out\n").stderr_is("err\n");
@@ -80,7 +80,7 @@ pub fn a_fork_bomb_stops_at_the_pids_limit_and_the_machine_does_not_notice(world
     let before = world.leavings();
     let options = ["--pids-limit=20", "--cpus=0.5"];
     let (running, id) = world.start(&options, "b() { b | b & }; (b) 2>/dev/null & exec sleep 300");
-    let pids = cgroup("pids", &id);
+    let pids = world.cgroup("pids", &id);
     eventually("the limit is hit", || number(pids.join("pids.events"), "max ") > 0);
     assert_eq!(number(pids.join("pids.max"), ""), 20);
     assert!(number(pids.join("pids.current"), "") <= 20);
@@ -102,16 +102,17 @@ pub fn a_memory_hog_is_killed_at_its_limit_and_the_message_says_so(world: &World
 pub fn a_cpu_quota_holds(world: &World) {
     let (running, id) = world.start(&["--cpus=0.1"], "while :; do :; done");
     let v2 = requires::cgroup_v2().is_ok();
-    let used = || match v2 {
-        true => Duration::from_micros(number(cgroup("cpu", &id).join("cpu.stat"), "usage_usec ")),
-        false => Duration::from_nanos(number(cgroup("cpuacct", &id).join("cpuacct.usage"), "")),
+    // Nanoseconds.
+    let used = || {
+        let microseconds = || number(world.cgroup("cpu", &id).join("cpu.stat"), "usage_usec ");
+        if v2 { microseconds() * 1000 } else { number(world.cgroup("cpuacct", &id).join("cpuacct.usage"), "") }
     };
     let (at_first, start) = (used(), Instant::now());
     std::thread::sleep(Duration::from_secs(2));
     let (now, elapsed) = (used(), start.elapsed());
     let period = Duration::from_millis(100);
-    let allowed = (elapsed + period).mul_f64(0.1 * 1.1);
-    assert!(now - at_first <= allowed, "{:?} of CPU in {elapsed:?}", now - at_first);
-    assert!(number(cgroup("cpu", &id).join("cpu.stat"), "nr_throttled ") > 0);
+    let (spent, allowed) = (Duration::from_nanos(now - at_first), (elapsed + period).mul_f64(0.1 * 1.1));
+    assert!(spent <= allowed, "{spent:?} of CPU in {elapsed:?}");
+    assert!(number(world.cgroup("cpu", &id).join("cpu.stat"), "nr_throttled ") > 0);
     world.end(running, &id).code(137);
 }

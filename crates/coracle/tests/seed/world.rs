@@ -4,32 +4,48 @@
 #![allow(dead_code, reason = "each file of tests takes what it needs")]
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use testkit::{Invocation, Leavings, Outcome, Running, Sandbox, User, requires, within};
+use testkit::{Invocation, Leavings, Outcome, Running, Sandbox, Scope, User, requires, within};
 
 /// A sandbox, and the options that make a run what it is.
 pub struct World {
     pub sandbox: Sandbox,
     options: Vec<String>,
+    /// Other tests make cgroups at the same time; root's are made below one that tells whose they are.
+    above: Option<String>,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let Some(above) = &self.above else { return };
+        for top in tops() {
+            let _ = fs::remove_dir(top.join(above));
+        }
+    }
 }
 
 impl World {
     pub fn root() -> Self {
-        Self { sandbox: Sandbox::new(), options: Vec::new() }
+        let sandbox = Sandbox::new();
+        let name = sandbox.path().file_name().map(|name| name.to_string_lossy().into_owned());
+        let options = name.iter().map(|name| format!("--cgroup-parent=/{name}")).collect();
+        Self { sandbox, options, above: name }
     }
 
     pub fn root_auto() -> Self {
-        Self { sandbox: Sandbox::new(), options: vec!["--userns=auto".to_owned()] }
+        let mut world = Self::root();
+        world.options.push("--userns=auto".to_owned());
+        world
     }
 
     pub fn user() -> Self {
-        Self { sandbox: Sandbox::of(&User::with_subuids()), options: Vec::new() }
+        Self { sandbox: Sandbox::of(&User::with_subuids()), options: Vec::new(), above: None }
     }
 
     pub fn single_id() -> Self {
-        Self { sandbox: Sandbox::of(&User::without_subuids()), options: Vec::new() }
+        Self { sandbox: Sandbox::of(&User::without_subuids()), options: Vec::new(), above: None }
     }
 
     /// `coracle run --rm OPTIONS REST`, not yet started.
@@ -61,7 +77,19 @@ impl World {
     #[track_caller]
     pub fn leavings(&self) -> Leavings {
         self.sh(&[], "true").code(0);
-        self.sandbox.leavings()
+        let scope = Scope::new().dir(self.sandbox.path());
+        Leavings::count(&self.above.iter().fold(scope, |scope, above| scope.cgroup(above)))
+    }
+
+    /// The directory of a container's cgroup in the hierarchy that has this controller.
+    #[track_caller]
+    pub fn cgroup(&self, controller: &str, id: &str) -> PathBuf {
+        let pure = requires::cgroup_v2().is_ok();
+        let top =
+            PathBuf::from(if pure { "/sys/fs/cgroup".to_owned() } else { format!("/sys/fs/cgroup/{controller}") });
+        let dir = top.join(self.above.as_deref().unwrap_or_default()).join(format!("coracle-{id}"));
+        assert!(dir.is_dir(), "no cgroup {}", dir.display());
+        dir
     }
 
     /// Ends a container from another process.
@@ -72,23 +100,21 @@ impl World {
     }
 }
 
-/// The directory of a container's cgroup in the hierarchy that has this controller.
-#[track_caller]
-pub fn cgroup(controller: &str, id: &str) -> PathBuf {
-    let top = if requires::cgroup_v2().is_ok() {
-        PathBuf::from("/sys/fs/cgroup")
-    } else {
-        PathBuf::from("/sys/fs/cgroup").join(controller)
-    };
-    let dir = top.join(format!("coracle-{id}"));
-    assert!(dir.is_dir(), "no cgroup {}", dir.display());
-    dir
+/// The mount points of all hierarchies.
+fn tops() -> Vec<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let points = mounts.lines().filter_map(|line| {
+        let fields: Vec<&str> = line.split(' ').collect();
+        fields[2].starts_with("cgroup").then(|| PathBuf::from(fields[1]))
+    });
+    points.collect()
 }
 
 /// The number behind a word in a file of lines `word number`, or in a file that is one number.
 #[track_caller]
-pub fn number(file: PathBuf, word: &str) -> u64 {
-    let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+pub fn number(file: impl AsRef<Path>, word: &str) -> u64 {
+    let file = file.as_ref();
+    let text = fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     let found = if word.is_empty() {
         text.trim().parse().ok()
     } else {
