@@ -46,6 +46,7 @@ mod tests {
     #[test]
     fn a_child_that_computes_has_used_the_time() {
         let count = "i=0; while [ $i -lt 30000 ]; do i=$((i+1)); done; exit 7";
+        #[allow(clippy::zombie_processes, reason = "the wait under test reaps it")]
         let child = Command::new("sh").args(["-c", count]).spawn().unwrap();
         let (exit, usage) = wait(child.id() as i32).unwrap();
         assert_eq!(exit, Exit::Code(7));
