@@ -1,0 +1,41 @@
+//! Under systemd: what an ordinary user may limit in a cgroup that systemd has delegated to him.
+
+use testkit::{Invocation, Outcome, Sandbox, User, requires};
+
+/// Runs a container as a service of this user. The service's shell first moves into a cgroup of its own below the
+/// service's, as a login session's programs are below their slice: a cgroup with processes hands no controllers down.
+fn as_a_service(delegate: &str, run: &str) -> Outcome {
+    let user = User::with_subuids();
+    let sandbox = Sandbox::of(&user);
+    // Asking for it puts a copy where the user may read it.
+    drop(sandbox.coracle(["version"]));
+    let coracle = sandbox.join("bin/coracle").display().to_string();
+    let script = format!(
+        "own=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup); mkdir $own/session 2>/dev/null && \
+         echo 0 >$own/session/cgroup.procs; exec {coracle} {run}"
+    );
+    let (root, runroot) = (sandbox.root(), sandbox.runroot());
+    Invocation::new("systemd-run")
+        .args(["--quiet", "--wait", "--pipe", "--collect", "-p", delegate])
+        .arg(format!("--uid={}", user.name))
+        .arg(format!("--setenv=CORACLE_ROOT={}", root.display()))
+        .arg(format!("--setenv=CORACLE_RUNROOT={}", runroot.display()))
+        .args(["/bin/sh", "-c", &script])
+        .run()
+}
+
+#[test]
+fn an_ordinary_user_sets_limits_in_a_delegated_cgroup() {
+    requires!(root, systemd, subuid_user, user_namespaces);
+    let show = "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max";
+    let outcome = as_a_service("Delegate=yes", &format!("run --rm -m 64m --pids-limit 50 host: sh -c '{show}'"));
+    outcome.code(0).stdout_is("67108864\n50\n");
+}
+
+#[test]
+fn without_delegation_a_limit_is_refused_and_a_container_without_limits_runs() {
+    requires!(root, systemd, subuid_user, user_namespaces);
+    as_a_service("Delegate=no", "run --rm host: echo runs").code(0).stdout_is("runs\n");
+    let outcome = as_a_service("Delegate=no", "run --rm -m 64m host: true");
+    outcome.code(125).one_line_error("--memory");
+}
