@@ -131,20 +131,3 @@ fn signals_to_coracle_are_the_commands() {
         running.wait().code(7).stdout_contains(&format!("got {name}"));
     }
 }
-
-#[test]
-fn a_run_that_fails_leaves_nothing() {
-    requires!(root, cgroups);
-    for world in [World::root(), World::root_auto()] {
-        let before = world.leavings();
-        let missing = world.sandbox.join("home/missing");
-        world.invocation(&[], &["host:", "no-such-command"]).run().code(127);
-        world.invocation(&[], &["host:", "/etc"]).run().code(126);
-        world.invocation(&[], &["no-such-image", "true"]).run().code(125);
-        world.invocation(&["-v", &format!("{}:/x", missing.display())], &["host:", "true"]).run();
-        world.invocation(&["-w", "/etc/passwd"], &["host:", "true"]).run().code(125);
-        world.invocation(&["-u", "nobody-knows"], &["host:", "true"]).run().code(125);
-        world.invocation(&["-m", "600k"], &["host:", "true"]).run().code(125);
-        before.assert_nothing_new(SOON);
-    }
-}

@@ -101,14 +101,13 @@ impl Error {
             Self::Store(store::Error::NoSuchImage(name)) => {
                 Some(format!("load it first: coracle load -i FILE, or coracle import TAR {name}; pulling comes later"))
             }
-            Self::File { path, source, .. } => match source.errno {
-                sys::Errno::ACCESS | sys::Errno::PERM | sys::Errno::ROFS => Some(format!(
-                    "coracle cannot write {}: --root and --runroot (CORACLE_ROOT, CORACLE_RUNROOT) name other places",
-                    path.display()
-                )),
-                sys::Errno::NOSPC => Some("the file system is full".to_owned()),
-                _ => None,
-            },
+            Self::Store(store::Error::NameTaken { name, .. }) => {
+                Some(format!("coracle rm {name} removes that one; or choose another name"))
+            }
+            Self::Store(store::Error::Sys(source))
+            | Self::Monitor(monitor::Error::File { source, .. })
+            | Self::File { source, .. } => place(source.errno),
+            Self::Store(store::Error::Io { source, .. }) => sys::Errno::from_io_error(source).and_then(place),
             Self::System { source, .. } | Self::Rootfs { source, .. }
                 if (source.call, source.errno) == ("mount_setattr", sys::Errno::INVAL) =>
             {
@@ -133,5 +132,18 @@ impl Error {
 
     pub(crate) fn system(what: &'static str) -> impl FnOnce(sys::Error) -> Self {
         move |source| Self::System { what, source }
+    }
+}
+
+/// What to do where a directory of Coracle's own cannot be written.
+fn place(errno: sys::Errno) -> Option<String> {
+    match errno {
+        sys::Errno::ACCESS | sys::Errno::PERM | sys::Errno::ROFS => Some(
+            "name a place that you can write: --root and --runroot, or CORACLE_ROOT and CORACLE_RUNROOT".to_owned(),
+        ),
+        sys::Errno::NOSPC | sys::Errno::DQUOT => {
+            Some("the file system is full: make room, or name another place by --root or CORACLE_ROOT".to_owned())
+        }
+        _ => None,
     }
 }

@@ -88,7 +88,9 @@ pub fn run(engine: &Engine, config: &ContainerConfig, io: Io) -> Result<Outcome>
         Ok(ended) => ended,
         Err(error) => {
             let _ = container.remove(engine.store()?);
-            remove_cidfile(config);
+            if !matches!(error, Error::CidFile { .. }) {
+                remove_cidfile(config);
+            }
             return Err(error);
         }
     };

@@ -6,8 +6,16 @@ use crate::config::{ContainerConfig, NetworkMode};
 use crate::flags::{Invalid, Namespaced};
 use std::collections::BTreeMap;
 
-/// Lets processes with group 0 open ping sockets, so that `ping` needs no CAP_NET_RAW; podman's default.
-const PING: (&str, &str) = ("net.ipv4.ping_group_range", "0 0");
+/// The groups whose processes may open ping sockets. Here all of them may, as under docker, so that `ping` needs no
+/// CAP_NET_RAW whoever the command runs as; with podman's default only group 0 may.
+const PING: &str = "net.ipv4.ping_group_range";
+
+/// The kernel takes no larger group, and none that the user namespace does not have.
+fn last_group(facts: &Facts) -> u32 {
+    let ends =
+        |maps: &super::IdMaps| maps.gids.iter().map(|range| range.container_id.saturating_add(range.size - 1)).max();
+    facts.user_namespace.maps().and_then(ends).unwrap_or(u32::MAX).min(i32::MAX.cast_unsigned())
+}
 
 pub(super) fn compose(
     config: &ContainerConfig,
@@ -18,7 +26,7 @@ pub(super) fn compose(
     // A joined network namespace has an owner who may have set it otherwise; a group that is not mapped is EINVAL.
     let own_network = matches!(config.view.network, None | Some(NetworkMode::None));
     if own_network && facts.user_namespace.maps().is_none_or(|maps| maps.has_gid(0)) {
-        sysctls.insert(PING.0.to_owned(), PING.1.to_owned());
+        sysctls.insert(PING.to_owned(), format!("0 {}", last_group(facts)));
         origins.note("linux.sysctl[net.ipv4.ping_group_range]", Origin::Default);
     }
     for (name, value) in &config.view.sysctls {

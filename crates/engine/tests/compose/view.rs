@@ -80,8 +80,8 @@ fn ping_works_without_raw_sockets() {
     let range = |config: &ContainerConfig, facts: &Facts| {
         linux(&composed(config, facts)).sysctl.get("net.ipv4.ping_group_range").cloned()
     };
-    assert_eq!(range(&host(), &facts()).as_deref(), Some("0 0"));
-    assert_eq!(range(&network("none"), &rootless()).as_deref(), Some("0 0"));
+    assert_eq!(range(&host(), &facts()).as_deref(), Some("0 2147483647"));
+    assert_eq!(range(&network("none"), &rootless()).as_deref(), Some("0 65536"));
     assert_eq!(range(&network("host"), &facts()), None);
     assert_eq!(range(&network("ns:/x"), &facts()), None);
     let mut without_zero = maps(10);
