@@ -14,7 +14,7 @@ pub const HOUSE: &[Room] = &[
     Room { name: "corun", may_name: &["runtime"] },
     Room { name: "explain", may_name: &["engine", "runtime"] },
     Room { name: "engine", may_name: &["monitor", "store", "runtime", "layer", "cgroup", "seccomp"] },
-    Room { name: "monitor", may_name: &["runtime", "store"] },
+    Room { name: "monitor", may_name: &["runtime"] },
     Room { name: "store", may_name: &["layer"] },
     Room { name: "runtime", may_name: &["cgroup", "seccomp", "init"] },
     Room { name: "cgroup", may_name: &["dbus"] },
