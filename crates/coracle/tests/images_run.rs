@@ -57,6 +57,22 @@ fn an_ordinary_user_sees_the_layers_in_the_same_way() {
 }
 
 #[test]
+fn an_ordinary_user_runs_an_image() {
+    requires!(subuid_user, user_namespaces, busybox);
+    for world in [World::user(), World::single_id()] {
+        let base = world.sandbox.rootfs("home/base");
+        base.file("etc/gone", "x");
+        let upper = layer(&world.sandbox, "upper", &[("etc/.wh.gone", ""), ("etc/new", "new")]);
+        let archive =
+            docker_archive(&world.sandbox, "plain", &[base.path().to_owned(), upper], &json!({"Cmd": ["sh"]}));
+        world.sandbox.run(["load", "-i", text(&archive)]).code(0);
+        let script = "cat /etc/new; test ! -e /etc/gone && touch /etc/own && rm /etc/passwd && stat -c %u / /etc/own";
+        world.invocation(&[], &["plain", "sh", "-c", script]).ok().stdout_is("new0\n0\n");
+        world.invocation(&[], &["plain", "test", "-e", "/etc/own"]).run().code(1);
+    }
+}
+
+#[test]
 fn ids_of_the_containers_own_see_the_layers_in_the_same_way() {
     requires!(root, busybox, kernel = (6, 3));
     let sandbox = Sandbox::new();
