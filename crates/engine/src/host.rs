@@ -24,21 +24,21 @@ pub fn pieces(
     locations: &Locations,
     place: &Path,
     shift: Option<(&OwnedFd, &IdMaps)>,
+    owner: Option<Owner>,
     user_xattrs: bool,
 ) -> Result<Vec<Item>> {
     // In a user namespace a directory with mounts below it is locked together with them, and cannot be a lower.
     let found = Survey::of_machine(locations, user_xattrs)?;
     let root = tmpfs("host:")?;
-    let maps = shift.map(|(_, maps)| maps);
-    give(&root, Path::new(""), maps)?;
+    give(&root, Path::new(""), owner)?;
     for (path, mode) in &found.directories {
         directory(&root, path, *mode)?;
-        give(&root, path, maps)?;
+        give(&root, path, owner)?;
     }
     for (path, target) in &found.links {
         sys::fs::symlinkat(target, &root, path.strip_prefix("/").unwrap_or(path)).map_err(Error::system(WHAT))?;
     }
-    let overlays = Overlays { shift, user_xattrs, stage: None };
+    let overlays = Overlays { shift, owner, user_xattrs, stage: None };
     let made = overlays.make(&tmpfs("coracle")?, &found.overlays).or_else(|error| match error {
         Error::System { source, .. } if source.errno == sys::Errno::INVAL => {
             let stage = Stage::enter(place)?;
@@ -77,10 +77,13 @@ fn directory(root: &OwnedFd, path: &Path, mode: u32) -> Result<()> {
     sys::fs::mkdirat(root, path, mode).and_then(|()| sys::fs::fchmodat(root, path, mode)).map_err(Error::system(WHAT))
 }
 
-/// Gives a directory to the root of the container's ids, where those are its own: nobody else could write there.
-fn give(root: &OwnedFd, path: &Path, maps: Option<&IdMaps>) -> Result<()> {
+/// The container's root, as this process knows him: uid and gid. Only where he is not who makes the directories.
+pub type Owner = (u32, u32);
+
+/// Gives a directory to the container's root: in it nobody else could make anything.
+fn give(root: &OwnedFd, path: &Path, owner: Option<Owner>) -> Result<()> {
     use rustix::fs::{AtFlags, Gid, Uid};
-    let Some((uid, gid)) = maps.and_then(|maps| maps.host_uid(0).zip(maps.host_gid(0))) else { return Ok(()) };
+    let Some((uid, gid)) = owner else { return Ok(()) };
     let path = path.strip_prefix("/").unwrap_or(path);
     let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
     sys::fs::fchownat(root, path, uid, gid, AtFlags::EMPTY_PATH | AtFlags::SYMLINK_NOFOLLOW)
@@ -91,6 +94,7 @@ fn give(root: &OwnedFd, path: &Path, maps: Option<&IdMaps>) -> Result<()> {
 #[derive(Clone, Copy)]
 struct Overlays<'a> {
     shift: Option<(&'a OwnedFd, &'a IdMaps)>,
+    owner: Option<Owner>,
     user_xattrs: bool,
     stage: Option<&'a Stage>,
 }
@@ -127,26 +131,32 @@ impl Overlays<'_> {
         for name in [store::UPPER, store::WORK] {
             sys::fs::mkdirat(&own, name, Mode::RWXU).map_err(what)?;
         }
-        copy_meta(path, &own, self.shift.map(|(_, maps)| maps)).map_err(what)?;
+        self.copy_meta(path, &own).map_err(what)?;
         let xattrs = if self.user_xattrs { store::XattrStyle::User } else { store::XattrStyle::Trusted };
         let options = store::overlay::Options { xattrs, volatile: true, attributes: attr::NODEV };
         store::overlay::mount(&[lower], Some(own.as_fd()), &options).map(Some).map_err(what)
     }
-}
 
-/// The upper's root is what the directory looks like.
-fn copy_meta(path: &Path, scratch: &OwnedFd, shift: Option<&IdMaps>) -> sys::Result<()> {
-    use rustix::fs::{AtFlags, Gid, Uid};
-    use std::os::unix::fs::MetadataExt;
-    let Ok(meta) = std::fs::metadata(path) else { return Ok(()) };
-    let shifted = |id: u32, of: fn(&IdMaps, u32) -> Option<u32>| shift.and_then(|maps| of(maps, id)).unwrap_or(id);
-    let (uid, gid) = (shifted(meta.uid(), IdMaps::host_uid), shifted(meta.gid(), IdMaps::host_gid));
-    if (uid, gid) != (0, 0) && rustix::process::geteuid().is_root() {
-        let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
-        // An id that is not mapped here cannot be given: the directory is root's then.
-        let _ = sys::fs::fchownat(scratch, store::UPPER, uid, gid, AtFlags::SYMLINK_NOFOLLOW);
+    /// The upper's root is what the directory looks like.
+    fn copy_meta(&self, path: &Path, scratch: &OwnedFd) -> sys::Result<()> {
+        use rustix::fs::{AtFlags, Gid, Uid};
+        use std::os::unix::fs::MetadataExt;
+        let Ok(meta) = std::fs::metadata(path) else { return Ok(()) };
+        let (uid, gid) = match (self.shift, self.owner) {
+            (Some((_, maps)), _) => {
+                (maps.host_uid(meta.uid()).unwrap_or(meta.uid()), maps.host_gid(meta.gid()).unwrap_or(meta.gid()))
+            }
+            // Most of the machine's directories belong to ids that are none here.
+            (None, Some(owner)) => owner,
+            (None, None) => (meta.uid(), meta.gid()),
+        };
+        if (uid, gid) != (0, 0) && rustix::process::geteuid().is_root() {
+            let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+            // An id that is not mapped here cannot be given: the directory is root's then.
+            let _ = sys::fs::fchownat(scratch, store::UPPER, uid, gid, AtFlags::SYMLINK_NOFOLLOW);
+        }
+        sys::fs::fchmodat(scratch, store::UPPER, Mode::from_raw_mode(meta.mode() & 0o7777))
     }
-    sys::fs::fchmodat(scratch, store::UPPER, Mode::from_raw_mode(meta.mode() & 0o7777))
 }
 
 /// Coracle's own directories, and places where others leave sockets, covered by something empty.

@@ -99,7 +99,9 @@ pub fn make(
             let user = xattrs == XattrStyle::User;
             let maps = namespace.maps().filter(|_| shifted.is_some());
             let shift = shifted.as_ref().zip(maps);
-            let items = host::pieces(engine.locations(), &place, shift, user)?;
+            let owner = namespace.maps().and_then(|maps| maps.host_uid(0).zip(maps.host_gid(0)));
+            let owner = owner.filter(|owner| *owner != (0, 0));
+            let items = host::pieces(engine.locations(), &place, shift, owner, user)?;
             let host = sys::fs::open("/", OFlags::PATH | OFlags::DIRECTORY, Mode::empty());
             Ok(Root { rootfs: RuntimeRoot::Built(items), trees: vec![host.map_err(Error::system("open /"))?] })
         }

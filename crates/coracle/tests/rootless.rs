@@ -1,0 +1,79 @@
+//! What an ordinary user chooses: which of his ids the container has, and what it may change of his.
+
+#![forbid(unsafe_code)]
+
+#[path = "seed/world.rs"]
+mod world;
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+
+use testkit::{User, requires};
+use world::World;
+
+#[test]
+fn root_inside_is_the_user_outside() {
+    requires!(subuid_user, user_namespaces);
+    for (world, user) in [(World::user(), User::with_subuids()), (World::single_id(), User::without_subuids())] {
+        let dir = world.sandbox.join("home/shared");
+        fs::create_dir(&dir).expect("a directory");
+        user.give(&dir);
+        world
+            .sh(&["-v", &format!("{}:/v", dir.display())], "touch /v/made; stat -c %u /v /v/made")
+            .code(0)
+            .stdout_is("0\n0\n");
+        assert_eq!(fs::metadata(dir.join("made")).expect("the file").uid(), user.uid);
+    }
+}
+
+#[test]
+fn keep_id_is_the_user_inside_too() {
+    requires!(subuid_user, user_namespaces);
+    let (world, user) = (World::user(), User::with_subuids());
+    let seen = world.sh(&["--userns=keep-id"], "id -u; id -g; touch /tmp/x && stat -c %u /tmp/x");
+    seen.code(0).stdout_is(&format!("{0}\n{1}\n{0}\n", user.uid, user.gid));
+}
+
+#[test]
+fn nomap_leaves_the_users_own_id_out() {
+    requires!(subuid_user, user_namespaces);
+    let (world, user) = (World::user(), User::with_subuids());
+    let dir = world.sandbox.join("home/shared");
+    fs::create_dir(&dir).expect("a directory");
+    user.give(&dir);
+    let seen = world.sh(
+        &["--userns=nomap", "-v", &format!("{}:/v", dir.display())],
+        "id -u; stat -c %u /v; touch /etc/x; touch /v/x 2>/dev/null || echo refused",
+    );
+    seen.code(0).stdout_is("0\n65534\nrefused\n");
+    let without = World::single_id();
+    let refused = without.sh(&["--userns=nomap"], "true");
+    refused.code(125).one_line_error("--userns=nomap").stderr_contains("/etc/subuid");
+}
+
+#[test]
+fn a_directory_of_the_users_is_a_root_with_and_without_changes() {
+    requires!(subuid_user, user_namespaces, busybox);
+    for world in [World::user(), World::single_id()] {
+        let rootfs = world.sandbox.rootfs("home/tree");
+        let path = rootfs.path().display().to_string();
+        let run =
+            |rootfs: &str| world.invocation(&["--rootfs", rootfs], &["sh", "-c", "touch /etc/x && echo made"]).ok();
+        run(&format!("{path}:O")).stdout_is("made\n");
+        assert!(!rootfs.inside("etc/x").exists());
+        run(&path).stdout_is("made\n");
+        assert!(rootfs.inside("etc/x").exists());
+    }
+}
+
+#[test]
+fn his_containers_are_nobody_elses() {
+    requires!(root, subuid_user, user_namespaces);
+    let world = World::user();
+    world.sandbox.run(["run", "--name=his", "host:", "true"]).code(0);
+    world.sandbox.run(["ps", "-a"]).code(0).stdout_contains("his");
+    world.sandbox.run(["inspect", "his"]).code(0);
+    world.sandbox.run(["rm", "his"]).code(0);
+    let mode = fs::metadata(world.sandbox.root().join("containers")).expect("a directory").mode();
+    assert_eq!(mode & 0o077, 0, "closed to others: {mode:o}");
+}
