@@ -10,6 +10,7 @@ mod error;
 mod guest;
 mod metadata;
 mod programs;
+mod proof;
 mod source;
 mod style;
 mod test;
@@ -28,6 +29,7 @@ cargo xtask TASK [ARGUMENT…]
   build   the programs as users get them, static, in target/dist
   deps    check who names whom, what the start path links, and where code is unsafe
   guest   run a command on a kernel of its own with pure cgroup v2, or with systemd
+  proof   the long proofs at full length: races, random cases
   style   check the house's own rules for a file
   test    the whole gate, or some of its steps";
 
@@ -56,6 +58,7 @@ fn task(mut parser: lexopt::Parser) -> Result {
         "guest" => guest::run(parser),
         "guest-init" => guest::init::first(&directory(parser)?),
         "guest-unit" => guest::init::unit(&directory(parser)?),
+        "proof" => proof::run(),
         "style" => style::run(),
         "test" => test::run(parser),
         "help" => {
