@@ -35,6 +35,8 @@ pub struct Encoder {
     /// Slot and fd.
     inherited: Vec<(u32, i32)>,
     slots: u32,
+    /// A text had a zero byte, which would end it for the kernel.
+    cut: Option<String>,
 }
 
 /// One argument of a step.
@@ -109,14 +111,22 @@ impl Encoder {
         self.inherited.iter().map(|(_, fd)| *fd)
     }
 
-    /// Adds a text; a zero byte in it ends it.
+    /// Adds a text. One with a zero byte, which would end it for the kernel, spoils the plan: see [`Encoder::cut`].
     pub fn text(&mut self, text: impl AsRef<[u8]>) -> Text {
-        let text = text.as_ref();
-        let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
+        let whole = text.as_ref();
+        let text = whole.split(|byte| *byte == 0).next().unwrap_or_default();
+        if text.len() < whole.len() && self.cut.is_none() {
+            self.cut = Some(String::from_utf8_lossy(whole).into_owned());
+        }
         let at = self.data.len() as u64;
         self.data.extend_from_slice(text);
         self.data.push(0);
         Text(at | (text.len() as u64) << 32)
+    }
+
+    /// The first text that had a zero byte in it.
+    pub fn cut(&self) -> Option<&str> {
+        self.cut.as_deref()
     }
 
     /// Adds bytes.

@@ -15,6 +15,8 @@ mod raw;
 #[allow(dead_code)]
 mod record;
 
+mod attributes;
+mod copy_up;
 mod kernel;
 mod mount;
 mod path;
@@ -36,19 +38,22 @@ global_asm!(".globl _start", "_start:", "mov x29, 0", "mov x0, sp", "bl {main}",
 unsafe extern "C" fn main(stack: *const usize) -> ! {
     // SAFETY: the kernel puts argc and argv there (execve(2)); argv[1] is the parent's, a C string.
     let argument = unsafe { if *stack < 2 { core::ptr::null() } else { *stack.add(2) as *const u8 } };
-    let mut fd = -1;
-    if !argument.is_null() {
-        fd = 0;
-        for i in 0..9 {
-            // SAFETY: the loop stops at the string's end.
-            let byte = unsafe { *argument.add(i) };
-            if !byte.is_ascii_digit() {
-                break;
-            }
-            fd = fd * 10 + i32::from(byte - b'0');
-        }
+    stage::run(if argument.is_null() {
+        -1
+    } else {
+        // SAFETY: as above.
+        number(unsafe { core::ffi::CStr::from_ptr(argument.cast()) })
+    })
+}
+
+/// The number that a text is; −1 for any other. A container that makes the kernel execute us (`#!/proc/self/exe`) puts
+/// a path here, and gets nothing.
+fn number(text: &core::ffi::CStr) -> i32 {
+    let digits = text.to_bytes();
+    if digits.is_empty() || digits.len() > 9 || !digits.iter().all(u8::is_ascii_digit) {
+        return -1;
     }
-    stage::run(fd)
+    digits.iter().fold(0, |number, digit| number * 10 + i32::from(digit - b'0'))
 }
 
 #[panic_handler]

@@ -17,15 +17,18 @@ pub struct Failure {
 
 pub type Outcome<T = ()> = Result<T, Failure>;
 
+pub const EPERM: i32 = 1;
 pub const ENOENT: i32 = 2;
 pub const EINTR: i32 = 4;
 pub const EAGAIN: i32 = 11;
 pub const EACCES: i32 = 13;
 pub const EEXIST: i32 = 17;
 pub const ENOTDIR: i32 = 20;
+pub const EISDIR: i32 = 21;
 pub const EINVAL: i32 = 22;
 pub const ELOOP: i32 = 40;
 pub const ENAMETOOLONG: i32 = 36;
+pub const ENOSYS: i32 = 38;
 pub const EDQUOT: i32 = 122;
 
 pub const AT_FDCWD: i32 = -100;
@@ -37,6 +40,7 @@ pub const O_NOFOLLOW: u64 = 0o400_000;
 pub const O_CLOEXEC: u64 = 0o2_000_000;
 pub const O_PATH: u64 = 0o10_000_000;
 
+pub const RESOLVE_NO_XDEV: u64 = 1;
 pub const RESOLVE_NO_MAGICLINKS: u64 = 2;
 pub const RESOLVE_NO_SYMLINKS: u64 = 4;
 pub const RESOLVE_BENEATH: u64 = 8;
@@ -150,10 +154,13 @@ pub fn write(descriptor: i32, bytes: &[u8]) -> Outcome {
     if written == bytes.len() { Ok(()) } else { fail(nr::write, 5) }
 }
 
-/// What fstat(2) says that we want: mode and device number.
+/// What fstat(2) says that we want.
 pub struct Stat {
     pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
     pub rdev: u64,
+    pub size: u64,
 }
 
 impl Stat {
@@ -175,9 +182,36 @@ pub fn stat(descriptor: i32) -> Outcome<Stat> {
         call(nr::newfstatat, [fd(descriptor), ptr(c""), buffer.as_mut_ptr() as usize, EMPTY_PATH, 0, 0])?;
     }
     #[cfg(target_arch = "x86_64")]
-    return Ok(Stat { mode: buffer[3] as u32, rdev: buffer[5] });
+    let ([_, _, _, ids, group, rdev, size, ..], mode) = (buffer, buffer[3] as u32);
+    #[cfg(target_arch = "x86_64")]
+    let (uid, gid) = ((ids >> 32) as u32, group as u32);
     #[cfg(target_arch = "aarch64")]
-    return Ok(Stat { mode: buffer[2] as u32, rdev: buffer[4] });
+    let ([_, _, _, ids, rdev, _, size, ..], mode) = (buffer, buffer[2] as u32);
+    #[cfg(target_arch = "aarch64")]
+    let (uid, gid) = (ids as u32, (ids >> 32) as u32);
+    Ok(Stat { mode, uid, gid, rdev, size })
+}
+
+/// What statfs(2) says that we want: the file system's magic number and the mount's `ST_…` flags.
+pub struct StatFs {
+    pub magic: u64,
+    pub flags: u64,
+}
+
+pub fn statfs(descriptor: i32) -> Outcome<StatFs> {
+    let mut buffer = [0u64; 15];
+    // SAFETY: the kernel writes one struct statfs, 120 bytes.
+    unsafe { call(nr::fstatfs, [fd(descriptor), buffer.as_mut_ptr() as usize, 0, 0, 0, 0]) }?;
+    Ok(StatFs { magic: buffer[0], flags: buffer[10] })
+}
+
+pub const PROC_SUPER_MAGIC: u64 = 0x9fa0;
+pub const DEVPTS_SUPER_MAGIC: u64 = 0x1cd1;
+
+/// mount(2) of what is mounted at a path already: a remount or a change of propagation.
+pub fn mount(path: &CStr, flags: u64) -> Outcome {
+    // SAFETY: the kernel reads the path; neither source, type nor data.
+    unsafe { call(nr::mount, [0, ptr(path), 0, flags as usize, 0, 0]) }.map(drop)
 }
 
 pub fn mkdirat(dir: i32, name: &CStr, mode: u32) -> Outcome {
@@ -201,6 +235,11 @@ pub fn fchown(dir: i32, uid: u32, gid: u32) -> Outcome {
     unsafe { call(nr::fchownat, [fd(dir), ptr(c""), uid as usize, gid as usize, EMPTY_PATH, 0]) }.map(drop)
 }
 
+pub fn fchmod(descriptor: i32, mode: u32) -> Outcome {
+    plain(nr::fchmod, [fd(descriptor), mode as usize, 0, 0, 0, 0]).map(drop)
+}
+
+/// Follows a link at the end of `name`.
 pub fn fchmodat(dir: i32, name: &CStr, mode: u32) -> Outcome {
     // SAFETY: the kernel reads the name.
     unsafe { call(nr::fchmodat, [fd(dir), ptr(name), mode as usize, 0, 0, 0]) }.map(drop)

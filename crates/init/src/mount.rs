@@ -1,9 +1,10 @@
 //! The steps that build the container's files: mounts, nodes, links, masks, and the pivot.
 
 use crate::kernel::{
-    self, AT_FDCWD, EEXIST, EINVAL, ELOOP, ENOENT, ENOTDIR, Failure, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_WRONLY,
-    Outcome, RESOLVE_BENEATH, S_IFCHR, S_IFDIR, fail, nr, plain,
+    self, AT_FDCWD, EEXIST, EINVAL, EISDIR, ELOOP, ENOENT, ENOSYS, ENOTDIR, EPERM, Failure, O_DIRECTORY, O_NOFOLLOW, O_PATH,
+    O_WRONLY, Outcome, PROC_SUPER_MAGIC, RESOLVE_BENEATH, RESOLVE_NO_XDEV, S_IFCHR, S_IFDIR, fail, nr, plain,
 };
+use crate::attributes::{self, Attributes, NOEXEC, NOSUID, RDONLY};
 use crate::path::{self, Buffer, Make};
 use crate::plan::{NONE, Plan, Step, parameter, target};
 use crate::stage::Slots;
@@ -12,7 +13,6 @@ use core::ffi::CStr;
 const CLONE: u64 = 1;
 const RECURSIVE: u64 = 0x8000;
 const EMPTY_PATH: u64 = 0x1000;
-const RDONLY: u64 = 1;
 const NOSUID_NODEV_NOEXEC: u64 = 2 | 4 | 8;
 
 /// What the mount steps share.
@@ -21,11 +21,13 @@ pub struct Mounts {
     pub root: i32,
     /// The empty read-only directory that hides directories, once attached somewhere; −1 before.
     empty: i32,
+    /// The null device that hides files, once attached somewhere; −1 before.
+    null: i32,
 }
 
 impl Mounts {
     pub const fn new() -> Self {
-        Self { root: -1, empty: -1 }
+        Self { root: -1, empty: -1, null: -1 }
     }
 
     /// Makes a file system and its detached mount.
@@ -69,20 +71,26 @@ impl Mounts {
             Err(_) if flags & target::OPTIONAL != 0 => return Ok(()),
             other => other?,
         };
-        let result = kernel::move_mount(mount, place, c"");
+        if flags & target::NOT_PROC != 0 && kernel::statfs(place)?.magic == PROC_SUPER_MAGIC {
+            return fail(nr::move_mount, EPERM);
+        }
+        explained(kernel::move_mount(mount, place, c""), mount, place)?;
         kernel::close(place);
-        result
+        attributes::attached(mount)
     }
 
     /// Attaches the coming root. Its place is the old root itself: nothing is looked up, and nothing is left behind.
     pub fn attach_root(&mut self, mount: i32) -> Outcome {
-        kernel::move_mount(mount, AT_FDCWD, c"/")?;
+        explained(kernel::move_mount(mount, AT_FDCWD, c"/"), mount, -1)?;
         self.root = mount;
-        Ok(())
+        attributes::attached(mount)
     }
 
-    pub fn make_dir(&self, path: &CStr, mode: u32, uid: u32, gid: u32) -> Outcome {
-        let fd = path::create(self.root, path, true, Make::Directory(mode))?;
+    pub fn make_dir(&self, path: &CStr, mode: u32, uid: u32, gid: u32, may_fail: bool) -> Outcome {
+        let fd = match path::create(self.root, path, true, Make::Directory(mode)) {
+            Err(_) if may_fail => return Ok(()),
+            other => other?,
+        };
         if uid | gid != 0 {
             kernel::fchown(fd, uid, gid)?;
         }
@@ -91,25 +99,30 @@ impl Mounts {
     }
 
     /// Makes a node. One that is there must be the same: never is a file of the image trusted by its name
-    /// (CVE-2025-31133, CVE-2026-41579).
-    pub fn make_node(&self, path: &CStr, mode: u32, device: u64, uid: u32, gid: u32) -> Outcome {
+    /// (CVE-2025-31133, CVE-2026-41579), and what is changed is what was looked at, by its fd: the name may be
+    /// somebody else's by then. A new node has its mode, for there is no umask.
+    pub fn make_node(&self, path: &CStr, mode: u32, device: u64, uid: u32, gid: u32, proc: i32) -> Outcome {
         let mut name = Buffer::new();
         let dir = path::parent(self.root, path, &mut name)?;
-        let made = kernel::mknodat(dir, name.as_cstr(), mode, device);
-        let fd = match made {
-            Ok(()) => kernel::openat2(dir, name.as_cstr(), O_PATH | O_NOFOLLOW, 0, RESOLVE_BENEATH)?,
-            Err(Failure { errno: EEXIST, .. }) => {
-                let fd = kernel::openat2(dir, name.as_cstr(), O_PATH | O_NOFOLLOW, 0, RESOLVE_BENEATH)?;
-                let there = kernel::stat(fd)?;
-                if there.kind() != mode & 0o170_000 || there.rdev != device {
-                    return fail(nr::mknodat, EEXIST);
-                }
-                fd
-            }
+        match kernel::mknodat(dir, name.as_cstr(), mode, device) {
+            Ok(()) | Err(Failure { errno: EEXIST, .. }) => {}
             Err(failure) => return Err(failure),
-        };
-        kernel::fchmodat(dir, name.as_cstr(), mode & 0o7777)?;
-        kernel::fchown(fd, uid, gid)?;
+        }
+        let fd = kernel::openat2(dir, name.as_cstr(), O_PATH | O_NOFOLLOW, 0, RESOLVE_BENEATH)?;
+        let there = kernel::stat(fd)?;
+        if there.kind() != mode & 0o170_000 || there.rdev != device {
+            return fail(nr::mknodat, EEXIST);
+        }
+        if (there.uid, there.gid) != (uid, gid) {
+            kernel::fchown(fd, uid, gid)?;
+        }
+        if there.mode != mode {
+            // fchmod(2) takes no O_PATH fd; the magic link of the host's procfs leads to the very node.
+            let mut path = Buffer::new();
+            path.push(b"self/fd/")?;
+            path.push_number(fd as u32)?;
+            kernel::fchmodat(proc, path.as_cstr(), mode & 0o7777)?;
+        }
         kernel::close(fd);
         kernel::close(dir);
         Ok(())
@@ -133,7 +146,8 @@ impl Mounts {
             Err(Failure { errno: ENOENT | ENOTDIR, .. }) => return Ok(()),
             other => other?,
         };
-        let result = if kernel::stat(place)?.kind() == S_IFDIR { self.mask_directory(place) } else { mask_file(place) };
+        let directory = kernel::stat(place)?.kind() == S_IFDIR;
+        let result = if directory { self.mask_directory(place) } else { self.mask_file(place) };
         kernel::close(place);
         result
     }
@@ -163,6 +177,27 @@ impl Mounts {
         kernel::move_mount(self.empty, place, c"")
     }
 
+    /// Hides a file behind the host's /dev/null, which is checked to be one. The mount is read-only, which does not
+    /// keep from writing to the device, but from changing the mode and owner of the host's node.
+    fn mask_file(&mut self, place: i32) -> Outcome {
+        if self.null >= 0 {
+            let copy = kernel::open_tree(self.null, c"", CLONE | EMPTY_PATH)?;
+            let result = kernel::move_mount(copy, place, c"");
+            kernel::close(copy);
+            return result;
+        }
+        self.null = kernel::open_tree(AT_FDCWD, c"/dev/null", CLONE)?;
+        let there = kernel::stat(self.null)?;
+        const NULL: u64 = 0x103;
+        if there.kind() != S_IFCHR || there.rdev != NULL {
+            return fail(nr::open_tree, EINVAL);
+        }
+        let set = RDONLY | NOSUID | NOEXEC;
+        attributes::change(self.null, &Attributes { set, clear: 0, propagation: 0, recursive: false })?;
+        kernel::move_mount(self.null, place, c"")?;
+        attributes::attached(self.null)
+    }
+
     /// Makes a path read-only, with what is mounted below it.
     pub fn read_only(&self, path: &CStr) -> Outcome {
         let place = match path::find(self.root, path, true) {
@@ -170,8 +205,18 @@ impl Mounts {
             other => other?,
         };
         let copy = kernel::open_tree(place, c"", CLONE | EMPTY_PATH | RECURSIVE)?;
-        kernel::mount_setattr(copy, c"", EMPTY_PATH | RECURSIVE, &[RDONLY, 0, 0, 0])?;
-        kernel::move_mount(copy, place, c"")?;
+        let tree = Attributes { set: RDONLY, clear: 0, propagation: 0, recursive: true };
+        match attributes::change(copy, &tree) {
+            // Before Linux 5.12 what is mounted below stays as it is.
+            Err(Failure { errno: ENOSYS, .. }) => {
+                kernel::move_mount(copy, place, c"")?;
+                attributes::change(copy, &Attributes { recursive: false, ..tree })?;
+            }
+            other => {
+                other?;
+                kernel::move_mount(copy, place, c"")?;
+            }
+        }
         kernel::close(copy);
         kernel::close(place);
         Ok(())
@@ -193,42 +238,32 @@ impl Mounts {
     }
 }
 
-/// Hides a file behind the host's /dev/null, which is checked to be one.
-fn mask_file(place: i32) -> Outcome {
-    let null = kernel::open_tree(AT_FDCWD, c"/dev/null", CLONE)?;
-    let there = kernel::stat(null)?;
-    const NULL: u64 = 0x103;
-    if there.kind() != S_IFCHR || there.rdev != NULL {
-        return fail(nr::open_tree, EINVAL);
+/// move_mount(2) says EINVAL of a directory over a file and of a file over a directory; here they are told apart.
+fn explained(moved: Outcome, mount: i32, place: i32) -> Outcome {
+    let Err(Failure { number, errno: EINVAL }) = moved else { return moved };
+    let is_directory = |fd| kernel::stat(fd).is_ok_and(|stat| stat.kind() == S_IFDIR);
+    match (is_directory(mount), place < 0 || is_directory(place)) {
+        (true, false) => fail(number, ENOTDIR),
+        (false, true) if place < 0 => fail(number, ENOTDIR),
+        (false, true) => fail(number, EISDIR),
+        _ => moved,
     }
-    let result = kernel::move_mount(null, place, c"");
-    kernel::close(null);
-    result
 }
 
-/// Changes to the working directory, making it where it is missing. A path that leads out of the root through a
-/// leaked fd (`/proc/self/fd/7`, CVE-2024-21626) finds none: all are closed by then, and getcwd(2) is asked.
+/// Changes to the working directory. A path that leads out of the root through a leaked fd (`/proc/self/fd/7`,
+/// CVE-2024-21626) finds none: all are closed by then, and getcwd(2) is asked.
 pub fn change_directory(path: &CStr) -> Outcome {
-    match kernel::with_text(nr::chdir, path, [0; 4]) {
-        Err(Failure { errno: ENOENT, .. }) => {
-            let root = kernel::openat2(AT_FDCWD, c"/", O_PATH | O_DIRECTORY, 0, 0)?;
-            let made = path::create(root, path, true, Make::Directory(0o755))?;
-            kernel::close(made);
-            kernel::close(root);
-            kernel::with_text(nr::chdir, path, [0; 4])?;
-        }
-        other => drop(other?),
-    }
+    kernel::with_text(nr::chdir, path, [0; 4])?;
     let mut buffer = [0u8; 4096];
-    const GETCWD: u32 = if cfg!(target_arch = "x86_64") { 79 } else { 17 };
     // SAFETY: the kernel writes at most the buffer's length.
-    unsafe { kernel::call(GETCWD, [buffer.as_mut_ptr() as usize, buffer.len(), 0, 0, 0, 0]) }?;
+    unsafe { kernel::call(nr::getcwd, [buffer.as_mut_ptr() as usize, buffer.len(), 0, 0, 0, 0]) }?;
     if buffer[0] == b'/' { Ok(()) } else { fail(nr::chdir, ELOOP) }
 }
 
-/// Opens a file of the host's procfs and writes a text in one write.
+/// Opens a file of the host's procfs and writes a text in one write. What somebody has mounted over it is not written
+/// (CVE-2025-52881).
 pub fn write_proc(proc: i32, path: &CStr, text: &[u8]) -> Outcome {
-    let fd = kernel::openat2(proc, path, O_WRONLY, 0, RESOLVE_BENEATH)?;
+    let fd = kernel::openat2(proc, path, O_WRONLY, 0, RESOLVE_BENEATH | RESOLVE_NO_XDEV)?;
     let result = kernel::write(fd, text);
     kernel::close(fd);
     result

@@ -35,6 +35,31 @@ impl Buffer {
         Ok(())
     }
 
+    /// Adds a number in decimal.
+    pub fn push_number(&mut self, number: u32) -> Outcome {
+        let mut digits = [0u8; 10];
+        let mut at = digits.len();
+        let mut rest = number;
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                return self.push(&digits[at..]);
+            }
+        }
+    }
+
+    /// Becomes what the link behind an `O_PATH` fd says.
+    pub fn read_link(&mut self, link: i32) -> Outcome {
+        let (buffer, empty) = (self.bytes.as_mut_ptr() as usize, c"".as_ptr() as usize);
+        // SAFETY: the kernel reads the empty path and writes less than the buffer's length.
+        let length = unsafe { kernel::call(nr::readlinkat, [link as usize, empty, buffer, MOST - 1, 0, 0]) }?;
+        self.length = length.min(MOST - 1);
+        self.bytes[self.length] = 0;
+        Ok(())
+    }
+
     pub fn truncate(&mut self, length: usize) {
         if length <= self.length {
             self.length = length;
@@ -117,14 +142,10 @@ pub fn create(root: i32, path: &CStr, links: bool, make: Make) -> Outcome<i32> {
                 if !links || followed > 40 {
                     return fail(nr::openat2, ELOOP);
                 }
-                let mut target = [0u8; MOST];
-                // SAFETY: the kernel reads the empty path and writes at most the buffer's length.
-                let length = unsafe {
-                    let buffer = target.as_mut_ptr() as usize;
-                    kernel::call(nr::readlinkat, [fd as usize, c"".as_ptr() as usize, buffer, MOST, 0, 0])
-                }?;
+                let mut target = Buffer::new();
+                target.read_link(fd)?;
                 kernel::close(fd);
-                let target = target.get(..length).unwrap_or_default();
+                let target = target.as_bytes();
                 let mut next = Buffer::new();
                 next.push(target)?;
                 next.push(b"/")?;

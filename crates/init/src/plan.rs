@@ -88,7 +88,7 @@ operations! {
     Attach = 9,
     /// Attaches the slot's mount as the coming root.
     Root = 10,
-    /// Makes a directory in the root, with its parents; args: path, mode, uid, gid.
+    /// Makes a directory in the root, with its parents; args: path, mode, uid, gid, 1 if it may fail.
     MakeDir = 11,
     /// Makes a node in the root, or finds the same one there; args: path, type and mode, device, uid, gid.
     MakeNode = 12,
@@ -149,6 +149,8 @@ operations! {
     Affinity = 39,
     /// ioprio_set(2); args: value.
     IoPriority = 40,
+    /// Gives the slot's tmpfs the mode of the directory that it will cover; args: path, [`copy_up`] flags.
+    CopyUp = 41,
 }
 
 /// How a mount's destination is found.
@@ -159,6 +161,18 @@ pub mod target {
     pub const NO_LINKS: u64 = 2;
     /// A destination that is missing and cannot be made is no error.
     pub const OPTIONAL: u64 = 4;
+    /// The destination may not be in procfs, by whatever links it is reached (CVE-2019-16884).
+    pub const NOT_PROC: u64 = 8;
+}
+
+/// What a tmpfs takes over from the directory below it.
+pub mod copy_up {
+    /// Its permission bits.
+    pub const MODE: u64 = 1;
+    /// Its owner.
+    pub const OWNER: u64 = 2;
+    /// All that is in it (`tmpcopyup`).
+    pub const CONTENT: u64 = 4;
 }
 
 /// Kinds of file system parameters, the first of each triple in a parameter list.

@@ -83,7 +83,12 @@ pub fn become_user(plan: &Plan<'_>, [uid, gid, groups, skip_groups, _]: [u64; 5]
 }
 
 /// The sets in force at exec. What this process does not have, it cannot give: such bits are left out.
+///
+/// From here on others with the same sets could look into this process, up to the exec (CVE-2016-9962): it is no longer
+/// dumpable, which the exec undoes.
 pub fn capabilities([effective, wanted, inheritable, ambient, _]: [u64; 5]) -> Outcome {
+    const PR_SET_DUMPABLE: usize = 4;
+    prctl(PR_SET_DUMPABLE, 0, 0)?;
     let wanted = wanted & permitted()?;
     set(effective & wanted, wanted, inheritable)?;
     const CLEAR_ALL: usize = 4;
@@ -130,6 +135,9 @@ impl Command {
             return executable(self.path.as_cstr());
         }
         let mut failure = Failure { number: nr::execve, errno: ENOENT };
+        if name.is_empty() {
+            return Err(failure);
+        }
         for dir in search.to_bytes().split(|byte| *byte == b':') {
             self.path.truncate(0);
             if !dir.is_empty() {
@@ -138,7 +146,7 @@ impl Command {
             }
             self.path.push(name.to_bytes())?;
             match executable(self.path.as_cstr()) {
-                Ok(()) if !name.is_empty() => return Ok(()),
+                Ok(()) => return Ok(()),
                 Err(found) if found.errno == EACCES => failure = found,
                 _ => {}
             }
@@ -178,11 +186,10 @@ static mut POINTERS: [usize; MOST_POINTERS] = [0; MOST_POINTERS];
 
 /// Says why a file cannot be executed before the attempt, while there is somebody to tell.
 fn executable(path: &CStr) -> Outcome {
-    const FACCESSAT: u32 = if cfg!(target_arch = "x86_64") { 269 } else { 48 };
     const EXECUTE: usize = 1;
     let dir = AT_FDCWD as isize as usize;
     // SAFETY: the kernel reads the path.
-    match unsafe { kernel::call(FACCESSAT, [dir, path.as_ptr() as usize, EXECUTE, 0, 0, 0]) } {
+    match unsafe { kernel::call(nr::faccessat, [dir, path.as_ptr() as usize, EXECUTE, 0, 0, 0]) } {
         Err(Failure { errno: ENOTDIR, .. }) => return fail(nr::execve, ENOENT),
         Err(failure) => return fail(nr::execve, failure.errno),
         Ok(_) => {}

@@ -27,6 +27,9 @@ pub fn fork(socket: i32) -> Outcome {
         return Ok(());
     }
     kernel::close(socket);
+    // The stub is not dumpable, which hides much of /proc/1 from the container's own tools.
+    const PR_SET_DUMPABLE: usize = 4;
+    let _ = plain(nr::prctl, [PR_SET_DUMPABLE, 1, 0, 0, 0, 0]);
     let _ = plain(nr::close_range, [0, u32::MAX as usize, 0, 0, 0, 0]);
     supervise(child as u32)
 }

@@ -1,10 +1,11 @@
 //! The stub's walk: read the plan, do its steps in order, say what failed.
 
-use crate::kernel::{self, EACCES, EDQUOT, EINVAL, Failure, Outcome, fail, nr, plain};
+use crate::kernel::{self, EACCES, EDQUOT, EINVAL, ENOSYS, EPERM, Failure, Outcome, fail, nr, plain};
 use crate::mount::{self, Mounts};
 use crate::plan::{Message, NONE, Op, Plan, SLOTS, Step, message};
 use crate::process::{self, Command};
-use crate::{reap, terminal};
+use crate::attributes::{self, Attributes};
+use crate::{copy_up, reap, terminal};
 use core::ffi::CStr;
 
 /// File descriptors by slot, each plus one: an empty slot is 0, so that the array costs the executable no byte.
@@ -105,24 +106,26 @@ impl Stage<'_> {
             Op::Unshare => plain(nr::unshare, [a as usize, 0, 0, 0, 0, 0]).map(drop),
             Op::Write => kernel::write(self.slots.get(step.slot)?, self.text(a)?.to_bytes()),
             Op::WriteProc => mount::write_proc(self.proc, self.text(a)?, self.text(b)?.to_bytes()),
-            Op::Propagation => {
-                const RECURSIVE: u64 = 0x8000;
-                kernel::mount_setattr(kernel::AT_FDCWD, c"/", RECURSIVE, &[0, 0, a, 0])
-            }
+            Op::Propagation => attributes::propagation(a),
             Op::FsMount => self.mounts.make(&self.plan, step, self.slots),
             Op::OpenTree => {
                 let fd = kernel::open_tree(kernel::AT_FDCWD, self.text(a)?, b)?;
                 self.slots.set(step.slot, fd)
             }
             Op::SetAttr => {
-                let userns = if e == NONE { 0 } else { self.slots.get(e as u32)? as u64 };
+                let mount = self.slots.get(step.slot)?;
                 const EMPTY_PATH: u64 = 0x1000;
-                kernel::mount_setattr(self.slots.get(step.slot)?, c"", d | EMPTY_PATH, &[a, b, c, userns])
+                if e != NONE {
+                    let userns = self.slots.get(e as u32)? as u64;
+                    return kernel::mount_setattr(mount, c"", d | EMPTY_PATH, &[a, b, c, userns]);
+                }
+                let wanted = Attributes { set: a, clear: b, propagation: c, recursive: d != 0 };
+                attributes::change(mount, &wanted)
             }
             Op::Attach => self.mounts.attach(self.slots.get(step.slot)?, self.text(a)?, b),
             Op::Root => self.mounts.attach_root(self.slots.get(step.slot)?),
-            Op::MakeDir => self.mounts.make_dir(self.text(a)?, b as u32, c as u32, d as u32),
-            Op::MakeNode => self.mounts.make_node(self.text(a)?, b as u32, c, d as u32, e as u32),
+            Op::MakeDir => self.mounts.make_dir(self.text(a)?, b as u32, c as u32, d as u32, e != 0),
+            Op::MakeNode => self.mounts.make_node(self.text(a)?, b as u32, c, d as u32, e as u32, self.proc),
             Op::MakeLink => self.mounts.make_link(self.text(a)?, self.text(b)?),
             Op::Mask => {
                 let path = self.plan.text(a).ok_or(Failure { number: nr::read, errno: EINVAL })?;
@@ -191,6 +194,7 @@ impl Stage<'_> {
                 unsafe { kernel::call(nr::sched_setaffinity, [0, size_of_val(&all), all.as_ptr() as usize, 0, 0, 0]) }
                     .map(drop)
             }
+            Op::CopyUp => copy_up::copy_up(self.mounts.root, self.text(a)?, self.slots.get(step.slot)?, b),
             Op::IoPriority => {
                 const WHO_PGRP: usize = 2;
                 plain(nr::ioprio_set, [WHO_PGRP, 0, a as usize, 0, 0, 0]).map(drop)
@@ -205,7 +209,7 @@ impl Stage<'_> {
         let name = self.text(name)?.as_ptr() as usize;
         // SAFETY: the kernel reads the name.
         match unsafe { kernel::call(nr::keyctl, [JOIN_SESSION_KEYRING, name, 0, 0, 0, 0]) } {
-            Err(Failure { errno: EDQUOT | 1 | 38, .. }) => Ok(()),
+            Err(Failure { errno: EDQUOT | EPERM | ENOSYS, .. }) => Ok(()),
             other => other.map(drop),
         }
     }
@@ -243,25 +247,67 @@ impl Stage<'_> {
     /// Closes all fds from `first` on but the socket, which closes itself at exec.
     fn close_all(&self, first: usize) -> Outcome {
         let socket = self.socket as usize;
-        if socket > first {
-            plain(nr::close_range, [first, socket - 1, 0, 0, 0, 0])?;
-        }
         const CLOEXEC: usize = 1;
         const SETFD: usize = 2;
         plain(nr::fcntl, [socket, SETFD, CLOEXEC, 0, 0, 0])?;
-        plain(nr::close_range, [first.max(socket + 1), u32::MAX as usize, 0, 0, 0, 0]).map(drop)
+        let range = |first: usize, last: usize| plain(nr::close_range, [first, last, 0, 0, 0, 0]).map(drop);
+        let before = if socket > first { range(first, socket - 1) } else { Ok(()) };
+        match before.and_then(|()| range(first.max(socket + 1), u32::MAX as usize)) {
+            // Not the kernel, which has the call since Linux 5.9: a filter around us that does not know it.
+            Err(Failure { errno: ENOSYS | EPERM, .. }) => self.close_each(first),
+            other => other,
+        }
+    }
+
+    /// The same without close_range(2): as procfs lists them, until it lists none.
+    fn close_each(&self, first: usize) -> Outcome {
+        let list = kernel::openat2(self.proc, c"self/fd", kernel::O_DIRECTORY, 0, kernel::RESOLVE_BENEATH)?;
+        let mut buffer = [0u64; 512];
+        loop {
+            // SAFETY: the kernel writes at most the buffer's length.
+            let length = unsafe {
+                let at = buffer.as_mut_ptr() as usize;
+                kernel::call(nr::getdents64, [list as usize, at, size_of_val(&buffer), 0, 0, 0])
+            }?;
+            if length == 0 {
+                break;
+            }
+            // SAFETY: the kernel has filled this many bytes of the buffer.
+            let bytes = unsafe { core::slice::from_raw_parts(buffer.as_ptr().cast::<u8>(), length) };
+            for name in copy_up::names(bytes) {
+                let digits = name.to_bytes();
+                let number = digits.iter().fold(0, |n, digit| n * 10 + usize::from(digit.wrapping_sub(b'0')));
+                let ours = [self.socket as usize, list as usize].contains(&number);
+                if digits.iter().all(u8::is_ascii_digit) && number >= first && !ours {
+                    kernel::close(number as i32);
+                }
+            }
+        }
+        kernel::close(list);
+        Ok(())
     }
 
     /// Sends the parent a message, with an fd if there is one. A parent that is gone is not told.
+    ///
+    /// Without an fd by write(2): the container's filter is in force when the last messages are sent, and many deny
+    /// the calls of sockets.
     fn tell(&self, kind: u32, step: u32, number: u32, errno: i32, fd: Option<i32>) {
         let message = Message { kind, step, number, errno };
+        if fd.is_none() {
+            // SAFETY: the kernel reads the message, which is alive here. There are no signals yet: SIGPIPE is only for
+            // a parent that is dead, and we should be, too.
+            let _ = unsafe {
+                let at = &raw const message as usize;
+                kernel::call(nr::write, [self.socket as usize, at, size_of::<Message>(), 0, 0, 0])
+            };
+            return;
+        }
         let part = [&raw const message as usize, size_of::<Message>()];
         // struct cmsghdr with one fd: length, level and type, fd, padding.
         const LENGTH: u64 = 20;
         const SOL_SOCKET_SCM_RIGHTS: u64 = 1 | 1 << 32;
         let control = [LENGTH, SOL_SOCKET_SCM_RIGHTS, fd.unwrap_or(0) as u32 as u64];
-        let (pointer, length) = if fd.is_some() { (control.as_ptr() as usize, 24) } else { (0, 0) };
-        let header = [0, 0, part.as_ptr() as usize, 1, pointer, length, 0];
+        let header = [0, 0, part.as_ptr() as usize, 1, control.as_ptr() as usize, 24, 0];
         const NOSIGNAL: usize = 0x4000;
         // SAFETY: the kernel reads header, part, message and control, all alive here.
         let _ = unsafe {
@@ -272,10 +318,9 @@ impl Stage<'_> {
 
 /// Sets `lo` up: two ioctls on any socket of the namespace (netdevice(7)).
 fn loopback() -> Outcome {
-    const SOCKET: u32 = if cfg!(target_arch = "x86_64") { 41 } else { 198 };
     const SIOCSIFFLAGS: usize = 0x8914;
     const INET_DGRAM: [usize; 2] = [2, 2 | 0o2_000_000];
-    let socket = plain(SOCKET, [INET_DGRAM[0], INET_DGRAM[1], 0, 0, 0, 0])? as i32;
+    let socket = plain(nr::socket, [INET_DGRAM[0], INET_DGRAM[1], 0, 0, 0, 0])? as i32;
     let mut request = [0u8; 40];
     request[0] = b'l';
     request[1] = b'o';

@@ -1,8 +1,8 @@
 //! The container's terminal: a pseudo-terminal of its own devpts, whose master goes to the parent.
 
 use crate::kernel::{
-    self, Failure, O_CLOEXEC, O_NOCTTY, O_RDWR, Outcome, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS,
-    nr, plain,
+    self, DEVPTS_SUPER_MAGIC, EINVAL, Failure, O_CLOEXEC, O_DIRECTORY, O_NOCTTY, O_NOFOLLOW, O_PATH, O_RDWR, Outcome,
+    RESOLVE_BENEATH, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, fail, nr, plain,
 };
 use crate::path::{self, Make};
 
@@ -17,7 +17,12 @@ const TIOCSCTTY: usize = 0x540e;
 /// /dev/console opened through a link (CVE-2026-88264).
 pub fn open(root: i32, owner: u32, size: u64, console: bool) -> Outcome<i32> {
     let safe = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
-    let master = kernel::openat2(root, c"dev/pts/ptmx", O_RDWR | O_NOCTTY, 0, safe)?;
+    let devpts = kernel::openat2(root, c"dev/pts", O_PATH | O_DIRECTORY, 0, safe)?;
+    if kernel::statfs(devpts)?.magic != DEVPTS_SUPER_MAGIC {
+        return fail(nr::fstatfs, EINVAL);
+    }
+    let master = kernel::openat2(devpts, c"ptmx", O_RDWR | O_NOCTTY | O_NOFOLLOW, 0, RESOLVE_BENEATH)?;
+    kernel::close(devpts);
     let unlock = 0i32;
     kernel::ioctl(master, TIOCSPTLCK, &raw const unlock as usize)?;
     let slave = kernel::ioctl(master, TIOCGPTPEER, (O_RDWR | O_NOCTTY | O_CLOEXEC) as usize)? as i32;

@@ -53,11 +53,11 @@ impl<'a> Context<'a> {
         !self.makes_nodes || self.namespaces.has(NamespaceKind::User)
     }
 
-    /// The id maps of the container's new user namespace; empty without one.
+    /// The id maps of the container's user namespace; empty without one.
     pub fn mappings(&self) -> (&'a [IdMapping], &'a [IdMapping]) {
         match self.linux.filter(|_| self.namespaces.is_new(NamespaceKind::User)) {
             Some(linux) => (&linux.uid_mappings, &linux.gid_mappings),
-            None => (&[], &[]),
+            None => (&self.namespaces.joined_maps.0, &self.namespaces.joined_maps.1),
         }
     }
 
@@ -87,6 +87,11 @@ impl<'a> Context<'a> {
     pub fn root(&self) -> Vec<Slot> {
         self.root.borrow().clone()
     }
+}
+
+/// We are root of the machine, not only of a user namespace.
+pub fn is_root() -> bool {
+    has_sys_admin() && first_user_namespace()
 }
 
 fn has_sys_admin() -> bool {

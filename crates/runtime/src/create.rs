@@ -7,20 +7,21 @@
 use crate::context::{self, Context};
 use crate::error::{Error, Result, What};
 use crate::handle::Handle;
+use crate::inherit::{Entered, Raised};
 use crate::namespace::{Namespaces, flag_of};
 use crate::plan::Plan;
 use crate::process::{self, Holding};
 use crate::rootfs::{self, Rootfs};
 use crate::subject::Subject;
-use crate::{idmap, report};
+use crate::{idmap, report, sysctl};
 use cgroup::{Cgroup, CgroupPath, JoinBy, Layout};
 use init::plan::{Op, message};
 use oci::runtime::{Linux, NamespaceKind, Spec};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::Mode;
 use std::ffi::CString;
-use std::fmt::Write as _;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
 use sys::process::{Born, Stub};
 
 /// What is to be made.
@@ -68,7 +69,8 @@ pub fn create(request: Request<'_>) -> Result<Container> {
     let default = Linux::default();
     let linux = spec.linux.as_ref().unwrap_or(&default);
     let umask = sys::process::umask(0);
-    let born = refuse_what_is_missing(spec).and_then(|()| Namespaces::open(spec)).and_then(|mut namespaces| {
+    let refused = refuse_what_is_missing(spec).and_then(|()| process::check_preserved(holding.preserve_fds));
+    let born = refused.and_then(|()| Namespaces::open(spec)).and_then(|mut namespaces| {
         prepare_and_clone(&mut Preparation {
             id,
             spec,
@@ -119,6 +121,7 @@ fn refuse_what_is_missing(spec: &Spec) -> Result<()> {
         (linux.is_some_and(|linux| !linux.net_devices.is_empty()), "linux.netDevices"),
         (linux.is_some_and(|linux| linux.intel_rdt.is_some()), "linux.intelRdt"),
         (linux.is_some_and(|linux| linux.memory_policy.is_some()), "linux.memoryPolicy"),
+        (spec.process.as_ref().is_some_and(|process| process.exec_cpu_affinity.is_some()), "process.execCPUAffinity"),
         (linux.is_some_and(|linux| linux.mount_label.as_deref().is_some_and(|l| !l.is_empty())), "linux.mountLabel"),
     ];
     match missing.iter().find(|(there, _)| *there) {
@@ -128,16 +131,25 @@ fn refuse_what_is_missing(spec: &Spec) -> Result<()> {
 }
 
 /// Makes the cgroup that a spec names, and sets its limits. Nothing is left of it on failure.
+///
+/// The devices that every container has are allowed besides those of the spec; all others are denied, also where the
+/// spec has no list (GHSA-g54h-m393-cpwq), if that is ours to say.
 pub fn make_cgroup(id: &str, spec: &Spec, layout: &Layout) -> Result<Cgroup> {
     let linux = spec.linux.as_ref();
     let path = linux.and_then(|linux| linux.cgroups_path.as_deref()).filter(|path| !path.is_empty());
     let path = CgroupPath::new(path.unwrap_or(&format!("/{id}")))?;
     let cgroup = Cgroup::create(layout, &path)?;
-    if let Some(Err(error)) = linux.and_then(|linux| linux.resources.as_ref()).map(|limits| cgroup.apply(limits)) {
-        let _ = cgroup.remove(crate::handle::REMOVAL);
-        return Err(error.into());
+    let mut limits = linux.and_then(|linux| linux.resources.clone()).unwrap_or_default();
+    if !limits.devices.is_empty() || context::is_root() && cgroup.denied().is_empty() && !cgroup.is_empty() {
+        limits.devices.extend(cgroup::default_rules());
     }
-    Ok(cgroup)
+    match cgroup.apply(&limits) {
+        Ok(()) => Ok(cgroup),
+        Err(error) => {
+            let _ = cgroup.remove(crate::handle::REMOVAL);
+            Err(error.into())
+        }
+    }
 }
 
 struct Preparation<'a> {
@@ -161,13 +173,17 @@ type Cloned = (Born, OwnedFd, Option<OwnedFd>, Vec<Subject>);
 fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
     let Preparation { id, spec, linux, cgroup, ring, .. } = *preparation;
     let mut plan = Plan::default();
-    let (user_namespace, pid_namespace) = join(&mut plan, preparation.namespaces);
+    let joins = join(&mut plan, preparation.namespaces);
     let context = Context::new(spec, preparation.bundle, preparation.namespaces, preparation.layout, cgroup);
     let maps = context.namespaces.is_new(NamespaceKind::User).then(|| context.mappings());
     if maps.is_some_and(|(uids, _)| uids.is_empty()) {
         return Err(Error::spec("a new user namespace needs uidMappings and gidMappings"));
     }
-    let by = if user_namespace.is_some() { JoinBy::Write } else { JoinBy::Clone };
+    if let Some((uids, gids)) = maps {
+        idmap::check("uidMappings", uids)?;
+        idmap::check("gidMappings", gids)?;
+    }
+    let by = if joins.user.is_some() { JoinBy::Write } else { JoinBy::Clone };
     let directory = enter_cgroup(&mut plan, cgroup, by, &context)?;
     if context.namespaces.joins_mounts() {
         refuse_mounts(spec)?;
@@ -186,46 +202,70 @@ fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
     let mut inherit = plan.inherited();
     inherit.extend([theirs.as_raw_fd(), proc.as_raw_fd()]);
     inherit.extend(ring.map(AsRawFd::as_raw_fd));
-    let (bytes, subjects, given) = plan.finish(theirs.as_raw_fd(), ring_fd, proc.as_raw_fd());
+    let (bytes, subjects, given) = plan.finish(theirs.as_raw_fd(), ring_fd, proc.as_raw_fd())?;
     let bytes = sys::memfd::sealed(c"coracle-plan", &bytes).what("hand the plan over")?;
     let stub = sys::memfd::sealed(c"coracle-init", init::STUB).what("hand the stub over")?;
     inherit.push(bytes.as_raw_fd());
     let number = CString::new(bytes.as_raw_fd().to_string()).unwrap_or_default();
     let gate = if maps.is_some() { Some(sys::socket::pair().what("hold the child back")?) } else { None };
-    let time = TimeNamespace::prepare(&context, linux, &proc)?;
-    let pid = pid_namespace.as_ref().map(PidNamespace::enter).transpose()?;
+    if joins.user.is_some() {
+        // Who has its capabilities there may look into any process of it, unless that runs what it cannot read: such
+        // memory belongs to our user namespace (CVE-2016-9962).
+        sys::fs::fchmod(&stub, Mode::from_raw_mode(0o111)).what("hand the stub over")?;
+    }
+    let process = spec.process.as_ref();
+    let elsewhere = context.namespaces.has(NamespaceKind::User);
+    let limits = process.filter(|_| elsewhere).map(|process| Raised::new(&process.rlimits));
+    let time = Entered::time(&context, linux, &proc)?;
+    let entered = joins.before.iter().map(|(kind, fd)| Entered::join(*kind, fd)).collect::<Result<Vec<_>>>()?;
+    let pid = joins.pid.as_ref().filter(|_| joins.user.is_none());
+    let entered_pid = pid.map(|fd| Entered::join(NamespaceKind::Pid, fd)).transpose()?;
     let order = Stub {
         namespaces: context.namespaces.new & !(flag_of(NamespaceKind::Time) | flag_of(NamespaceKind::Cgroup)),
         cgroup: directory.as_ref().map(AsFd::as_fd),
         executable: stub.as_fd(),
         arguments: [c"coracle-init", &number],
         inherit: &inherit,
-        gate: gate.as_ref().map(|(_, theirs)| theirs.as_fd()),
+        gate: gate.as_ref().map(|(ours, theirs)| (ours.as_fd(), theirs.as_fd())),
+        ids: idmap::maker(context.mappings(), process),
+        oom_score: process.and_then(|process| process.oom_score_adj),
     };
-    let born = match &user_namespace {
-        Some(user) => sys::process::clone_stub_within(user, &order),
+    let born = match &joins.user {
+        Some(user) => sys::process::clone_stub_within(user, joins.pid.as_ref().map(AsFd::as_fd), &order),
         None => sys::process::clone_stub(&order),
     }
     .what("create the container's namespaces");
-    drop((time, pid, given));
+    drop((entered, entered_pid, time, limits, given));
     Ok((born?, ours, gate.map(|(ours, _)| ours), subjects))
 }
 
-/// Adds the joins. A PID namespace is entered by being born in it, a user namespace must be there before the others
-/// are made in it: these two are handed back.
-fn join(plan: &mut Plan, namespaces: &mut Namespaces) -> (Option<OwnedFd>, Option<OwnedFd>) {
-    let (mut user, mut pid) = (None, None);
-    let mut kinds = Vec::with_capacity(namespaces.joined.len());
-    for (kind, fd) in std::mem::take(&mut namespaces.joined) {
-        kinds.push(kind);
+/// The namespaces that the stub does not join itself.
+struct Joins {
+    /// There before the others are made in it.
+    user: Option<OwnedFd>,
+    /// Entered by being born in it.
+    pid: Option<OwnedFd>,
+    /// What belongs to the host and cannot be entered from a user namespace: the child is born in these.
+    before: Vec<(NamespaceKind, OwnedFd)>,
+}
+
+/// Adds the joins that the stub does, and hands back the others.
+fn join(plan: &mut Plan, namespaces: &mut Namespaces) -> Joins {
+    let mut joins = Joins { user: None, pid: None, before: Vec::new() };
+    let all = std::mem::take(&mut namespaces.joined);
+    namespaces.joined_kinds = all.iter().map(|(kind, _)| *kind).collect();
+    let elsewhere = namespaces.has(NamespaceKind::User) && context::is_root();
+    for (kind, fd) in all {
         match kind {
-            NamespaceKind::Pid => pid = Some(fd),
-            NamespaceKind::User => user = Some(fd),
+            NamespaceKind::User => joins.user = Some(fd),
+            NamespaceKind::Pid => joins.pid = Some(fd),
+            NamespaceKind::Network | NamespaceKind::Ipc | NamespaceKind::Uts | NamespaceKind::Cgroup if elsewhere => {
+                joins.before.push((kind, fd));
+            }
             _ => plan.join(Subject::Join(kind), fd, flag_of(kind)),
         }
     }
-    namespaces.joined_kinds = kinds;
-    (user, pid)
+    joins
 }
 
 /// Adds the steps that make the stub a member; the v2 directory goes to clone3(2) instead.
@@ -294,10 +334,10 @@ fn finish_plan(
         plan.plain(Subject::Loopback, Op::Loopback, []);
     }
     for (name, value) in linux.iter().flat_map(|linux| &linux.sysctl) {
-        plan.write_proc(Subject::Sysctl(name.clone()), &process::sysctl_path(name)?, value);
+        plan.write_proc(Subject::Sysctl(name.clone()), &sysctl::path(name, context.namespaces)?, value);
     }
     let process = spec.process.as_ref().ok_or_else(|| Error::spec("process is missing"))?;
-    process::before_pivot(plan, spec, process)?;
+    process::before_pivot(plan, spec, process, context)?;
     if let Some(name) = keyring {
         plan.text(Subject::Keyring, Op::Keyring, name);
     }
@@ -311,6 +351,7 @@ fn finish_plan(
     if context.namespaces.joins_mounts() {
         return process::after_pivot(plan, spec, process, holding, filter);
     }
+    process::working_directory(plan, process);
     rootfs::read_only_root(plan, spec, context);
     plan.plain(Subject::Pivot, Op::Pivot, []);
     if let Some(propagation) = linux.and_then(|linux| linux.rootfs_propagation) {
@@ -323,59 +364,6 @@ fn finish_plan(
         plan.plain(Subject::RootPropagation, Op::Propagation, [flag]);
     }
     process::after_pivot(plan, spec, process, holding, filter)
-}
-
-/// A time namespace is made before the clone: its offsets can be written only while nobody is in it
-/// (time_namespaces(7)), and the stub enters it at exec.
-struct TimeNamespace {
-    own: OwnedFd,
-}
-
-impl TimeNamespace {
-    fn prepare(context: &Context<'_>, linux: &Linux, proc: &OwnedFd) -> Result<Option<Self>> {
-        const WHAT: &str = "make the time namespace";
-        if !context.namespaces.is_new(NamespaceKind::Time) {
-            return Ok(None);
-        }
-        let own = sys::fs::open("/proc/self/ns/time", OFlags::RDONLY, Mode::empty()).what(WHAT)?;
-        sys::process::unshare(flag_of(NamespaceKind::Time)).what(WHAT)?;
-        let entered = Self { own };
-        if !linux.time_offsets.is_empty() {
-            let mut text = String::new();
-            for (clock, offset) in &linux.time_offsets {
-                let _ = writeln!(text, "{clock} {} {}", offset.secs, offset.nanosecs);
-            }
-            sys::fs::write_beneath(proc, "self/timens_offsets", text.as_bytes()).what("set the clocks' offsets")?;
-        }
-        Ok(Some(entered))
-    }
-}
-
-impl Drop for TimeNamespace {
-    fn drop(&mut self) {
-        // Else every later child would be in it, too.
-        let _ = sys::process::setns(&self.own, flag_of(NamespaceKind::Time));
-    }
-}
-
-/// The PID namespace that our next child is born in.
-struct PidNamespace {
-    own: OwnedFd,
-}
-
-impl PidNamespace {
-    fn enter(target: &OwnedFd) -> Result<Self> {
-        let own = sys::fs::open("/proc/self/ns/pid", OFlags::RDONLY, Mode::empty()).what("join the pid namespace")?;
-        sys::process::setns(target, flag_of(NamespaceKind::Pid))
-            .map_err(|source| Error::Namespace { kind: NamespaceKind::Pid, source })?;
-        Ok(Self { own })
-    }
-}
-
-impl Drop for PidNamespace {
-    fn drop(&mut self) {
-        let _ = sys::process::setns(&self.own, flag_of(NamespaceKind::Pid));
-    }
 }
 
 type Launched = (sys::process::Child, Option<OwnedFd>, Option<OwnedFd>, Vec<Subject>);
@@ -426,6 +414,9 @@ enum Reached {
     Exec,
 }
 
+/// How long a stub may take from closing its socket to its end.
+const ENDING: Duration = Duration::from_secs(2);
+
 /// Reads what the stub says until its command runs or it waits. On failure the child is dead and reaped.
 fn listen(
     socket: &OwnedFd,
@@ -439,7 +430,8 @@ fn listen(
     loop {
         let received = sys::socket::receive::<16>(socket).what("listen to the stub")?;
         let Some((bytes, fd)) = received else {
-            if executing {
+            // One whose filter denies it even to write runs on without a word.
+            if executing || !sys::process::wait_readable(pidfd, ENDING) {
                 return Ok((terminal, Reached::Exec));
             }
             let exit = sys::process::wait(pidfd).what("wait for the stub")?;

@@ -15,9 +15,6 @@ pub enum Error {
     /// The spec asks for something that cannot be.
     #[error("invalid specification: {0}")]
     Spec(String),
-    /// The kernel is too old.
-    #[error("this kernel lacks {0}: Linux 5.12 or newer is needed")]
-    Kernel(&'static str),
     /// The root file system is not there.
     #[error("root file system {path}")]
     Root {
@@ -125,8 +122,34 @@ impl Error {
         }
     }
 
+    /// A call that this kernel does not have: too old, or a filter says so in its place.
+    fn missing_call(&self) -> Option<&'static str> {
+        if let Self::Step { call, errno: Errno::NOSYS, .. } = self {
+            return Some(call);
+        }
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            match error.downcast_ref::<sys::Error>() {
+                Some(error) if error.errno == Errno::NOSYS => return Some(error.call),
+                _ => cause = error.source(),
+            }
+        }
+        None
+    }
+
     /// What to do about it, where we know.
     pub fn hint(&self) -> Option<String> {
+        if let Some(call) = self.missing_call() {
+            let uname = rustix::system::uname();
+            let release = uname.release().to_string_lossy();
+            let needed = match call {
+                "mount_setattr" => "mapped ids and recursive mount attributes need Linux 5.12 or newer",
+                _ => "Linux 5.10 or newer is needed, and 5.11 for ordinary users",
+            };
+            return Some(format!(
+                "this kernel, {release}, lacks {call}, or a seccomp filter around this process hides it: {needed}"
+            ));
+        }
         match self {
             Self::Step { subject: Subject::Rlimit(_), errno: Errno::PERM, .. } => {
                 Some("raising a hard limit needs CAP_SYS_RESOURCE: ask for no more than `ulimit -H` shows".into())
@@ -143,7 +166,8 @@ impl Error {
                 }
                 Errno::PERM => Some(
                     "creating namespaces is refused: an ordinary user needs user namespaces \
-                     (/proc/sys/kernel/unprivileged_userns_clone, AppArmor's restriction of user namespaces)"
+                     (/proc/sys/kernel/unprivileged_userns_clone, AppArmor's restriction of user namespaces); \
+                     a seccomp filter around this process may forbid clone3, too"
                         .into(),
                 ),
                 Errno::AGAIN => Some("the limit on processes is reached: see `ulimit -u`".into()),

@@ -77,12 +77,17 @@ impl Handle {
 /// How long what still runs in a cgroup may take to die.
 pub(crate) const REMOVAL: Duration = Duration::from_secs(10);
 
+/// How long the dead of a PID namespace may take to leave their cgroup.
+const AT_ONCE: Duration = Duration::from_millis(20);
+
 /// Ends what still runs in a container's cgroup and removes it. Idempotent.
 pub fn delete(cgroup: &Cgroup) -> Result<()> {
-    if !cgroup.is_empty() {
-        cgroup.remove(REMOVAL)?;
+    if cgroup.is_empty() || cgroup.remove(AT_ONCE).is_ok() {
+        return Ok(());
     }
-    Ok(())
+    // Without a PID namespace of its own the first process's end is nobody else's.
+    cgroup.kill(REMOVAL)?;
+    Ok(cgroup.remove(REMOVAL)?)
 }
 
 /// Field 22 of /proc/PID/stat. The name in field 2 may hold anything, so counting starts at its closing bracket.

@@ -4,7 +4,7 @@
 //! check /etc/subuid and write (the only programs, with pasta, that we ever execute).
 
 use crate::error::{Error, Result};
-use oci::runtime::IdMapping;
+use oci::runtime::{IdMapping, Process};
 use rustix::fs::{Mode, OFlags};
 use std::fmt::Write as _;
 use std::os::fd::OwnedFd;
@@ -40,6 +40,13 @@ pub fn check(kind: &str, map: &[IdMapping]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Who builds the container's files in a new user namespace: its root, or the container's user where the maps have none.
+pub fn maker((uids, gids): (&[IdMapping], &[IdMapping]), process: Option<&Process>) -> [u32; 2] {
+    let has_root = |map: &[IdMapping]| map.is_empty() || map.iter().any(|range| range.container_id == 0);
+    let user = process.map(|process| (process.user.uid, process.user.gid)).unwrap_or_default();
+    [if has_root(uids) { 0 } else { user.0 }, if has_root(gids) { 0 } else { user.1 }]
 }
 
 /// What the caller may do about maps.

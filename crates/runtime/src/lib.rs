@@ -12,12 +12,14 @@ mod error;
 mod foreground;
 mod handle;
 pub mod idmap;
+mod inherit;
 mod namespace;
 mod plan;
 mod process;
 mod report;
 pub mod rootfs;
 mod subject;
+mod sysctl;
 
 pub use cgroup::{Cgroup, Layout};
 pub use create::{Container, Request, create, make_cgroup};

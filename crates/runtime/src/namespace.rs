@@ -1,7 +1,7 @@
 //! Namespaces: which are new, which are joined, and what the spec may not ask for.
 
 use crate::error::{Error, Result};
-use oci::runtime::{Linux, NamespaceKind, Spec};
+use oci::runtime::{IdMapping, Linux, NamespaceKind, Spec};
 use rustix::fs::{Mode, OFlags};
 use std::os::fd::OwnedFd;
 use sys::process::namespace as flag;
@@ -15,6 +15,8 @@ pub struct Namespaces {
     pub joined: Vec<(NamespaceKind, OwnedFd)>,
     /// Kinds of the joined ones whose fds the plan has taken.
     pub joined_kinds: Vec<NamespaceKind>,
+    /// The maps of a joined user namespace: uids and gids.
+    pub joined_maps: (Vec<IdMapping>, Vec<IdMapping>),
 }
 
 impl Namespaces {
@@ -37,6 +39,9 @@ impl Namespaces {
                     let fd = sys::fs::open(path, OFlags::RDONLY, Mode::empty())
                         .map_err(|source| Error::namespace(namespace.kind, source))?;
                     check_kind(namespace.kind, path, &fd)?;
+                    if namespace.kind == NamespaceKind::User {
+                        namespaces.joined_maps = crate::idmap::of(&fd)?;
+                    }
                     namespaces.joined.push((namespace.kind, fd));
                 }
             }
@@ -102,6 +107,15 @@ pub fn flag_of(kind: NamespaceKind) -> u64 {
         NamespaceKind::User => flag::USER,
         NamespaceKind::Cgroup => flag::CGROUP,
         NamespaceKind::Time => flag::TIME,
+    }
+}
+
+/// The name of a kind in `/proc/PID/ns`.
+pub fn file(kind: NamespaceKind) -> &'static str {
+    match kind {
+        NamespaceKind::Network => "net",
+        NamespaceKind::Mount => "mnt",
+        other => name(other),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The plan in the making: steps for the stub, what each is for, and the fds that they need.
 
+use crate::error::{Error, Result};
 use crate::subject::Subject;
 use init::plan::{NONE, Op, parameter, target};
 use init::{Arg, Encoder};
@@ -45,9 +46,13 @@ impl Plan {
         self.encoder.inherited().collect()
     }
 
-    /// The plan's bytes, and what stays here.
-    pub fn finish(self, socket: RawFd, ring: RawFd, proc: RawFd) -> (Vec<u8>, Vec<Subject>, Vec<OwnedFd>) {
-        (self.encoder.finish(socket, ring, proc), self.subjects, self.fds)
+    /// The plan's bytes, and what stays here. A text that the kernel would read otherwise than our checks did, since it
+    /// has a zero byte, is an error.
+    pub fn finish(self, socket: RawFd, ring: RawFd, proc: RawFd) -> Result<(Vec<u8>, Vec<Subject>, Vec<OwnedFd>)> {
+        if let Some(text) = self.encoder.cut() {
+            return Err(Error::spec(format!("zero byte in {text:?}")));
+        }
+        Ok((self.encoder.finish(socket, ring, proc), self.subjects, self.fds))
     }
 
     /// Hands an fd to the stub.
@@ -154,7 +159,20 @@ impl Plan {
     /// Makes a directory of root's.
     pub fn directory(&mut self, subject: Subject, path: &str, mode: u32) {
         let path = self.encoder.text(path);
-        self.step(subject, Op::MakeDir, None, [path.into(), mode.into(), 0_u32.into(), 0_u32.into()]);
+        self.step(subject, Op::MakeDir, None, [path.into(), mode.into(), 0_u32.into(), 0_u32.into(), 0_u32.into()]);
+    }
+
+    /// Makes a directory of root's where that is possible.
+    pub fn directory_perhaps(&mut self, subject: Subject, path: &str) {
+        let path = self.encoder.text(path);
+        let args = [path.into(), 0o755_u32.into(), 0_u32.into(), 0_u32.into(), 1_u32.into()];
+        self.step(subject, Op::MakeDir, None, args);
+    }
+
+    /// Gives a tmpfs what the directory has that it will cover; [`init::plan::copy_up`] flags.
+    pub fn copy_up(&mut self, subject: Subject, slot: Slot, path: &str, flags: u64) {
+        let path = self.encoder.text(path);
+        self.step(subject, Op::CopyUp, Some(slot), [path.into(), flags.into()]);
     }
 
     /// Makes a node.

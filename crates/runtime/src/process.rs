@@ -1,10 +1,11 @@
 //! From the spec's words to the plan's steps, for everything that the process is and may do.
 
+use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::subject::Subject;
 use init::plan::Op;
-use oci::runtime::{Capabilities, IoPriorityClass, PersonalityDomain, Process, Spec};
+use oci::runtime::{Capabilities, IoPriorityClass, NamespaceKind, PersonalityDomain, Process, Spec};
 use seccomp::Filter;
 use std::borrow::Cow;
 
@@ -99,22 +100,21 @@ pub struct Holding {
     pub no_setgroups: bool,
 }
 
-/// What needs the host's view or its privileges still: limits, sysctls, names. Before the pivot.
-pub fn before_pivot(plan: &mut Plan, spec: &Spec, process: &Process) -> Result<()> {
-    let mut seen = 0_u32;
-    for (index, limit) in process.rlimits.iter().enumerate() {
-        let Some((_, number)) = RLIMITS.iter().find(|(name, _)| *name == limit.kind) else {
-            return Err(Error::spec(format!("rlimits: unknown type {}", limit.kind)));
-        };
-        if seen & 1 << number != 0 {
-            return Err(Error::spec(format!("rlimits: {} stands twice", limit.kind)));
-        }
-        if limit.soft > limit.hard {
-            return Err(Error::spec(format!("rlimits: {} is above its hard limit {}", limit.kind, limit.hard)));
-        }
-        seen |= 1 << number;
-        plan.plain(Subject::Rlimit(index), Op::Rlimit, [*number, limit.soft, limit.hard]);
+/// The number of a resource limit.
+pub fn rlimit(name: &str) -> Option<u64> {
+    RLIMITS.iter().find(|(known, _)| *known == name).map(|(_, number)| *number)
+}
+
+/// Refuses to preserve what the caller does not have open: the numbers would name what we open ourselves.
+pub fn check_preserved(count: u32) -> Result<()> {
+    match (3_i64..3 + i64::from(count)).find(|number| !i32::try_from(*number).is_ok_and(sys::process::inherited)) {
+        Some(number) => Err(Error::spec(format!("file descriptor {number}, which is to be preserved, is not open"))),
+        None => Ok(()),
     }
+}
+
+/// What needs the host's view or its privileges still: names, scores. Before the pivot.
+pub fn before_pivot(plan: &mut Plan, spec: &Spec, process: &Process, context: &Context<'_>) -> Result<()> {
     if let Some(hostname) = &spec.hostname {
         plan.text(Subject::Hostname, Op::Hostname, hostname);
     }
@@ -125,7 +125,11 @@ pub fn before_pivot(plan: &mut Plan, spec: &Spec, process: &Process) -> Result<(
         if !(-1000..=1000).contains(&score) {
             return Err(Error::spec(format!("oomScoreAdj {score} is not between -1000 and 1000")));
         }
-        plan.write_proc(Subject::OomScore, "self/oom_score_adj", &score.to_string());
+        // In a user namespace that exists the score has come with the clone.
+        let joined = context.namespaces.has(NamespaceKind::User) && !context.namespaces.is_new(NamespaceKind::User);
+        if !joined {
+            plan.write_proc(Subject::OomScore, "self/oom_score_adj", &score.to_string());
+        }
     }
     if let Some(io) = &process.io_priority {
         let class = match io.class {
@@ -144,28 +148,30 @@ pub fn before_pivot(plan: &mut Plan, spec: &Spec, process: &Process) -> Result<(
     Ok(())
 }
 
-/// A name of sysctl(8) as a path below /proc/sys: dots and slashes change places (sysctl.d(5)).
-pub fn sysctl_path(name: &str) -> Result<String> {
-    let first = name.find(['.', '/']).map(|at| &name[at..=at]);
-    let path = match first {
-        Some("/") => name.to_owned(),
-        _ => name
-            .chars()
-            .map(|c| {
-                if c == '.' {
-                    '/'
-                } else if c == '/' {
-                    '.'
-                } else {
-                    c
-                }
-            })
-            .collect(),
-    };
-    if path.is_empty() || path.split('/').any(|part| part.is_empty() || part == "..") {
-        return Err(Error::spec(format!("sysctl {name:?} is no name of a kernel parameter")));
+/// Makes a missing working directory, as root of the container: the user, who changes to it, may not be able to.
+pub fn working_directory(plan: &mut Plan, process: &Process) {
+    if !process.cwd.trim_matches('/').is_empty() {
+        plan.directory_perhaps(Subject::Cwd, &process.cwd);
     }
-    Ok(format!("sys/{path}"))
+}
+
+/// Resource limits, when all is open that needs to be: they may leave room for nothing.
+fn rlimits(plan: &mut Plan, process: &Process) -> Result<()> {
+    let mut seen = 0_u32;
+    for (index, limit) in process.rlimits.iter().enumerate() {
+        let Some(number) = rlimit(&limit.kind) else {
+            return Err(Error::spec(format!("rlimits: unknown type {}", limit.kind)));
+        };
+        if seen & 1 << number != 0 {
+            return Err(Error::spec(format!("rlimits: {} stands twice", limit.kind)));
+        }
+        if limit.soft > limit.hard {
+            return Err(Error::spec(format!("rlimits: {} is above its hard limit {}", limit.kind, limit.hard)));
+        }
+        seen |= 1 << number;
+        plan.plain(Subject::Rlimit(index), Op::Rlimit, [number, limit.soft, limit.hard]);
+    }
+    Ok(())
 }
 
 /// What the process becomes, after the pivot, up to its exec.
@@ -182,6 +188,10 @@ pub fn after_pivot(
     if !process.cwd.starts_with('/') {
         return Err(Error::spec(format!("process.cwd {:?} is not absolute", process.cwd)));
     }
+    if process.user.uid == u32::MAX || process.user.gid == u32::MAX {
+        // setresuid(2) takes it for "leave it as it is", which is root.
+        return Err(Error::spec(format!("process.user: {} is no id", u32::MAX)));
+    }
     let linux = spec.linux.as_ref();
     if let Some(personality) = linux.and_then(|linux| linux.personality.as_ref()) {
         let persona = match personality.domain {
@@ -196,7 +206,8 @@ pub fn after_pivot(
     plan.plain(Subject::Bounding, Op::Bounding, [capability_bits(&caps.bounding)]);
     let groups = (!holding.no_setgroups).then_some(process.user.additional_gids.as_slice());
     plan.user(Subject::User, process.user.uid, process.user.gid, groups);
-    // As the user, and after the last fd is closed: what he may not enter, he shall not start in (CVE-2024-21626).
+    // After the last fd is closed (CVE-2024-21626), and as the user, whom an NFS server may let in where it keeps root
+    // out; with root's capabilities still, which let him into what is closed to him, as runc does.
     plan.text(Subject::Cwd, Op::Cwd, &process.cwd);
     plan.plain(Subject::Umask, Op::Umask, [u64::from(process.user.umask.unwrap_or(0o022))]);
     if holding.die_with_parent {
@@ -211,11 +222,17 @@ pub fn after_pivot(
     if process.no_new_privileges {
         plan.plain(Subject::NoNewPrivs, Op::NoNewPrivs, []);
     }
+    rlimits(plan, process)?;
     let filter = match (filter, linux.and_then(|linux| linux.seccomp.as_ref())) {
         (Some(filter), _) => Some(Cow::Borrowed(filter)),
         (None, Some(profile)) => Some(Cow::Owned(seccomp::compile(profile)?)),
         (None, None) => None,
     };
+    let sets = capability_sets(&caps);
+    // With no_new_privs no capability is needed for it: the later, the less of what we do must pass it (seccomp(2)).
+    if process.no_new_privileges {
+        plan.plain(Subject::Capabilities, Op::Capabilities, sets);
+    }
     if let Some(filter) = filter {
         if filter.has_listener() {
             return Err(Error::spec(
@@ -224,7 +241,9 @@ pub fn after_pivot(
         }
         plan.seccomp(Subject::Seccomp, filter.as_bytes(), filter.flags().bits(), filter.has_listener());
     }
-    plan.plain(Subject::Capabilities, Op::Capabilities, capability_sets(&caps));
+    if !process.no_new_privileges {
+        plan.plain(Subject::Capabilities, Op::Capabilities, sets);
+    }
     if holding.reaper {
         plan.plain(Subject::Reaper, Op::Reap, []);
     }
@@ -262,21 +281,5 @@ mod tests {
     fn capabilities_are_bits_by_their_number_and_unknown_ones_none() {
         let names = ["CAP_CHOWN", "CAP_SYS_ADMIN", "CAP_NO_SUCH", "CAP_CHECKPOINT_RESTORE"].map(str::to_owned);
         assert_eq!(capability_bits(&names), 1 | 1 << 21 | 1 << 40);
-    }
-
-    #[test]
-    fn dots_and_slashes_of_a_sysctl_change_places() {
-        assert_eq!(sysctl_path("net.ipv4.ip_forward").as_deref().ok(), Some("sys/net/ipv4/ip_forward"));
-        assert_eq!(
-            sysctl_path("net/ipv4/conf/eth0.1/rp_filter").as_deref().ok(),
-            Some("sys/net/ipv4/conf/eth0.1/rp_filter")
-        );
-        assert_eq!(
-            sysctl_path("net.ipv4.conf.eth0/1.rp_filter").as_deref().ok(),
-            Some("sys/net/ipv4/conf/eth0.1/rp_filter")
-        );
-        for name in ["", "net..x", "../../etc/passwd", "net/../../x"] {
-            assert!(sysctl_path(name).is_err(), "{name}");
-        }
     }
 }

@@ -252,9 +252,11 @@ pub fn write_file(dir: impl AsFd, path: impl Arg + Copy, bytes: &[u8]) -> Result
     write_once(&file, bytes)
 }
 
-/// As [`write_file`], below `dir` and without following a link out of it; for procfs handles.
+/// As [`write_file`], below `dir` and without following a link out of it; for procfs handles. What somebody has
+/// mounted over the file is not written (CVE-2025-52881).
 pub fn write_beneath(dir: impl AsFd, path: impl Arg, bytes: &[u8]) -> Result<()> {
-    let file = openat2(dir, path, OFlags::WRONLY | OFlags::NOFOLLOW, Mode::empty(), ResolveFlags::BENEATH)?;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV;
+    let file = openat2(dir, path, OFlags::WRONLY | OFlags::NOFOLLOW, Mode::empty(), resolve)?;
     write_once(&file, bytes)
 }
 

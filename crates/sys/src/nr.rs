@@ -99,5 +99,11 @@ numbers! {
     sched_setaffinity 203 122
     set_mempolicy 238 237
     ppoll 271 73
+    faccessat 269 48
+    getcwd 79 17
+    socket 41 198
+    fstatfs 138 44
+    sendfile 40 71
+    mount 165 40
     signalfd4 289 74
 }

@@ -2,6 +2,7 @@
 
 use crate::call::call;
 use crate::{Error, Result, nr, raw};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -26,6 +27,7 @@ const CLONE_VFORK: u64 = 0x4000;
 const CLONE_CLEAR_SIGHAND: u64 = 1 << 32;
 const CLONE_INTO_CGROUP: u64 = 1 << 33;
 const SIGCHLD: u64 = 17;
+const PR_SET_DUMPABLE: usize = 4;
 const STACK: usize = 16 << 10;
 
 /// What a clone's child executes, and how it is made.
@@ -41,9 +43,14 @@ pub struct Stub<'a> {
     pub arguments: [&'a CStr; 2],
     /// The fds that it gets, by their numbers; all others close.
     pub inherit: &'a [RawFd],
-    /// The child waits for a byte here before it executes anything: a new user namespace needs its id maps first. The
-    /// pipe's write end must not stay open in anybody else, or a dead parent goes unnoticed.
-    pub gate: Option<BorrowedFd<'a>>,
+    /// The child waits for a byte at the second of these before it executes anything: a new user namespace needs its id
+    /// maps first. The first one is the parent's end, whose copy the child closes, or a dead parent goes unnoticed.
+    pub gate: Option<(BorrowedFd<'a>, BorrowedFd<'a>)>,
+    /// User and group that a child with a gate becomes: root of its namespace, or where that has none, somebody whom it
+    /// knows, for nobody else can make a file.
+    pub ids: [u32; 2],
+    /// What [`clone_stub_within`] writes to the child's `oom_score_adj` while that is still ours to write.
+    pub oom_score: Option<i32>,
 }
 
 /// A new child.
@@ -77,7 +84,9 @@ struct Orders {
     executable: usize,
     arguments: [CString; 2],
     inherit: Vec<RawFd>,
-    gate: Option<RawFd>,
+    /// The parent's end and the child's.
+    gate: Option<(RawFd, RawFd)>,
+    ids: [u32; 2],
     /// Why the child could not execute the stub; written by the child.
     errno: AtomicI32,
 }
@@ -117,13 +126,24 @@ pub fn clone_stub(stub: &Stub<'_>) -> Result<Born> {
 /// A process can enter the namespace only for good, so one in between does, clones the stub as *our* child
 /// (CLONE_PARENT), and ends. Takes neither gate nor cgroup: what root may do to a cgroup, root of that namespace may
 /// not.
-pub fn clone_stub_within(user: impl AsFd, stub: &Stub<'_>) -> Result<Born> {
+///
+/// A PID namespace to be born in is entered by the one in between as well: its pid of the clone is then still ours.
+pub fn clone_stub_within(user: impl AsFd, pid: Option<BorrowedFd<'_>>, stub: &Stub<'_>) -> Result<Born> {
     const CLONE_PARENT: u64 = 0x8000;
     let (ours, theirs) = crate::socket::pair()?;
     let between = fork(|| {
-        let made = setns(&user, namespace::USER)
+        let scored = stub.oom_score.map_or(Ok(()), |score| {
+            // Inherited by the clone, who as root of the other namespace may not write it.
+            let proc = crate::fs::open("/proc", OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
+            crate::fs::write_beneath(proc, "self/oom_score_adj", score.to_string().as_bytes())
+        });
+        let made = scored
+            .and_then(|()| pid.map_or(Ok(()), |pid| setns(pid, namespace::PID)))
+            .and_then(|()| setns(&user, namespace::USER))
             .and_then(|()| become_root())
-            .and_then(|()| clone_as(stub, 0, CLONE_PARENT))
+            // What is in that namespace already must not look into us, who still hold all that is the host's.
+            .and_then(|()| prctl(PR_SET_DUMPABLE, 0, 0))
+            .and_then(|_| clone_as(stub, 0, CLONE_PARENT))
             .map(|born| (born.child.pid, born.settle().1));
         let answer = match made {
             Ok((pid, None)) => pid,
@@ -147,7 +167,8 @@ fn clone_as(stub: &Stub<'_>, exit_signal: u64, more: u64) -> Result<Born> {
         executable: stub.executable.as_raw_fd() as usize,
         arguments: stub.arguments.map(CStr::to_owned),
         inherit: stub.inherit.to_vec(),
-        gate: stub.gate.map(|fd| fd.as_raw_fd()),
+        gate: stub.gate.map(|(ours, theirs)| (ours.as_raw_fd(), theirs.as_raw_fd())),
+        ids: stub.ids,
         errno: AtomicI32::new(0),
     }));
     let mut pidfd: RawFd = -1;
@@ -265,14 +286,16 @@ unsafe extern "C" fn child(orders: *const Orders) -> ! {
     let orders = unsafe { &*orders };
     // SAFETY: each call reads or writes locals of this frame only, or the parent's orders.
     unsafe {
-        if let Some(gate) = orders.gate {
+        if let Some((ours, gate)) = orders.gate {
+            raw::syscall(nr::close, [ours as usize, 0, 0, 0, 0, 0]).ok();
             let mut byte = 0_u8;
             if raw::syscall(nr::read, [gate as usize, &raw mut byte as usize, 1, 0, 0, 0]) != Ok(1) {
                 raw::syscall(nr::exit_group, [255, 0, 0, 0, 0, 0]).ok();
             }
-            // Root of the new user namespace, where it has one: else exec would take the capabilities away.
-            raw::syscall(nr::setresgid, [0; 6]).ok();
-            raw::syscall(nr::setresuid, [0; 6]).ok();
+            let [uid, gid] = orders.ids.map(|id| id as usize);
+            raw::syscall(nr::setresgid, [gid, gid, gid, 0, 0, 0]).ok();
+            raw::syscall(nr::setresuid, [uid, uid, uid, 0, 0, 0]).ok();
+            // Exec would take the capabilities away from whoever is not root.
             keep_capabilities();
         }
         let none = 0_u64;
@@ -408,6 +431,29 @@ pub fn umask(mask: u32) -> u32 {
     unsafe { call(nr::umask, [mask as usize, 0, 0, 0, 0, 0]) }.unwrap_or(0o022) as u32
 }
 
+/// A soft and a hard limit of a resource, RLIM_INFINITY as the largest number.
+pub type Limit = (u64, u64);
+
+/// prlimit64(2) of this process: sets a limit if one is given; the one before.
+pub fn prlimit(resource: u64, limit: Option<Limit>) -> Result<Limit> {
+    let new = limit.map(|(soft, hard)| [soft, hard]);
+    let mut old = [0_u64; 2];
+    let new_at = new.as_ref().map_or(0, |pair| pair.as_ptr() as usize);
+    // SAFETY: the kernel reads and writes one pair each, both alive here.
+    unsafe { call(nr::prlimit64, [0, resource as usize, new_at, old.as_mut_ptr() as usize, 0, 0]) }
+        .map_err(|errno| Error::new("prlimit64", format!("{resource}, {limit:?}"), errno))?;
+    Ok((old[0], old[1]))
+}
+
+/// The number of a descriptor that was open when this program began and that a child would get, if it is one. What
+/// we open ourselves closes at exec, and so is never taken for one of the caller's.
+pub fn inherited(number: i32) -> bool {
+    const GETFD: usize = 1;
+    // SAFETY: no pointers; a number that is no fd is EBADF.
+    let flags = unsafe { raw::syscall(nr::fcntl, [number as usize, GETFD, 0, 0, 0, 0]) };
+    flags == Ok(0)
+}
+
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -468,7 +514,6 @@ pub fn namespace_owner(fd: impl AsFd) -> Result<OwnedFd> {
 /// Becomes root of the user namespace that this process, which has one thread, has just entered. It stays readable
 /// below /proc for its own user: a change of ids would hide it (PR_SET_DUMPABLE(2const)).
 pub fn become_root() -> Result<()> {
-    const PR_SET_DUMPABLE: usize = 4;
     for number in [nr::setresgid, nr::setresuid] {
         // SAFETY: no pointers.
         unsafe { call(number, [0; 6]) }

@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::error::{Error, Result, What};
 use crate::plan::{Param, Plan, Slot};
 use crate::subject::Subject;
-use init::plan::{Op, target};
+use init::plan::{Op, copy_up, target};
 use oci::runtime::{Mount, NamespaceKind, Spec};
 use rustix::fs::CWD;
 use std::os::fd::OwnedFd;
@@ -29,6 +29,12 @@ pub fn compose(plan: &mut Plan, spec: &Spec, rootfs: Rootfs, context: &Context<'
             return Err(Error::spec(format!("mount destination {} is not absolute", mount.destination)));
         }
         proc_mount::check(mount)?;
+        if proc_mount::normal(&mount.destination) == "/" {
+            return Err(Error::spec(format!(
+                "mount at {}: the root is root.path, and nothing else",
+                mount.destination
+            )));
+        }
         plan.begin();
         mount_one(plan, spec, index, mount, &mut dev, context)?;
     }
@@ -68,8 +74,10 @@ fn root(plan: &mut Plan, spec: &Spec, rootfs: Rootfs, context: &Context<'_>) -> 
             if context.copies_mounts {
                 let failed = |source| Error::Root { path: path.clone(), source };
                 let tree = open_tree(CWD, &path, CLONE | RECURSIVE).map_err(failed)?;
-                private(&tree).map_err(|source| Error::Root { path: path.clone(), source })?;
-                plan.give(tree)
+                let private = MountAttr { propagation: propagation::PRIVATE, ..MountAttr::default() };
+                let mut changes = Changes::default();
+                changes.make(&tree, &private, true).map_err(failed)?;
+                changes.give(plan, tree, &Subject::Root)
             } else {
                 let slot = plan.open_tree(Subject::Root, &path.to_string_lossy(), true);
                 let attributes = MountAttr { propagation: propagation::PRIVATE, ..MountAttr::default() };
@@ -84,9 +92,31 @@ fn root(plan: &mut Plan, spec: &Spec, rootfs: Rootfs, context: &Context<'_>) -> 
     Ok(())
 }
 
-fn private(tree: &OwnedFd) -> sys::Result<()> {
-    let attributes = MountAttr { propagation: propagation::PRIVATE, ..MountAttr::default() };
-    mount_setattr(tree, "", EMPTY_PATH | RECURSIVE, &attributes)
+/// Changes of a detached mount that the kernel cannot make (mount_setattr(2) came with Linux 5.12): the stub makes them
+/// when the mount is attached.
+#[derive(Default)]
+struct Changes(Vec<(MountAttr, bool)>);
+
+impl Changes {
+    /// Makes a change now or never; on an old kernel later.
+    fn make(&mut self, tree: &OwnedFd, attributes: &MountAttr, recursive: bool) -> sys::Result<()> {
+        match mount_setattr(tree, "", EMPTY_PATH | if recursive { RECURSIVE } else { 0 }, attributes) {
+            Err(error) if error.errno == sys::Errno::NOSYS && attributes.set & attr::IDMAP == 0 => {
+                self.0.push((*attributes, recursive));
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// Hands the mount to the stub, with what is still to be changed.
+    fn give(self, plan: &mut Plan, tree: OwnedFd, subject: &Subject) -> Slot {
+        let slot = plan.give(tree);
+        for (attributes, recursive) in self.0 {
+            plan.set_attr(subject.clone(), slot, &attributes, recursive);
+        }
+        slot
+    }
 }
 
 fn built(plan: &mut Plan, items: Vec<Item>, context: &Context<'_>) -> Result<()> {
@@ -162,7 +192,7 @@ fn mount_one(
             *dev = Dev::Foreign;
         }
         let slot = bind_source(plan, index, mount, bind, &options, context)?;
-        plan.attach_here(subject, slot, &mount.destination);
+        plan.attach(subject, slot, &mount.destination, target::CREATE | proc_mount::flag(&mount.destination));
         return Ok(());
     }
     let kind = mount.kind.as_deref().unwrap_or_default();
@@ -170,16 +200,17 @@ fn mount_one(
         "" | "none" => Err(Error::spec(format!("mount at {}: neither a type nor bind", mount.destination))),
         "cgroup" | "cgroup2" => cgroup_view::mount(plan, index, mount, &options, context),
         "tmpfs" if at_dev && context.copies_mounts => {
-            let (tree, rest) = dev_directory(spec, mount, &options, context)?;
+            let (tree, changes, rest) = dev_directory(spec, mount, &options, context)?;
             *dev = Dev::Filled;
-            let slot = plan.give(tree);
-            plan.attach_here(subject, slot, &mount.destination);
+            let slot = changes.give(plan, tree, &subject);
+            plan.attach(subject, slot, &mount.destination, target::CREATE | target::NOT_PROC);
             rest.iter().try_for_each(|(path, node)| node_by_stub(plan, path, node, context))
         }
         _ => {
             let slot = new_file_system(plan, index, mount, kind, &options, context)?;
             let links = if matches!(kind, "proc" | "sysfs") { target::NO_LINKS } else { 0 };
-            plan.attach(subject, slot, &mount.destination, target::CREATE | links);
+            let flags = target::CREATE | links | proc_mount::flag(&mount.destination);
+            plan.attach(subject, slot, &mount.destination, flags);
             if at_dev {
                 *dev = if kind == "tmpfs" { Dev::Empty } else { Dev::Foreign };
             }
@@ -217,12 +248,34 @@ fn new_file_system(
             None => params.push(Param::Flag(word)),
         }
     }
-    let slot = plan.fs_mount(Subject::Mount(index), kind, &params, options.set | options.recursive_set);
+    let attributes = options.set | options.recursive_set;
+    let taken = if kind == "tmpfs" { taken_over(options) } else { 0 };
+    // What is read-only takes nothing over.
+    let first = if taken == 0 { attributes } else { attributes & !attr::RDONLY };
+    let slot = plan.fs_mount(Subject::Mount(index), kind, &params, first);
+    if taken != 0 {
+        plan.copy_up(Subject::Mount(index), slot, &mount.destination, taken);
+    }
+    if first != attributes {
+        let read_only = MountAttr { set: attr::RDONLY, ..MountAttr::default() };
+        plan.set_attr(Subject::Mount(index), slot, &read_only, false);
+    }
     if let Some((kind, recursive)) = options.propagation {
         let attributes = MountAttr { propagation: kind, ..MountAttr::default() };
         plan.set_attr(Subject::Mount(index), slot, &attributes, recursive);
     }
     Ok(slot)
+}
+
+/// What a tmpfs gets from the directory that it covers: unless a mode is given, that one's, as runc and crun do it.
+fn taken_over(options: &Options) -> u64 {
+    let given = |key: &str| options.parameters.iter().any(|word| word.split('=').next() == Some(key));
+    let mut taken = if given("mode") { 0 } else { copy_up::MODE };
+    if given("tmpcopyup") {
+        taken |= copy_up::CONTENT;
+        taken |= if given("uid") || given("gid") { 0 } else { copy_up::OWNER };
+    }
+    taken
 }
 
 /// The source of a bind mount with its attributes, detached.
@@ -265,7 +318,7 @@ fn bind_source(
     let failed =
         |source| Error::BindSource { source_path: path.clone(), destination: mount.destination.clone(), source };
     let fd = open_bind(&path, recursive).map_err(failed)?;
-    let depth = |deep: bool| EMPTY_PATH | if deep { RECURSIVE } else { 0 };
+    let mut changes = Changes::default();
     if let Some(idmap) = options.idmap {
         let (uids, gids) = if mount.uid_mappings.is_empty() {
             context.mappings()
@@ -278,21 +331,22 @@ fn bind_source(
             userns_fd: std::os::fd::AsRawFd::as_raw_fd(&userns) as u64,
             ..MountAttr::default()
         };
-        mount_setattr(&fd, "", depth(idmap == Bind::Recursive), &attributes).map_err(failed)?;
+        changes.make(&fd, &attributes, idmap == Bind::Recursive).map_err(failed)?;
     }
     if one.set | one.clear != 0 && one.set | one.clear != tree.set | tree.clear {
-        mount_setattr(&fd, "", depth(false), &one).map_err(failed)?;
+        changes.make(&fd, &one, false).map_err(failed)?;
     }
-    mount_setattr(&fd, "", depth(recursive && whole), &tree).map_err(failed)?;
-    Ok(plan.give(fd))
+    changes.make(&fd, &tree, recursive && whole).map_err(failed)?;
+    Ok(changes.give(plan, fd, &Subject::Mount(index)))
 }
 
 fn open_bind(path: &Path, recursive: bool) -> sys::Result<OwnedFd> {
     open_tree(CWD, path, CLONE | if recursive { RECURSIVE } else { 0 })
 }
 
-/// /dev as a detached, filled directory; with it the nodes that are still to be made or bound.
-type Directory = (OwnedFd, Vec<(String, Node)>);
+/// /dev as a detached, filled directory; with it what is still to be changed of it, and the nodes that are still to be
+/// made or bound.
+type Directory = (OwnedFd, Changes, Vec<(String, Node)>);
 
 fn dev_directory(spec: &Spec, mount: &Mount, options: &Options, context: &Context<'_>) -> Result<Directory> {
     const WHAT: &str = "make /dev";
@@ -300,7 +354,7 @@ fn dev_directory(spec: &Spec, mount: &Mount, options: &Options, context: &Contex
     if let Some(source) = mount.source.as_deref().filter(|source| !source.is_empty()) {
         tmpfs.set("source", source).what(WHAT)?;
     }
-    for word in &options.parameters {
+    for word in options.parameters.iter().filter(|word| *word != "tmpcopyup") {
         match word.split_once('=') {
             Some((key, value)) => tmpfs.set(key, value),
             None => tmpfs.flag(word),
@@ -317,11 +371,12 @@ fn dev_directory(spec: &Spec, mount: &Mount, options: &Options, context: &Contex
         .filter(|name| !name.contains('/') && !name.is_empty() && *name != ".." && *name != ".")
         .collect();
     let rest = device::populate(&tree, &nodes, &directories, context.makes_nodes, spec.process.as_ref())?;
+    let mut changes = Changes::default();
     if options.set & attr::RDONLY != 0 {
         let attributes = MountAttr { set: attr::RDONLY, ..MountAttr::default() };
-        mount_setattr(&tree, "", EMPTY_PATH, &attributes).what(WHAT)?;
+        changes.make(&tree, &attributes, false).what(WHAT)?;
     }
-    Ok((tree, rest))
+    Ok((tree, changes, rest))
 }
 
 /// Nodes and links where the parent has not made them.

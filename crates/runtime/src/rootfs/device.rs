@@ -8,7 +8,7 @@ use crate::error::{Error, Result, What};
 use oci::runtime::{Device, DeviceType, Process};
 use rustix::fs::{FileType, Gid, Mode, Uid};
 use std::os::fd::OwnedFd;
-use sys::fs::{fchmodat, fchownat, mkdirat, mknodat, symlinkat};
+use sys::fs::{fchmodat, fchownat, mknodat, symlinkat};
 
 /// A node of a file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +67,9 @@ pub fn nodes(devices: &[Device], owners: &impl Owners) -> Result<Vec<(String, No
         if !device.path.starts_with('/') {
             return Err(Error::spec(format!("device path {} is not absolute", device.path)));
         }
+        if device.uid == Some(u32::MAX) || device.gid == Some(u32::MAX) {
+            return Err(Error::spec(format!("device {}: {} is no id", device.path, u32::MAX)));
+        }
         let number = |n: i64| u32::try_from(n).map_err(|_| Error::spec(format!("device {}: number {n}", device.path)));
         let node = Node {
             mode: kind.as_raw_mode() | device.file_mode.unwrap_or(0o666) & 0o7777,
@@ -105,6 +108,10 @@ pub fn populate(
             rest.push(entry.clone());
             continue;
         };
+        if links().any(|(link, _)| link == name) {
+            // Engines list /dev/ptmx among the devices of a privileged container; its own is the one of its devpts.
+            continue;
+        }
         if !makes_nodes {
             rest.push(entry.clone());
             continue;
@@ -128,10 +135,11 @@ pub fn populate(
         own(dev, name, root.0, root.1)?;
     }
     for name in directories {
-        mkdirat(dev, *name, Mode::from_raw_mode(0o755)).what(WHAT)?;
+        sys::fs::ensure_dir(dev, *name, Mode::from_raw_mode(0o755)).what(WHAT)?;
         own(dev, name, root.0, root.1)?;
     }
-    if process.is_some_and(|process| process.terminal) {
+    let console = |(path, _): &(String, Node)| makes_nodes && path == "/dev/console";
+    if process.is_some_and(|process| process.terminal) && !nodes.iter().any(console) {
         mknodat(dev, "console", FileType::RegularFile, Mode::from_raw_mode(0o620), 0).what(WHAT)?;
     }
     own(dev, ".", root.0, root.1)?;

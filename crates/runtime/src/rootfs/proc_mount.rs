@@ -4,6 +4,7 @@
 //! files that lxcfs and its kind replace are harmless, and their users are many.
 
 use crate::error::{Error, Result};
+use init::plan::target;
 use oci::runtime::Mount;
 
 /// Files below /proc that tell about the machine and nothing else.
@@ -47,8 +48,15 @@ fn is_procfs(path: &str) -> bool {
     rustix::fs::statfs(path).is_ok_and(|stat| stat.f_type == PROC_SUPER_MAGIC)
 }
 
+/// How a destination may be reached: by links into procfs never, and one whose words are of procfs, and have been
+/// checked, by no link at all (CVE-2023-28642).
+pub fn flag(destination: &str) -> u64 {
+    let clean = normal(destination);
+    if clean == "/proc" || clean.starts_with("/proc/") { target::NO_LINKS } else { target::NOT_PROC }
+}
+
 /// The path without `.`, `..` and doubled slashes.
-fn normal(path: &str) -> String {
+pub fn normal(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {

@@ -1,0 +1,30 @@
+//! Real containers through the built `corun`, on bundles with a busybox root: what the specification promises, what
+//! attackers have tried on runtimes before, and what is said about a bundle that cannot be.
+
+#![allow(clippy::disallowed_methods, reason = "tests set things up themselves, not the product")]
+
+mod bundle;
+
+mod bad_input;
+mod capabilities;
+mod cgroups;
+mod cve_descriptors;
+mod cve_devices;
+mod cve_host;
+mod cve_proc;
+mod cve_races;
+mod devices;
+mod end;
+mod ids;
+mod limits;
+mod masks;
+mod mounts;
+mod namespaces;
+mod old_kernels;
+mod process;
+mod program;
+mod propagation;
+mod root;
+mod seccomp;
+mod terminal;
+mod tmpcopyup;

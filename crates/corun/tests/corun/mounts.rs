@@ -1,0 +1,196 @@
+//! Mounts of all kinds, with their options.
+
+use crate::bundle::{Bundle, CLEARING};
+use serde_json::json;
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use testkit::{Invocation, Leavings, requires};
+
+#[test]
+fn a_bind_shows_the_hosts_files_and_changes_go_both_ways() {
+    requires!(root, busybox);
+    let mut bundle = Bundle::script("cat /vol/in; echo back > /vol/out");
+    let file = bundle.sandbox.file("vol/in", "hello\n");
+    bundle.mount("bind", file.parent().unwrap(), "/vol", &["bind"]);
+    bundle.ok().stdout_is("hello\n");
+    assert_eq!(fs::read_to_string(bundle.sandbox.join("vol/out")).unwrap(), "back\n");
+}
+
+#[test]
+fn a_file_is_bound_over_a_file_and_over_nothing() {
+    requires!(root, busybox);
+    let mut bundle = Bundle::script("cat /etc/passwd /new/deep/file");
+    let file = bundle.sandbox.file("one", "one line\n");
+    bundle.mount("bind", &file, "/etc/passwd", &["bind"]).mount("bind", &file, "/new/deep/file", &["bind"]);
+    bundle.ok().stdout_is("one line\none line\n");
+}
+
+#[test]
+fn a_destination_goes_through_links_that_stay_inside() {
+    requires!(root, busybox);
+    let mut bundle = Bundle::script("cat /run/resolv.conf");
+    symlink("../run/resolv.conf", bundle.rootfs.inside("etc/resolv.conf")).unwrap();
+    let file = bundle.sandbox.file("resolv.conf", "nameserver 192.0.2.1\n");
+    bundle.mount("bind", file, "/etc/resolv.conf", &["bind", "ro"]);
+    bundle.ok().stdout_is("nameserver 192.0.2.1\n");
+}
+
+#[test]
+fn read_only_nosuid_nodev_noexec_and_nosymfollow_hold() {
+    requires!(root, busybox);
+    let mut bundle = Bundle::script("touch /vol/x; /vol/run; cat /vol/link; grep ' /vol ' /proc/self/mountinfo");
+    let run = bundle.sandbox.file("vol/run", "#!/bin/sh\necho it ran\n");
+    fs::set_permissions(&run, fs::Permissions::from_mode(0o755)).unwrap();
+    symlink("run", bundle.sandbox.join("vol/link")).unwrap();
+    bundle.mount("bind", run.parent().unwrap(), "/vol", &["bind", "ro", "nosuid", "nodev", "noexec", "nosymfollow"]);
+    let outcome = bundle.ok();
+    outcome.stderr_contains("Read-only file system").stderr_contains("Permission denied").stdout_lacks("it ran");
+    outcome.stdout_contains("ro,nosuid,nodev,noexec").stdout_contains("nosymfollow");
+}
+
+#[test]
+fn the_access_time_modes_are_the_kernels() {
+    requires!(root, busybox);
+    for (word, shown) in
+        [("noatime", "noatime"), ("strictatime", ""), ("relatime", "relatime"), ("nodiratime", "nodiratime")]
+    {
+        let mut bundle = Bundle::script("grep ' /vol ' /proc/self/mountinfo | cut -d' ' -f6");
+        bundle.mount("tmpfs", "tmpfs", "/vol", &[word]);
+        let outcome = bundle.ok();
+        let words: Vec<&str> = outcome.stdout.trim().split(',').collect();
+        let atime: Vec<&str> = words.iter().copied().filter(|word| word.ends_with("time")).collect();
+        assert_eq!(atime.contains(&shown), !shown.is_empty(), "{word}: {words:?}");
+        if shown.is_empty() {
+            assert!(atime.is_empty(), "{word}: {words:?}");
+        }
+    }
+}
+
+/// A directory of the host with another file system mounted in it.
+fn tree(bundle: &Bundle) -> std::path::PathBuf {
+    let top = bundle.sandbox.join("tree");
+    fs::create_dir_all(top.join("sub")).unwrap();
+    Invocation::new("mount").args(["-t", "tmpfs", "tmpfs"]).arg(top.join("sub")).ok();
+    fs::write(top.join("sub/file"), "below\n").unwrap();
+    top
+}
+
+#[test]
+fn rbind_takes_what_is_mounted_below_and_bind_does_not() {
+    requires!(root, busybox);
+    let mut bundle = Bundle::script("cat /one/sub/file; cat /all/sub/file");
+    let top = tree(&bundle);
+    bundle.mount("bind", &top, "/one", &["bind"]).mount("bind", &top, "/all", &["rbind"]);
+    let outcome = bundle.invocation().run();
+    outcome.code(0).stdout_is("below\n").stderr_contains("/one/sub/file");
+}
+
+#[test]
+fn recursive_read_only_reaches_what_is_mounted_below() {
+    requires!(root, busybox);
+    let mut bundle = Bundle::script("touch /top/sub/x && echo top; touch /whole/sub/x && echo whole");
+    let top = tree(&bundle);
+    bundle.mount("bind", &top, "/top", &["rbind", "ro"]).mount("bind", &top, "/whole", &["rbind", "rro"]);
+    let outcome = bundle.invocation().run();
+    outcome.stdout_is("top\n").stderr_contains("/whole/sub/x: Read-only file system");
+}
+
+#[test]
+fn a_tmpfs_has_its_size_and_mode() {
+    requires!(root, busybox);
+    let mut bundle = Bundle::script("stat -c %a /vol; dd if=/dev/zero of=/vol/x bs=1M count=2");
+    bundle.mount("tmpfs", "tmpfs", "/vol", &["size=1m", "mode=1711", "nodev"]);
+    bundle.run().code(1).stdout_is("1711\n").stderr_contains("No space left on device");
+    assert!(bundle.rootfs.inside("vol").is_dir());
+    assert!(!bundle.rootfs.inside("vol/x").exists());
+}
+
+#[test]
+fn later_mounts_stand_on_earlier_ones() {
+    requires!(root, busybox);
+    let mut bundle = Bundle::script("cat /vol/sub/file; ls /vol");
+    let file = bundle.sandbox.file("src/file", "on top\n");
+    bundle.mount("tmpfs", "tmpfs", "/vol", &[]).mount("bind", file.parent().unwrap(), "/vol/sub", &["bind"]);
+    bundle.ok().stdout_is("on top\nsub\n");
+}
+
+#[test]
+fn an_idmapped_bind_keeps_owners_apart() {
+    requires!(root, busybox);
+    let mut bundle = Bundle::script("stat -c %u:%g /vol/file; echo mine > /vol/new");
+    bundle.user_namespace();
+    let file = bundle.sandbox.file("vol/file", "");
+    bundle.mount("bind", file.parent().unwrap(), "/vol", &["bind", "idmap"]);
+    bundle.ok().stdout_is("0:0\n");
+    assert_eq!(fs::metadata(bundle.sandbox.join("vol/new")).unwrap().uid(), 0);
+}
+
+#[test]
+fn an_idmapped_bind_may_have_maps_of_its_own() {
+    requires!(root, busybox);
+    let mut bundle = Bundle::script("stat -c %u:%g /vol/file");
+    let file = bundle.sandbox.file("vol/file", "");
+    std::os::unix::fs::chown(&file, Some(1000), Some(1000)).unwrap();
+    let map = json!([{ "containerID": 1000, "hostID": 5000, "size": 1 }]);
+    let source = file.parent().unwrap().to_string_lossy().into_owned();
+    bundle.push(
+        "/mounts",
+        json!({
+            "destination": "/vol", "type": "bind", "source": source, "options": ["bind", "idmap"],
+            "uidMappings": map, "gidMappings": map
+        }),
+    );
+    bundle.ok().stdout_is("5000:5000\n");
+}
+
+#[test]
+fn ids_that_are_not_mapped_are_nobodys() {
+    requires!(root, busybox);
+    let mut bundle = Bundle::script("stat -c %u /vol/file; echo x > /vol/file");
+    bundle.user_namespace();
+    let file = bundle.sandbox.file("vol/file", "");
+    bundle.mount("bind", file.parent().unwrap(), "/vol", &["bind"]);
+    bundle.run().code(1).stdout_is("65534\n").stderr_contains("Permission denied");
+}
+
+#[test]
+fn mqueue_and_shm_are_its_own() {
+    requires!(root, busybox);
+    let outcome = Bundle::script("stat -f -c %T /dev/shm /dev/mqueue; stat -c %a /dev/shm; ls -A /dev/mqueue").ok();
+    let lines = outcome.lines();
+    assert_eq!((lines[0], lines[2]), ("tmpfs", "1777"));
+    assert_eq!(lines.len(), 3, "no queue of the host's: {lines:?}");
+}
+
+#[test]
+fn the_source_of_a_bind_is_relative_to_the_bundle() {
+    requires!(root, busybox);
+    let mut bundle = Bundle::script("cat /vol/file");
+    bundle.sandbox.file("bundle/data/file", "beside\n");
+    bundle.mount("bind", "data", "/vol", &["bind"]);
+    bundle.ok().stdout_is("beside\n");
+}
+
+#[test]
+fn many_mounts_are_no_trouble() {
+    requires!(root, busybox);
+    let mut bundle = Bundle::script("grep -c ' /many/' /proc/self/mountinfo");
+    let dir = bundle.sandbox.file("src/file", "").parent().unwrap().to_owned();
+    for i in 0..300 {
+        bundle.mount("bind", &dir, &format!("/many/{i}"), &["rbind", "ro"]);
+    }
+    bundle.ok().stdout_is("300\n");
+}
+
+#[test]
+fn a_start_that_fails_at_its_last_mount_leaves_nothing() {
+    requires!(root, busybox);
+    let mut bundle = Bundle::new();
+    let dir = bundle.sandbox.file("src/file", "").parent().unwrap().to_owned();
+    bundle.mount("bind", dir, "/vol", &["rbind"]).mount("nosuchfs", "x", "/nosuch", &[]);
+    let before = Leavings::count(&testkit::Scope::new().dir(bundle.sandbox.path()).cgroup(&bundle.id));
+    bundle.run().code(1).stderr_contains("/nosuch").stderr_contains("/proc/filesystems");
+    fs::remove_dir(bundle.rootfs.inside("vol")).unwrap();
+    fs::remove_file(bundle.dir().join("config.json")).unwrap();
+    before.assert_same(CLEARING);
+}

@@ -1,0 +1,43 @@
+//! The program itself: what it says without a container, and what it costs.
+
+use testkit::{Invocation, Program, requires};
+
+#[test]
+fn the_version_is_told_in_one_line_that_says_version() {
+    let outcome = Invocation::new(Program::Corun.path()).arg("--version").ok();
+    assert!(outcome.stdout.starts_with("corun version "), "{outcome}");
+    assert_eq!(outcome.stdout.matches("version").count(), 1, "dockerd keeps the last line with that word");
+}
+
+#[test]
+fn bad_arguments_are_told_with_the_way_to_help() {
+    let corun = |args: &[&str]| Invocation::new(Program::Corun.path()).args(args).run();
+    corun(&[]).code(1).stderr_contains("--help");
+    corun(&["fly", "x"]).code(1).stderr_contains("fly");
+    corun(&["run", "--nosuch", "x"]).code(1).stderr_contains("--nosuch");
+    corun(&["run", "../../etc"]).code(1).stderr_contains("container ID");
+    corun(&["run", "--preserve-fds", "many", "x"]).code(1).stderr_contains("many");
+}
+
+#[test]
+fn the_released_program_is_small() {
+    let Ok(binary) = std::fs::metadata(Program::Corun.path()) else { unreachable!("path() answers with a file") };
+    let released = std::env::var_os(Program::Corun.variable()).is_some();
+    requires!(that = if released { Ok(()) } else { Err("the released program (CORUN_BIN)".to_owned()) });
+    // The gnu target carries glibc.
+    let most = 2_200_000;
+    assert!(binary.len() <= most, "{} bytes", binary.len());
+}
+
+#[test]
+fn telling_the_version_takes_few_system_calls() {
+    requires!(package = "strace");
+    let dir = tempfile::tempdir().unwrap();
+    let trace = dir.path().join("trace");
+    let strace = ["strace", "-f", "-o", &trace.to_string_lossy()].map(str::to_owned);
+    let outcome = Invocation::new(Program::Corun.path()).arg("--version").under(strace).run();
+    requires!(that = if outcome.exit_code() == Some(0) { Ok(()) } else { Err("ptrace".to_owned()) });
+    let calls = std::fs::read_to_string(&trace).unwrap().lines().count();
+    // A static musl program has 20, a dynamic glibc one 60.
+    assert!(calls <= 100, "{calls} system calls");
+}
