@@ -70,10 +70,15 @@ fn view(spec: &Spec, cgroups: List, files: Option<usize>) {
         }
     }
     let null = c"/dev/null".as_ptr().cast();
-    for path in spec.masked_files {
-        mount_if_there(null, *path, flag::BIND);
-    }
     let mut first = NONE;
+    for path in spec.masked_files {
+        let there = mount_if_there(if first.is_null() { null } else { first }, *path, flag::BIND);
+        if there && first.is_null() {
+            attributes(AT_FDCWD, *path, 0, flag::RDONLY | flag::NOSUID | flag::NOEXEC);
+            first = *path;
+        }
+    }
+    first = NONE;
     for path in spec.masked_directories {
         if !first.is_null() {
             mount_if_there(first, *path, flag::BIND);

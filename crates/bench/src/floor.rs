@@ -70,14 +70,11 @@ impl Places {
     fn controls(&self, layout: &Layout, spec: Spec) -> Vec<(String, Vec<String>)> {
         let mut controls: Vec<_> =
             self.cpuset.iter().map(|(file, value)| (file.clone(), vec![value.clone()])).collect();
-        if spec == Spec::Empty {
-            return controls;
-        }
         let directory = |controller| {
             let mount = &layout.owner(controller)?.mount;
             self.directories.iter().find(|directory| directory.starts_with(&format!("{mount}/")))
         };
-        if let Some(directory) = directory(Controller::Pids) {
+        if let Some(directory) = directory(Controller::Pids).filter(|_| spec != Spec::Empty) {
             controls.push((format!("{directory}/pids.max"), vec![PIDS.to_string()]));
         }
         // On v2 devices are a program, which the floor lacks: see docs/performance.md.

@@ -182,10 +182,14 @@ impl Reader {
                 self.fds.insert(fd.clone(), Fd::Path(at));
             }
             Some(Fd::Copy { from, attributes }) => {
-                let at = if from == "the root" { from.clone() } else { at };
+                let root = from == "the root";
+                let at = if root { from.clone() } else { at };
                 self.add(format!("bind {from} at {at}"));
                 if !attributes.is_empty() {
                     self.add(format!("{attributes} at {at}"));
+                }
+                if !root {
+                    self.fds.insert(fd.clone(), Fd::Path(at));
                 }
             }
             _ => self.add(format!("something at {at}")),
