@@ -55,7 +55,7 @@ fn parts_that_must_be_there() {
         if path == "/linux" {
             bundle.unset("/hostname");
         }
-        bundle.refused(text);
+        bundle.refused_apart(text);
     }
 }
 

@@ -176,6 +176,14 @@ impl Bundle {
         outcome
     }
 
+    /// As [`Bundle::refused`], among mounts of its own: for what would change the host's, were it not refused.
+    #[track_caller]
+    pub fn refused_apart(&self, text: &str) -> Outcome {
+        let outcome = self.run_as(self.invocation().under(["unshare", "--mount"]));
+        outcome.code(1).stderr_contains(text);
+        outcome
+    }
+
     /// Mounts, cgroups, processes and namespaces, but no files: mount points stay in a root.
     fn scope(&self) -> testkit::Scope {
         testkit::Scope::new().cgroup(&self.id)

@@ -221,7 +221,7 @@ fn what_belongs_to_a_namespace_is_refused_without_it() {
     bundle.refused("time namespace");
     let mut bundle = Bundle::new();
     bundle.without_namespace("mount");
-    bundle.refused("mount namespace");
+    bundle.refused_apart("mount namespace");
     let mut bundle = Bundle::new();
     bundle.namespace("user", None);
     bundle.refused("uidMappings");
