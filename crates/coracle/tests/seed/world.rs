@@ -20,8 +20,17 @@ pub struct World {
 impl Drop for World {
     fn drop(&mut self) {
         let Some(above) = &self.above else { return };
+        // A test that has failed, or a terminal that was closed, leaves a killed run that nobody has cleaned up after.
         for top in tops() {
-            let _ = fs::remove_dir(top.join(above));
+            let dir = top.join(above);
+            let inner = fs::read_dir(&dir).into_iter().flatten().flatten().map(|entry| entry.path());
+            let inner: Vec<PathBuf> = inner.filter(|path| path.is_dir()).collect();
+            within(Duration::from_secs(5), || {
+                for path in &inner {
+                    let _ = fs::remove_dir(path);
+                }
+                fs::remove_dir(&dir).is_ok() || !dir.exists()
+            });
         }
     }
 }
