@@ -401,6 +401,10 @@ fn launch(
     match (listened, failed) {
         (Ok((terminal, Reached::Gate)), _) => Ok((child, terminal, Some(socket), subjects)),
         (Ok((terminal, Reached::Exec)), _) => Ok((child, terminal, None, subjects)),
+        // With two short arguments both mean that no page is to be had for them.
+        (Err(_), Some(source)) if matches!(source.errno, sys::Errno::TOOBIG | sys::Errno::NOMEM) => {
+            Err(Error::Ended(report::TOO_LITTLE_MEMORY.to_owned()))
+        }
         (Err(_), Some(source)) => Err(source).what("execute the stub"),
         (Err(error), None) => Err(error),
     }

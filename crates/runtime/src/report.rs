@@ -48,11 +48,14 @@ fn not_executable(subject: &Subject, errno: Errno) -> String {
     }
 }
 
+/// Why a stub dies under a small limit.
+pub const TOO_LITTLE_MEMORY: &str = "out of memory: its memory limit is too low to start in";
+
 /// The stub ended without a word.
 pub fn ended(exit: Exit, cgroup: Option<&Cgroup>) -> Error {
     let oom = cgroup.is_some_and(|cgroup| cgroup.oom_kills().unwrap_or(0) > 0);
     Error::Ended(match exit {
-        _ if oom => "out of memory: its memory limit is too low to start in".to_owned(),
+        _ if oom => TOO_LITTLE_MEMORY.to_owned(),
         Exit::Signal(signal) => format!("killed by signal {signal}"),
         Exit::Code(code) => format!("exit code {code}"),
     })

@@ -75,7 +75,8 @@ fn a_killed_corun_takes_its_container_along() {
 
 #[test]
 fn one_killed_while_it_starts_leaves_no_process() {
-    requires!(root, busybox);
+    // User-mode Linux panics when a process is killed in its first instructions.
+    requires!(root, busybox, timing);
     let mut bundle = Bundle::script("sleep 1000");
     bundle.user_namespace();
     let before = Leavings::count(&testkit::Scope::new());
