@@ -52,10 +52,14 @@ fn the_file_mode_mask_is_set() {
 #[test]
 fn the_execution_domain_is_set() {
     requires!(root, busybox);
-    let mut bundle = Bundle::script("uname -m; cat /proc/self/personality");
-    bundle.ok().stdout_is("x86_64\n00000000\n");
+    let mut bundle = Bundle::script("cat /proc/self/personality; uname -m");
+    bundle.ok().stdout_contains("00000000\n");
     bundle.set("/linux/personality", json!({ "domain": "LINUX32" }));
-    bundle.ok().stdout_is("i686\n00000008\n");
+    let outcome = bundle.ok();
+    outcome.stdout_contains("00000008\n");
+    requires!(timing);
+    // User-mode Linux says x86_64 all the same.
+    outcome.stdout_contains("i686");
 }
 
 #[test]
