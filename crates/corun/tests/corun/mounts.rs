@@ -116,8 +116,8 @@ fn later_mounts_stand_on_earlier_ones() {
 
 /// The file system of temporary files has mapped ids, which an overlay of a guest has not.
 fn mapped_ids() -> Result<(), String> {
-    let kind = rustix::fs::statfs(&std::env::temp_dir()).map_or(0, |stat| stat.f_type);
     const EXT4_XFS_BTRFS: [i64; 3] = [0xef53, 0x5846_5342, 0x9123_683e];
+    let kind = rustix::fs::statfs(std::env::temp_dir()).map_or(0, |stat| stat.f_type);
     if EXT4_XFS_BTRFS.contains(&kind) { Ok(()) } else { Err("ext4, XFS or Btrfs below /tmp".to_owned()) }
 }
 
