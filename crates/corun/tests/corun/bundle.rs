@@ -190,6 +190,18 @@ impl Bundle {
     }
 }
 
+impl Drop for Bundle {
+    /// A corun that was killed leaves its cgroup, which nobody but the next one of its id would remove.
+    fn drop(&mut self) {
+        let top = Path::new("/sys/fs/cgroup");
+        let hierarchies = std::fs::read_dir(top).into_iter().flatten().flatten().map(|entry| entry.path());
+        for dir in hierarchies.chain([top.to_owned()]).map(|hierarchy| hierarchy.join(&self.id)) {
+            let gone = || !dir.exists() || std::fs::remove_dir(&dir).is_ok();
+            testkit::within(Duration::from_secs(2), gone);
+        }
+    }
+}
+
 /// A directory of the host that nothing in a container may change, with a file in it.
 pub struct Bait {
     path: PathBuf,
