@@ -156,6 +156,28 @@ fn cve_2025_31133_nodes_of_a_raced_dev_never_touch_the_host() {
 }
 
 #[test]
+fn cve_2025_31133_a_node_that_turns_into_a_link_keeps_its_target_as_it_is() {
+    requires!(root, busybox);
+    // One pair alone, so that it turns as often as can be between our look at it and what we do to it.
+    let mut bundle = Bundle::new();
+    let bait = Bait::new(&bundle);
+    let dir = bundle.rootfs.inside("raced");
+    fs::create_dir(&dir).unwrap();
+    testkit::Invocation::new("mknod").args(["-m", "600"]).arg(dir.join("node")).args(["c", "1", "5"]).ok();
+    symlink(bait.path().join("file"), dir.join("link")).unwrap();
+    let racer = Racer::new(vec![(dir.join("node"), dir.join("link"))]);
+    for turn in 0..starts() {
+        // Another mode and owner each time, or there would be nothing to change.
+        let (mode, uid) = if turn % 2 == 0 { (0o777, 77) } else { (0o666, 78) };
+        let device = json!({ "type": "c", "path": "/raced/node", "major": 1, "minor": 5, "fileMode": mode, "uid": uid, "gid": uid });
+        bundle.set("/linux/devices", json!([device]));
+        bundle.invocation().run();
+    }
+    assert!(racer.turns() > 100, "the race was one");
+    bait.assert_untouched();
+}
+
+#[test]
 fn masks_on_a_raced_path_hide_or_refuse_and_never_hide_something_of_the_hosts() {
     requires!(root, busybox);
     let mut bundle = Bundle::script("cat /vol/secret/key 2>/dev/null; true");
