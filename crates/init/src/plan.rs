@@ -145,12 +145,16 @@ operations! {
     Gate = 37,
     /// Makes the process the leader of a new session.
     Session = 38,
-    /// Resets the CPU affinity to all CPUs.
+    /// sched_setaffinity(2); args: mask, or NONE for all CPUs, which may fail.
     Affinity = 39,
     /// ioprio_set(2); args: value.
     IoPriority = 40,
     /// Gives the slot's tmpfs the mode of the directory that it will cover; args: path, [`copy_up`] flags.
     CopyUp = 41,
+    /// sched_setattr(2); args: `struct sched_attr`.
+    Scheduler = 42,
+    /// set_mempolicy(2); args: mode with its flags, mask of nodes or NONE.
+    MemoryPolicy = 43,
 }
 
 /// How a mount's destination is found.

@@ -117,6 +117,31 @@ pub fn seccomp(program: &[u8], flags: u64) -> Outcome<usize> {
     }
 }
 
+pub fn affinity(mask: &[u8]) -> Outcome {
+    // SAFETY: the kernel reads the mask.
+    unsafe { kernel::call(nr::sched_setaffinity, [0, mask.len(), mask.as_ptr() as usize, 0, 0, 0]) }.map(drop)
+}
+
+/// All CPUs there can ever be, of which the kernel takes those of the cgroup. Where a filter around us refuses it, the
+/// affinity stays what it was.
+pub fn all_cpus() {
+    let all = [u64::MAX; 1024];
+    // SAFETY: the kernel reads the mask.
+    let _ = unsafe { kernel::call(nr::sched_setaffinity, [0, size_of_val(&all), all.as_ptr() as usize, 0, 0, 0]) };
+}
+
+pub fn scheduler(attributes: &[u8]) -> Outcome {
+    // SAFETY: the kernel reads as many bytes as the first word says.
+    unsafe { kernel::call(nr::sched_setattr, [0, attributes.as_ptr() as usize, 0, 0, 0, 0]) }.map(drop)
+}
+
+pub fn memory_policy(mode: u64, nodes: &[u8]) -> Outcome {
+    // The kernel counts from one here (set_mempolicy(2), BUGS): the highest bit needs one more.
+    let (mask, bits) = if nodes.is_empty() { (0, 0) } else { (nodes.as_ptr() as usize, 8 * nodes.len() + 1) };
+    // SAFETY: the kernel reads the mask.
+    unsafe { kernel::call(nr::set_mempolicy, [mode as usize, mask, bits, 0, 0, 0]) }.map(drop)
+}
+
 /// Where the command was found.
 pub struct Command {
     path: Buffer,

@@ -94,6 +94,10 @@ impl Stage<'_> {
         self.plan.text(reference).ok_or(Failure { number: nr::read, errno: EINVAL })
     }
 
+    fn data(&self, call: u32, reference: u64) -> Outcome<&[u8]> {
+        self.plan.data(reference).ok_or(Failure { number: call, errno: EINVAL })
+    }
+
     fn perform(&mut self, index: u32, step: &Step) -> Outcome {
         let args = step.args;
         let [a, b, c, d, e] = args;
@@ -188,12 +192,14 @@ impl Stage<'_> {
                 self.command.execute(&self.plan, a, b)
             }
             Op::Gate => self.gate(step.slot),
-            Op::Affinity => {
-                let all = [u64::MAX; 1024];
-                // SAFETY: the kernel reads the mask.
-                unsafe { kernel::call(nr::sched_setaffinity, [0, size_of_val(&all), all.as_ptr() as usize, 0, 0, 0]) }
-                    .map(drop)
+            Op::Affinity if a == NONE => {
+                process::all_cpus();
+                Ok(())
             }
+            Op::Affinity => process::affinity(self.data(nr::sched_setaffinity, a)?),
+            Op::Scheduler => process::scheduler(self.data(nr::sched_setattr, a)?),
+            Op::MemoryPolicy if b == NONE => process::memory_policy(a, &[]),
+            Op::MemoryPolicy => process::memory_policy(a, self.data(nr::set_mempolicy, b)?),
             Op::CopyUp => copy_up::copy_up(self.mounts.root, self.text(a)?, self.slots.get(step.slot)?, b),
             Op::IoPriority => {
                 const WHO_PGRP: usize = 2;

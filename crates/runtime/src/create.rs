@@ -4,6 +4,7 @@
 //! the plan, the fds, the cgroup with its limits. After it the parent writes id maps if there are any, and listens on
 //! the stub's socket until its end of file says that the command runs.
 
+use crate::affinity::Affinity;
 use crate::context::{self, Context};
 use crate::error::{Error, Result, What};
 use crate::handle::Handle;
@@ -120,8 +121,6 @@ fn refuse_what_is_missing(spec: &Spec) -> Result<()> {
         (spec.hooks.as_ref().is_some_and(|hooks| *hooks != oci::runtime::Hooks::default()), "hooks"),
         (linux.is_some_and(|linux| !linux.net_devices.is_empty()), "linux.netDevices"),
         (linux.is_some_and(|linux| linux.intel_rdt.is_some()), "linux.intelRdt"),
-        (linux.is_some_and(|linux| linux.memory_policy.is_some()), "linux.memoryPolicy"),
-        (spec.process.as_ref().is_some_and(|process| process.exec_cpu_affinity.is_some()), "process.execCPUAffinity"),
         (linux.is_some_and(|linux| linux.mount_label.as_deref().is_some_and(|l| !l.is_empty())), "linux.mountLabel"),
     ];
     match missing.iter().find(|(there, _)| *there) {
@@ -283,6 +282,8 @@ fn enter_cgroup(
             plan.write(Subject::Cgroup(index), file, "0");
         }
     }
+    // The caller's affinity is not the container's; that of processes which join later is their own.
+    Affinity::default().settle(plan);
     if context.namespaces.is_new(NamespaceKind::Cgroup) {
         // Only now: the namespace's root is the cgroup that its maker is in (cgroup_namespaces(7)).
         plan.plain(Subject::CgroupRoot, Op::Unshare, [flag_of(NamespaceKind::Cgroup)]);
@@ -337,6 +338,7 @@ fn finish_plan(
         plan.write_proc(Subject::Sysctl(name.clone()), &sysctl::path(name, context.namespaces)?, value);
     }
     let process = spec.process.as_ref().ok_or_else(|| Error::spec("process is missing"))?;
+    process.exec_cpu_affinity.as_ref().map(Affinity::parse).transpose()?;
     process::before_pivot(plan, spec, process, context)?;
     if let Some(name) = keyring {
         plan.text(Subject::Keyring, Op::Keyring, name);

@@ -6,7 +6,9 @@
 
 #![forbid(unsafe_code)]
 
+pub mod affinity;
 mod context;
+mod cpuset;
 mod create;
 mod error;
 mod foreground;
@@ -14,10 +16,12 @@ mod handle;
 pub mod idmap;
 mod inherit;
 mod namespace;
+mod numa;
 mod plan;
 mod process;
 mod report;
 pub mod rootfs;
+mod scheduler;
 mod subject;
 mod sysctl;
 

@@ -1,5 +1,6 @@
 //! The plan in the making: steps for the stub, what each is for, and the fds that they need.
 
+use crate::cpuset::CpuSet;
 use crate::error::{Error, Result};
 use crate::subject::Subject;
 use init::plan::{NONE, Op, parameter, target};
@@ -76,6 +77,26 @@ impl Plan {
     pub fn text(&mut self, subject: Subject, op: Op, text: impl AsRef<[u8]>) {
         let text = self.encoder.text(text);
         self.step(subject, op, None, [text.into()]);
+    }
+
+    /// A step that takes bytes.
+    pub fn bytes(&mut self, subject: Subject, op: Op, bytes: &[u8]) {
+        let bytes = self.encoder.bytes(bytes);
+        self.step(subject, op, None, [bytes.into()]);
+    }
+
+    /// CPU affinity; all CPUs without a set.
+    pub fn affinity(&mut self, subject: Subject, cpus: Option<&CpuSet>) {
+        match cpus {
+            Some(cpus) => self.bytes(subject, Op::Affinity, &cpus.bytes()),
+            None => self.plain(subject, Op::Affinity, [NONE]),
+        }
+    }
+
+    /// A policy of memory, with its nodes.
+    pub fn memory_policy(&mut self, subject: Subject, mode: u64, nodes: Option<&CpuSet>) {
+        let nodes = nodes.map_or(NONE.into(), |nodes| self.encoder.bytes(&nodes.bytes()).into());
+        self.step(subject, Op::MemoryPolicy, None, [mode.into(), nodes]);
     }
 
     /// setns(2).

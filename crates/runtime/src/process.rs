@@ -4,8 +4,9 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::subject::Subject;
+use crate::{numa, scheduler};
 use init::plan::Op;
-use oci::runtime::{Capabilities, IoPriorityClass, NamespaceKind, PersonalityDomain, Process, Spec};
+use oci::runtime::{Capabilities, NamespaceKind, PersonalityDomain, Process, Spec};
 use seccomp::Filter;
 use std::borrow::Cow;
 
@@ -131,20 +132,6 @@ pub fn before_pivot(plan: &mut Plan, spec: &Spec, process: &Process, context: &C
             plan.write_proc(Subject::OomScore, "self/oom_score_adj", &score.to_string());
         }
     }
-    if let Some(io) = &process.io_priority {
-        let class = match io.class {
-            IoPriorityClass::RealTime => 1,
-            IoPriorityClass::BestEffort => 2,
-            IoPriorityClass::Idle => 3,
-        };
-        if io.priority > 7 {
-            return Err(Error::spec(format!("ioPriority {} is not between 0 and 7", io.priority)));
-        }
-        plan.plain(Subject::Priority, Op::IoPriority, [class << 13 | u64::from(io.priority)]);
-    }
-    if process.scheduler.is_some() {
-        return Err(Error::spec("process.scheduler is not supported yet"));
-    }
     Ok(())
 }
 
@@ -199,6 +186,15 @@ pub fn after_pivot(
             PersonalityDomain::Linux32 => 8,
         };
         plan.plain(Subject::Personality, Op::Personality, [persona]);
+    }
+    if let Some(scheduler) = &process.scheduler {
+        scheduler::schedule(plan, scheduler)?;
+    }
+    if let Some(io) = process.io_priority {
+        scheduler::prioritise(plan, io)?;
+    }
+    if let Some(policy) = linux.and_then(|linux| linux.memory_policy.as_ref()) {
+        numa::memory_policy(plan, policy)?;
     }
     labels(plan, process)?;
     let caps = process.capabilities.clone().unwrap_or_default();

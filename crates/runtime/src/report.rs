@@ -22,10 +22,20 @@ pub fn failed(subject: Subject, number: u32, errno: i32, spec: &Spec) -> Error {
             Error::NotExecutable { command: command(), problem, errno }
         }
         _ => {
-            let intent = subject.intent(spec);
+            let mut intent = subject.intent(spec);
+            if (&subject, errno) == (&Subject::Scheduler, Errno::PERM) && confined(spec) {
+                // sched_setattr(2): SCHED_DEADLINE wants the affinity to be all CPUs.
+                intent.push_str(" (process scheduler can't be used together with AllowedCPUs)");
+            }
             Error::Step { subject, intent, call: sys::nr::name(number).unwrap_or("system call"), errno }
         }
     }
+}
+
+/// The container has a cpuset.
+fn confined(spec: &Spec) -> bool {
+    let resources = spec.linux.as_ref().and_then(|linux| linux.resources.as_ref());
+    resources.and_then(|resources| resources.cpu.as_ref()).is_some_and(|cpu| cpu.cpus.is_some())
 }
 
 fn not_executable(subject: &Subject, errno: Errno) -> String {

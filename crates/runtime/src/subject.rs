@@ -75,8 +75,12 @@ pub enum Subject {
     OomScore,
     /// CPU affinity.
     Affinity,
-    /// Scheduling or I/O priority.
-    Priority,
+    /// Scheduling policy.
+    Scheduler,
+    /// I/O priority.
+    IoPriority,
+    /// Memory policy.
+    MemoryPolicy,
     /// The terminal.
     Terminal,
     /// A session without a terminal.
@@ -128,7 +132,13 @@ impl Subject {
             | Self::CgroupRoot
             | Self::Terminal
             | Self::Session => Heading::Sees,
-            Self::Cgroup(_) | Self::Rlimit(_) | Self::OomScore | Self::Affinity | Self::Priority => Heading::Uses,
+            Self::Cgroup(_)
+            | Self::Rlimit(_)
+            | Self::OomScore
+            | Self::Affinity
+            | Self::Scheduler
+            | Self::IoPriority
+            | Self::MemoryPolicy => Heading::Uses,
             Self::Root
             | Self::Piece(_)
             | Self::Mount(_)
@@ -171,6 +181,9 @@ impl Subject {
             Self::Domainname => "domainname".to_owned(),
             Self::Terminal => "process.terminal".to_owned(),
             Self::OomScore => "process.oomScoreAdj".to_owned(),
+            Self::Scheduler => "process.scheduler".to_owned(),
+            Self::IoPriority => "process.ioPriority".to_owned(),
+            Self::MemoryPolicy => "linux.memoryPolicy".to_owned(),
             Self::Cwd => "process.cwd".to_owned(),
             Self::User => "process.user".to_owned(),
             Self::Bounding | Self::Capabilities => "process.capabilities".to_owned(),
@@ -217,7 +230,9 @@ impl Subject {
                 .map_or_else(String::new, |limit| format!("set {} to {}:{}", limit.kind, limit.soft, limit.hard)),
             Self::OomScore => "set the OOM score".to_owned(),
             Self::Affinity => "reset the CPU affinity".to_owned(),
-            Self::Priority => "set the priority".to_owned(),
+            Self::Scheduler => "set the scheduling policy".to_owned(),
+            Self::IoPriority => "set the I/O priority".to_owned(),
+            Self::MemoryPolicy => "set the memory policy".to_owned(),
             Self::Terminal => "open the terminal".to_owned(),
             Self::Session => "start a session without a terminal".to_owned(),
             Self::Keyring => "join a session keyring of its own".to_owned(),

@@ -97,6 +97,7 @@ numbers! {
     fchown 93 55
     fallocate 285 47
     sched_setaffinity 203 122
+    sched_getaffinity 204 123
     set_mempolicy 238 237
     ppoll 271 73
     faccessat 269 48

@@ -431,6 +431,27 @@ pub fn umask(mask: u32) -> u32 {
     unsafe { call(nr::umask, [mask as usize, 0, 0, 0, 0, 0]) }.unwrap_or(0o022) as u32
 }
 
+/// sched_setaffinity(2) of this thread; bits, lowest first. What no CPU has is left out by the kernel.
+pub fn sched_setaffinity(words: &[u64]) -> Result<()> {
+    // SAFETY: the kernel reads the words.
+    unsafe { call(nr::sched_setaffinity, [0, size_of_val(words), words.as_ptr() as usize, 0, 0, 0]) }
+        .map(drop)
+        .map_err(|errno| Error::new("sched_setaffinity", format!("{} words", words.len()), errno))
+}
+
+/// sched_getaffinity(2) of this thread, as [`sched_setaffinity`] takes it.
+pub fn sched_getaffinity() -> Result<Vec<u64>> {
+    // Room for 64 Ki CPUs: the kernel refuses less than it has, whatever is online.
+    let mut words = vec![0_u64; 1024];
+    // SAFETY: the kernel writes at most the words' size.
+    let written = unsafe {
+        call(nr::sched_getaffinity, [0, size_of_val(words.as_slice()), words.as_mut_ptr() as usize, 0, 0, 0])
+    }
+    .map_err(|errno| Error::new("sched_getaffinity", "this thread", errno))?;
+    words.truncate(written.div_ceil(8));
+    Ok(words)
+}
+
 /// A soft and a hard limit of a resource, RLIM_INFINITY as the largest number.
 pub type Limit = (u64, u64);
 

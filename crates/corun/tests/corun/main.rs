@@ -25,6 +25,7 @@ mod process;
 mod program;
 mod propagation;
 mod root;
+mod scheduling;
 mod seccomp;
 mod terminal;
 mod tmpcopyup;
