@@ -13,6 +13,7 @@ mod programs;
 mod proof;
 mod source;
 mod style;
+mod suite;
 mod test;
 
 use std::error::Error as _;
@@ -31,6 +32,7 @@ cargo xtask TASK [ARGUMENT…]
   guest   run a command on a kernel of its own with pure cgroup v2, or with systemd
   proof   the long proofs at full length: races, random cases
   style   check the house's own rules for a file
+  suite   another project's tests of a runtime, run against ours
   test    the whole gate, or some of its steps";
 
 fn main() -> ExitCode {
@@ -60,6 +62,7 @@ fn task(mut parser: lexopt::Parser) -> Result {
         "guest-unit" => guest::init::unit(&directory(parser)?),
         "proof" => proof::run(),
         "style" => style::run(),
+        "suite" => suite::run(parser),
         "test" => test::run(parser),
         "help" => {
             println!("{HELP}");

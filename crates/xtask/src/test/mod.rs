@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use lexopt::prelude::*;
 use step::{Context, STEPS, Step};
-use tally::Tally;
+pub use tally::Tally;
 
 use crate::error::{Error, Result};
 
