@@ -10,6 +10,7 @@
 //! "is it fast".
 
 pub mod init;
+mod kernel;
 mod modules;
 mod plan;
 
@@ -23,7 +24,6 @@ use lexopt::prelude::*;
 use plan::Plan;
 
 use crate::error::{Doing as _, Error, Result};
-use crate::programs::on_path;
 
 /// The exit code for a guest that did not end in time, as timeout(1) has it.
 const LATE: u8 = 124;
@@ -68,7 +68,7 @@ pub fn run(mut parser: lexopt::Parser) -> Result {
 
 /// Whether a guest can be booted here; the error says what to install.
 pub fn possible(systemd: bool) -> Result {
-    kernel()?;
+    kernel::installed()?;
     if systemd && !Path::new(init::SYSTEMD).exists() {
         return Err(Error::Found(format!("{} is missing: apt-get install systemd dbus", init::SYSTEMD)));
     }
@@ -112,22 +112,16 @@ impl Request {
     }
 }
 
-fn kernel() -> Result<PathBuf> {
-    on_path("linux.uml").ok_or_else(|| {
-        Error::Found("the User-Mode-Linux kernel linux.uml is missing: apt-get install user-mode-linux".to_owned())
-    })
-}
-
 /// Boots a guest, relays what its command writes, and returns the command's exit code.
 fn boot(request: &Request) -> Result<u8> {
     possible(request.systemd)?;
-    let kernel = kernel()?;
     clear_leftovers();
     let meeting = tempfile::Builder::new().prefix(PREFIX).tempdir_in(PLACE);
     let meeting = meeting.doing(|| format!("making a directory in {PLACE}"))?;
     let dir = meeting.path();
     let lock = File::create(dir.join(LOCK)).and_then(|file| file.lock().map(|()| file));
     let _lock = lock.doing(|| format!("locking {}", dir.display()))?;
+    let kernel = kernel::for_this_processor(dir)?;
     let plan = Plan::from_here(request)?;
     plan.write(dir)?;
     let console = File::create(dir.join("console")).doing(|| format!("{}/console", dir.display()))?;
