@@ -211,7 +211,7 @@ pub mod message {
     pub const SYNC: u32 = 2;
     /// The terminal's master, an fd in the datagram.
     pub const TERMINAL: u32 = 3;
-    /// The filter's listener, an fd in the datagram.
+    /// The filter is in force; the number is its listener's fd in the stub. Answer with one byte when it is taken.
     pub const LISTENER: u32 = 4;
     /// The command is about to be executed; end of file that follows says that it was.
     pub const EXEC: u32 = 5;

@@ -170,7 +170,8 @@ impl Stage<'_> {
                 let program = self.plan.data(a).ok_or(Failure { number: nr::seccomp, errno: EINVAL })?;
                 let listener = process::seccomp(program, b)?;
                 if c != 0 {
-                    self.tell(message::LISTENER, index, 0, 0, Some(listener as i32));
+                    self.tell(message::LISTENER, index, listener as u32, 0, None);
+                    self.word()?;
                     kernel::close(listener as i32);
                 }
                 Ok(())
@@ -222,6 +223,11 @@ impl Stage<'_> {
 
     fn sync(&self, index: u32, number: u64) -> Outcome {
         self.tell(message::SYNC, index, number as u32, 0, None);
+        self.word()
+    }
+
+    /// Waits for one byte from the parent.
+    fn word(&self) -> Outcome {
         let mut answer = [0u8; 1];
         // SAFETY: the kernel writes one byte.
         let read = unsafe {

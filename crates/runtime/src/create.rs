@@ -9,6 +9,7 @@ use crate::context::{self, Context};
 use crate::error::{Error, Result, What};
 use crate::handle::Handle;
 use crate::inherit::{Entered, Raised};
+use crate::listener::Agent;
 use crate::namespace::{Namespaces, flag_of};
 use crate::plan::Plan;
 use crate::process::{self, Holding};
@@ -88,8 +89,10 @@ pub fn create(request: Request<'_>) -> Result<Container> {
         })
     });
     sys::process::umask(umask);
-    let result =
-        born.and_then(|(born, socket, gate, subjects)| launch(born, socket, gate, subjects, spec, cgroup.as_ref()));
+    let agent = Agent::new(spec, id, bundle);
+    let result = born.and_then(|(born, socket, gate, subjects)| {
+        launch(born, socket, gate, subjects, spec, cgroup.as_ref(), agent.as_ref())
+    });
     match result {
         Ok((child, terminal, socket, subjects)) => {
             let handle = Handle { pid: child.pid, pidfd: child.pidfd, cgroup: cgroup.unwrap_or_default() };
@@ -110,7 +113,8 @@ impl Container {
     pub fn start(&mut self, spec: &Spec) -> Result<()> {
         let Some(socket) = self.socket.take() else { return Ok(()) };
         sys::socket::release(&socket).what("start the container")?;
-        listen(&socket, &self.handle.pidfd, &self.subjects, spec, Some(&self.handle.cgroup)).map(drop)
+        let child = &self.handle;
+        listen(&socket, (child.pid, &child.pidfd), &self.subjects, spec, Some(&child.cgroup), None).map(drop)
     }
 }
 
@@ -378,6 +382,7 @@ fn launch(
     subjects: Vec<Subject>,
     spec: &Spec,
     cgroup: Option<&Cgroup>,
+    agent: Option<&Agent<'_>>,
 ) -> Result<Launched> {
     let mapped = match &gate {
         None => Ok(()),
@@ -392,7 +397,7 @@ fn launch(
     // Its end is what a child that waits for maps that never come reads.
     drop(gate);
     let listened = match mapped {
-        Ok(()) => listen(&socket, &born.child.pidfd, &subjects, spec, cgroup),
+        Ok(()) => listen(&socket, (born.child.pid, &born.child.pidfd), &subjects, spec, cgroup, agent),
         Err(error) => {
             let _ = sys::process::pidfd_send_signal(&born.child.pidfd, 9);
             let _ = sys::process::wait(&born.child.pidfd);
@@ -426,10 +431,11 @@ const ENDING: Duration = Duration::from_secs(2);
 /// Reads what the stub says until its command runs or it waits. On failure the child is dead and reaped.
 fn listen(
     socket: &OwnedFd,
-    pidfd: &OwnedFd,
+    (pid, pidfd): (i32, &OwnedFd),
     subjects: &[Subject],
     spec: &Spec,
     cgroup: Option<&Cgroup>,
+    agent: Option<&Agent<'_>>,
 ) -> Result<(Option<OwnedFd>, Reached)> {
     let mut terminal = None;
     let mut executing = false;
@@ -447,6 +453,14 @@ fn listen(
         match word(0) {
             message::TERMINAL => terminal = fd,
             message::EXEC => executing = true,
+            message::LISTENER => {
+                let taken = agent.map_or(Ok(()), |agent| agent.take_over(pidfd.as_fd(), pid, word(8)));
+                if let Err(error) = taken.and_then(|()| sys::socket::release(socket).what("let the child go")) {
+                    let _ = sys::process::pidfd_send_signal(pidfd, 9);
+                    let _ = sys::process::wait(pidfd);
+                    return Err(error);
+                }
+            }
             message::SYNC => return Ok((terminal, Reached::Gate)),
             message::FAILED => {
                 let subject = subjects.get(word(4) as usize).cloned().unwrap_or(Subject::Exec);

@@ -15,6 +15,7 @@ mod foreground;
 mod handle;
 pub mod idmap;
 mod inherit;
+pub mod listener;
 mod namespace;
 mod numa;
 mod plan;

@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::subject::Subject;
-use crate::{numa, scheduler};
+use crate::{listener, numa, scheduler};
 use init::plan::Op;
 use oci::runtime::{Capabilities, NamespaceKind, PersonalityDomain, Process, Spec};
 use seccomp::Filter;
@@ -212,33 +212,36 @@ pub fn after_pivot(
     }
     let path = process.env.iter().rev().find_map(|variable| variable.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH);
     plan.find(&process.args, path);
-    if holding.wait {
+    let filter = match (filter, linux.and_then(|linux| linux.seccomp.as_ref())) {
+        (Some(filter), _) => Some(Cow::Borrowed(filter)),
+        (None, Some(profile)) => Some(Cow::Owned(seccomp::compile(profile)?)),
+        (None, None) => None,
+    };
+    // Whoever serves a listener gets it before the start: that he is not there is an error of the creation.
+    let listens = filter.as_ref().is_some_and(|filter| filter.has_listener());
+    if listens {
+        listener::check(linux.and_then(|linux| linux.seccomp.as_ref()))?;
+    }
+    if holding.wait && !listens {
         plan.plain(Subject::Wait, Op::Sync, [0]);
     }
     if process.no_new_privileges {
         plan.plain(Subject::NoNewPrivs, Op::NoNewPrivs, []);
     }
     rlimits(plan, process)?;
-    let filter = match (filter, linux.and_then(|linux| linux.seccomp.as_ref())) {
-        (Some(filter), _) => Some(Cow::Borrowed(filter)),
-        (None, Some(profile)) => Some(Cow::Owned(seccomp::compile(profile)?)),
-        (None, None) => None,
-    };
     let sets = capability_sets(&caps);
     // With no_new_privs no capability is needed for it: the later, the less of what we do must pass it (seccomp(2)).
     if process.no_new_privileges {
         plan.plain(Subject::Capabilities, Op::Capabilities, sets);
     }
     if let Some(filter) = filter {
-        if filter.has_listener() {
-            return Err(Error::spec(
-                "seccomp: SCMP_ACT_NOTIFY needs a listener, which this runtime does not serve yet",
-            ));
-        }
-        plan.seccomp(Subject::Seccomp, filter.as_bytes(), filter.flags().bits(), filter.has_listener());
+        plan.seccomp(Subject::Seccomp, filter.as_bytes(), filter.flags().bits(), listens);
     }
     if !process.no_new_privileges {
         plan.plain(Subject::Capabilities, Op::Capabilities, sets);
+    }
+    if holding.wait && listens {
+        plan.plain(Subject::Wait, Op::Sync, [0]);
     }
     if holding.reaper {
         plan.plain(Subject::Reaper, Op::Reap, []);

@@ -52,7 +52,7 @@ pub enum Error {
     #[error("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV without a rule that has SCMP_ACT_NOTIFY")]
     WaitKillableWithoutNotify,
     /// The process that loads the filter has to write the listener's fd to somebody after it is loaded.
-    #[error("SCMP_ACT_NOTIFY cannot be used for write")]
+    #[error("SCMP_ACT_NOTIFY cannot be used for the write syscall")]
     NotifyOnWrite,
     /// As for `write`.
     #[error("SCMP_ACT_NOTIFY cannot be the default action")]

@@ -175,7 +175,7 @@ fn what_cannot_be_done_is_refused() {
     assert_eq!(rule(r#"{"names": [], "action": "SCMP_ACT_TRAP"}"#), "a rule names no system call");
     assert_eq!(
         rule(r#"{"names": ["write"], "action": "SCMP_ACT_NOTIFY"}"#),
-        "SCMP_ACT_NOTIFY cannot be used for write"
+        "SCMP_ACT_NOTIFY cannot be used for the write syscall"
     );
     let twice = |action| {
         format!(

@@ -355,6 +355,14 @@ pub fn pidfd_send_signal(pidfd: impl AsFd, signal: i32) -> Result<()> {
         .map_err(|errno| Error::new("pidfd_send_signal", format!("signal {signal}"), errno))
 }
 
+/// pidfd_getfd(2): our own fd for what a process has under this number.
+pub fn pidfd_getfd(pidfd: impl AsFd, number: u32) -> Result<OwnedFd> {
+    let fd = pidfd.as_fd().as_raw_fd() as usize;
+    // SAFETY: no pointers; a result is a new fd.
+    unsafe { call(nr::pidfd_getfd, [fd, number as usize, 0, 0, 0, 0]).map(|fd| OwnedFd::from_raw_fd(fd as i32)) }
+        .map_err(|errno| Error::new("pidfd_getfd", format!("fd {number}"), errno))
+}
+
 /// kill(2) of one process.
 pub fn kill(pid: i32, signal: i32) -> Result<()> {
     // SAFETY: no pointers.

@@ -3,17 +3,41 @@
 use crate::{Error, Result};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketFlags, SocketType, recvmsg,
-    socketpair,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, SocketAddrUnix, SocketFlags, SocketType, recvmsg, socket_with, socketpair,
 };
-use std::io::IoSliceMut;
+use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// A connected pair of seqpacket sockets.
 pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
     socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
         .map_err(|errno| Error::new("socketpair", "AF_UNIX, SOCK_SEQPACKET", errno))
+}
+
+/// Connects to a stream socket of somebody else; `@name` is one of the abstract ones (unix(7)).
+pub fn connect(path: &std::path::Path) -> Result<OwnedFd> {
+    let failed = |errno| Error::new("connect", path.display().to_string(), errno);
+    let address = match path.as_os_str().as_encoded_bytes().strip_prefix(b"@") {
+        Some(name) => SocketAddrUnix::new_abstract_name(name),
+        None => SocketAddrUnix::new(path),
+    }
+    .map_err(failed)?;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+        .map_err(|errno| Error::new("socket", "AF_UNIX, SOCK_STREAM", errno))?;
+    rustix::net::connect(&socket, &address).map_err(failed)?;
+    Ok(socket)
+}
+
+/// Sends bytes and fds in one message.
+pub fn send_with(socket: impl AsFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    ancillary.push(SendAncillaryMessage::ScmRights(fds));
+    rustix::net::sendmsg(&socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL)
+        .map(drop)
+        .map_err(|errno| Error::new("sendmsg", format!("{} bytes, {} fds", bytes.len(), fds.len()), errno))
 }
 
 /// One datagram and the fd that came with it; `None` at the end of file.

@@ -27,5 +27,6 @@ mod propagation;
 mod root;
 mod scheduling;
 mod seccomp;
+mod seccomp_notify;
 mod terminal;
 mod tmpcopyup;

@@ -9,6 +9,7 @@ mod process;
 mod resources;
 mod seccomp;
 mod spec;
+mod state;
 
 pub use linux::{
     Device, DeviceType, IdMapping, IntelRdt, Linux, MemoryPolicy, Namespace, NamespaceKind, NetDevice, Personality,
@@ -24,6 +25,7 @@ pub use resources::{
 };
 pub use seccomp::{Action, Arch, Arg, Operator, Profile as Seccomp, SyscallRule};
 pub use spec::{Hook, Hooks, Root, Spec};
+pub use state::{ContainerProcessState, State, Status};
 
 /// The version of the runtime specification that these types speak.
 pub const VERSION: &str = "1.3.0";
