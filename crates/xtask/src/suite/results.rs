@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 
 use crate::test::Tally;
 
+/// Stands behind a test's name, or before it, and needs no capitals.
+const SKIP: &str = "# skip";
+
 /// All that was run.
 #[derive(Debug, Default)]
 pub struct Results {
@@ -114,7 +117,9 @@ impl File {
         let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start();
         let rest = rest.strip_prefix("- ").unwrap_or(rest);
         // ASCII letters alone change, so that what is found in the one is at the same place in the other.
-        let (name, skipped) = match rest.to_ascii_lowercase().find("# skip") {
+        let (name, skipped) = match rest.to_ascii_lowercase().find(SKIP) {
+            // runtime-tools writes what it skips behind the word.
+            Some(0) => (rest[SKIP.len()..].trim(), true),
             Some(at) => (rest[..at].trim_end(), true),
             None => (rest.trim_end(), false),
         };
@@ -155,6 +160,7 @@ mod tests {
         assert_eq!(verdict("not ok 2 - a mount\n", "a mount"), Some(Failed));
         assert_eq!(verdict("ok 3 x # skip test requires root\n", "x"), Some(Skipped));
         assert_eq!(verdict("ok 4 - y # SKIP\n", "y"), Some(Skipped));
+        assert_eq!(verdict("ok 5 # SKIP z\n", "z"), Some(Skipped));
     }
 
     #[test]
