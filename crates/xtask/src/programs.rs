@@ -59,13 +59,18 @@ pub fn run(command: &mut Command) -> Result {
     outcome(command.status().doing(|| starting(command))?)
 }
 
-/// Runs a program, prints what it writes to either output, and shows each line of it to `see`.
-pub fn watch(command: &mut Command, mut see: impl FnMut(&str)) -> Result {
+/// Runs a program without input, prints what it writes to either output, and shows each line of it to `see`.
+pub fn watch(command: &mut Command, see: impl FnMut(&str)) -> Result {
+    watch_with(command, Stdio::null(), see)
+}
+
+/// [`watch`] with an input.
+pub fn watch_with(command: &mut Command, input: Stdio, mut see: impl FnMut(&str)) -> Result {
     let (reader, writer) = std::io::pipe().doing(|| "making a pipe".to_owned())?;
     let other = writer.try_clone().doing(|| "making a pipe".to_owned())?;
-    let mut child = command.stdin(Stdio::null()).stdout(writer).stderr(other).spawn().doing(|| starting(command))?;
+    let mut child = command.stdin(input).stdout(writer).stderr(other).spawn().doing(|| starting(command))?;
     // The command keeps its ends of the pipe; as long as it lives, so does ours.
-    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut line = Vec::new();
     let mut reader = BufReader::new(reader);
     while reader.read_until(b'\n', &mut line).doing(|| "reading a program's output".to_owned())? > 0 {

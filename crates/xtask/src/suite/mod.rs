@@ -10,7 +10,7 @@ mod runc;
 mod runtime_tools;
 mod table;
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -126,7 +126,12 @@ fn chosen(files: Vec<String>, named: &[String]) -> Result<Vec<String>> {
 
 /// Runs the files one after the other; all that they say, with lines in front that tell who was tested and by what.
 fn collect(suite: &dyn Suite, request: &Request, from: &Path, program: &Path, files: &[String]) -> Result<String> {
+    // The containers of these tests have fixed names: two runs at once would meet in their cgroups.
+    let lock = File::open(from).and_then(|tree| tree.lock().map(|()| tree));
+    let _lock = lock.doing(|| format!("locking {}", from.display()))?;
     let home = as_runc(program)?;
+    // An input that never ends: script(1) hands on an end of its own as a byte, which a container's terminal echoes.
+    let (input, _open) = std::io::pipe().doing(|| "making a pipe".to_owned())?;
     let runtime = home.path().join("runc");
     let mut lines = vec![
         format!("# suite {} {}", request.suite, version_of_tree(from)),
@@ -136,7 +141,9 @@ fn collect(suite: &dyn Suite, request: &Request, from: &Path, program: &Path, fi
     for file in files {
         println!("--- {file}");
         lines.push(format!("# file {file}"));
-        match programs::watch(&mut suite.command(file, &runtime), |line| lines.push(line.to_owned())) {
+        let input = input.try_clone().doing(|| "making a pipe".to_owned())?;
+        let mut command = suite.command(file, &runtime);
+        match programs::watch_with(&mut command, input.into(), |line| lines.push(line.to_owned())) {
             Err(Error::Code(code)) if suite.exit_status_counts() => lines.push(format!("not ok - exit code {code}")),
             Ok(()) | Err(Error::Code(_)) => {}
             Err(error) => return Err(error),
