@@ -6,9 +6,9 @@ use crate::copy_up::copy_up;
 use crate::entry::{Entry, Kind};
 use crate::error::{Error, Refusal, Result};
 use crate::lowers::Lowers;
-pub use crate::metadata::Ownership;
 use crate::metadata::{Metadata, Problem, Setter};
 use crate::name::{self, Name, Place};
+use crate::ownership::Ownership;
 use crate::pipeline::{Pieces, inflated};
 use crate::tree::{Existing, Pending, Tree};
 use crate::write;
@@ -68,7 +68,7 @@ impl Default for Limits {
 #[derive(Debug, Clone, Copy)]
 pub struct Options<'a> {
     /// To whom files belong.
-    pub ownership: Ownership,
+    pub ownership: Ownership<'a>,
     /// Which attributes overlayfs will read.
     pub xattrs: OverlayXattrs,
     /// What becomes of devices.
@@ -86,9 +86,9 @@ pub struct Options<'a> {
 pub struct RootMeta {
     /// Permission bits.
     pub mode: u32,
-    /// User id.
+    /// User id, as the tar has it.
     pub uid: u32,
-    /// Group id.
+    /// Group id, as the tar has it.
     pub gid: u32,
 }
 
@@ -136,7 +136,7 @@ pub fn apply(blob: impl Read + Send, root: impl AsFd, options: &Options<'_>) -> 
         let set = match &pending.meta {
             Some(meta) => setter.set(dir.as_fd(), meta, false),
             None if path.is_empty() => Ok(()),
-            None => sys::fs::fchmod(&dir, Mode::from_raw_mode(0o755)).map_err(Problem::Sys),
+            None => setter.set_undescribed(dir.as_fd()),
         };
         set.map_err(|problem| problem.of(path, pending.offset))
     })?;
@@ -155,7 +155,7 @@ pub fn apply(blob: impl Read + Send, root: impl AsFd, options: &Options<'_>) -> 
 
 struct Layer<'a> {
     tree: Tree<'a>,
-    setter: Setter,
+    setter: Setter<'a>,
     options: &'a Options<'a>,
     entries: u64,
     skipped_devices: u64,
@@ -206,7 +206,8 @@ impl Layer<'_> {
             return Err(Refusal::Root.into());
         }
         let meta = self.setter.of_entry(entry)?;
-        self.root = Some(RootMeta { mode: meta.mode, uid: meta.uid, gid: meta.gid });
+        let (uid, gid) = self.setter.recorded(entry)?;
+        self.root = Some(RootMeta { mode: meta.mode, uid, gid });
         self.tree.describe_root(pending(meta, entry));
         Ok(())
     }

@@ -12,7 +12,7 @@ use std::fs::File;
 use std::os::fd::AsFd;
 
 /// Copies what the lower layers have under this name to the same place in this layer.
-pub fn copy_up(tree: &mut Tree<'_>, setter: &mut Setter, dir: &Directory, name: &[u8]) -> Result<(), Problem> {
+pub fn copy_up(tree: &mut Tree<'_>, setter: &mut Setter<'_>, dir: &Directory, name: &[u8]) -> Result<(), Problem> {
     let path = || crate::entry::shown(&dir.join(name));
     match tree.below(dir, name)? {
         None => Err(Refusal::NoLinkTarget(path()).into()),

@@ -5,6 +5,7 @@
 
 use crate::entry::{Entry, Time};
 use crate::error::{Error, Refusal};
+use crate::ownership::Ownership;
 use rustix::fs::{AtFlags, Gid, Mode, Timespec, Timestamps, Uid};
 use std::os::fd::{AsFd, BorrowedFd};
 use sys::Errno;
@@ -50,15 +51,6 @@ impl From<Error> for Problem {
     }
 }
 
-/// To whom files belong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ownership {
-    /// To whom the tar says; in a user namespace these are the ids inside.
-    AsRecorded,
-    /// All to the caller, who has no other id.
-    Squash,
-}
-
 /// What an entry has beside name and content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metadata {
@@ -72,15 +64,15 @@ pub struct Metadata {
 
 /// Sets metadata, and counts what could not be kept.
 #[derive(Debug)]
-pub struct Setter {
-    ownership: Ownership,
+pub struct Setter<'a> {
+    ownership: Ownership<'a>,
     own: (u32, u32),
     umask: Option<u32>,
     pub dropped_xattrs: u64,
 }
 
-impl Setter {
-    pub fn new(ownership: Ownership) -> Self {
+impl<'a> Setter<'a> {
+    pub fn new(ownership: Ownership<'a>) -> Self {
         let own = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
         Self { ownership, own, umask: umask(), dropped_xattrs: 0 }
     }
@@ -89,14 +81,35 @@ impl Setter {
     pub fn of_entry(&mut self, entry: &mut Entry) -> Result<Metadata, Refusal> {
         let xattrs = std::mem::take(&mut entry.xattrs);
         let count = xattrs.len();
-        let xattrs: Vec<_> = xattrs.into_iter().filter(|(name, _)| may_have(name)).collect();
-        self.dropped_xattrs += (count - xattrs.len()) as u64;
-        let (uid, gid) = match self.ownership {
-            Ownership::Squash => self.own,
-            Ownership::AsRecorded => (id("user id", entry.uid)?, id("group id", entry.gid)?),
+        let kept = xattrs.into_iter().filter(|(name, _)| may_have(name));
+        let attribute = |(name, value): (Vec<u8>, Vec<u8>)| {
+            let value = self.ownership.attribute(&name, value);
+            (name, value)
         };
+        let xattrs: Vec<_> = kept.map(attribute).collect();
+        self.dropped_xattrs += (count - xattrs.len()) as u64;
+        let (uid, gid) = self.recorded(entry)?;
+        let (uid, gid) = self.ownership.on_disk(uid, gid, self.own)?;
         let (mtime, atime) = (entry.mtime, entry.atime.unwrap_or(entry.mtime));
         Ok(Metadata { mode: entry.mode, uid, gid, mtime, atime, xattrs })
+    }
+
+    /// The owner that the tar names, or the only one there is.
+    pub fn recorded(&self, entry: &Entry) -> Result<(u32, u32), Refusal> {
+        match self.ownership {
+            Ownership::Squash => Ok(self.own),
+            _ => Ok((id("user id", entry.uid)?, id("group id", entry.gid)?)),
+        }
+    }
+
+    /// For a directory that nothing describes: it is root's, with the usual mode.
+    pub fn set_undescribed(&self, dir: BorrowedFd<'_>) -> Result<(), Problem> {
+        if let Ownership::Mapped { .. } = self.ownership {
+            let (uid, gid) = self.ownership.on_disk(0, 0, self.own)?;
+            let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+            sys::fs::fchownat(dir, "", uid, gid, AtFlags::EMPTY_PATH)?;
+        }
+        Ok(sys::fs::fchmod(dir, Mode::from_raw_mode(0o755))?)
     }
 
     /// The mode to make a file with, and whether it is then right already.
@@ -145,7 +158,7 @@ impl Setter {
 
     /// What is made belongs to us already: no directory has its set-group-id bit before the end.
     fn changes_owner(&self, meta: &Metadata) -> bool {
-        self.ownership == Ownership::AsRecorded && (meta.uid, meta.gid) != self.own
+        self.ownership != Ownership::Squash && (meta.uid, meta.gid) != self.own
     }
 
     /// A file system without attributes, or an id that may not set this one, must not keep an image from being used.

@@ -2,10 +2,12 @@
 
 mod tar;
 
-use layer::{Error, scan};
+use layer::{Error, Options, Ownership, scan};
+use oci::runtime::IdMapping;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use tar::{Header, Place, Tar};
+use testkit::requires;
 
 #[test]
 fn a_pax_size_says_where_the_next_header_is() {
@@ -200,4 +202,20 @@ fn an_error_of_the_source_is_told() {
     let start = Tar::new().file("a", &"x".repeat(100_000)).bytes;
     let error = scan(std::io::Read::chain(&start[..50_000], Broken)).expect_err("broken");
     assert!(matches!(&error, Error::Read { source, .. } if source.to_string() == "the wire is cut"), "{error:?}");
+}
+
+#[test]
+fn owners_go_through_a_map_also_where_no_entry_says_whose_a_directory_is() {
+    requires!(root);
+    let map =
+        [IdMapping { container_id: 0, host_id: 700_000, size: 5 }, IdMapping { container_id: 5, host_id: 0, size: 1 }];
+    let ownership = Ownership::Mapped { uids: &map, gids: &map };
+    let place = Place::new();
+    let tar = Tar::new().file("a/b/file", "x").end();
+    let applied = place.apply_with(&tar, &Options { ownership, ..tar::options() }).expect("applied");
+    for name in ["a", "a/b", "a/b/file"] {
+        let meta = fs::symlink_metadata(place.path(name)).expect("made");
+        assert_eq!((meta.uid(), meta.gid()), (700_000, 700_000), "{name}");
+    }
+    assert_eq!(applied.diff_id, Place::new().apply(&tar).expect("applied").diff_id, "the same layer");
 }

@@ -3,6 +3,11 @@
 //! A layer stands on its own and is named by its diff ID, whatever image brought it. Only one whose unpacking had to
 //! look at the layers below (see [`layer::apply`]) is named by its chain ID, and serves images with that very chain.
 //! It is a cache of its blob: nothing of it is synced, and it is complete when it has its name.
+//!
+//! A container whose ids are others than the store's own sees a layer through an idmapped mount; where the kernel has
+//! none for it (an ordinary user's, on the machine's file systems) it gets a copy that was unpacked with the owners
+//! mapped. Copies for one map stand together in a directory that is named by the map, under the names that the layers
+//! have in `layers/`, so each form lies above its own kind only, and what keeps a layer keeps its copies.
 
 use crate::file::{Sync, open_dir, read_record, write_record};
 use crate::lease::DirLock;
@@ -11,10 +16,16 @@ use crate::{Error, Image, LayerMode, Lease, Result, Store, XattrStyle};
 use layer::{Devices, Limits, Options, OverlayXattrs, Ownership};
 use oci::digest::{ChainId, DiffId, Digest};
 use oci::image::{Descriptor, media_type};
+use oci::runtime::IdMapping;
 use rustix::fs::Mode;
 use serde::{Deserialize, Serialize};
+use std::fmt::Write as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+/// The directory of layers with the store's own ids.
+pub(crate) const LAYERS: &str = "layers";
+/// The directory of those with others, a directory for each map.
+pub(crate) const MAPPED: &str = "mapped";
 const RECORD: &str = "record.json";
 /// The layer's tree in its directory.
 const TREE: &str = "fs";
@@ -100,18 +111,46 @@ impl Store {
     /// root of the machine, or of the user namespace whose ids the layers have. Several at once share the work.
     pub fn layers_for(&self, image: &Image, _lease: &Lease) -> Result<Layers> {
         let mode = self.layer_mode()?;
+        self.layers_in(self.dir(LAYERS)?.as_fd(), image, &options(&mode, plain(&mode)))
+    }
+
+    /// The same with other owners: what belongs to `container_id` in the image belongs on disk to `host_id`, an id of
+    /// the caller's user namespace. In a store with a single id all files belong to that one still.
+    pub fn mapped_layers_for(
+        &self,
+        image: &Image,
+        (uids, gids): (&[IdMapping], &[IdMapping]),
+        lease: &Lease,
+    ) -> Result<Layers> {
+        let mode = self.layer_mode()?;
+        if mode.single_id() {
+            return self.layers_for(image, lease);
+        }
+        let path = format!("{MAPPED}/{}", key(uids, gids).hex());
+        let dir = match self.dir(&path) {
+            Err(error) if error.is_absent() => {
+                for path in [MAPPED, &path] {
+                    sys::fs::ensure_dir(self.root(), path, Mode::RWXU)?;
+                }
+                self.dir(&path)?
+            }
+            other => other?,
+        };
+        self.layers_in(dir.as_fd(), image, &options(&mode, Ownership::Mapped { uids, gids }))
+    }
+
+    fn layers_in(&self, dir: BorrowedFd<'_>, image: &Image, options: &Options<'_>) -> Result<Layers> {
         let (blobs, diff_ids) = (&image.manifest.layers, &image.config.rootfs.diff_ids);
         if blobs.len() != diff_ids.len() {
             let reason = format!("{} layers, but {} diff ids", blobs.len(), diff_ids.len());
             return Err(Error::Image { image: image.id.to_string(), reason });
         }
-        let dir = self.dir("layers")?;
         let mut layers = Layers::default();
         for ((blob, &diff_id), chain_id) in blobs.iter().zip(diff_ids).zip(ChainId::of_layers(diff_ids)) {
             let wanted = Wanted { diff_id, chain_id };
-            let found = match wanted.find(dir.as_fd())? {
+            let found = match wanted.find(dir)? {
                 Some(found) => found,
-                None => self.unpack(dir.as_fd(), &wanted, blob, &layers, &mode)?,
+                None => self.unpack(dir, &wanted, blob, &layers, options)?,
             };
             layers.push(found);
         }
@@ -124,7 +163,7 @@ impl Store {
         wanted: &Wanted,
         blob: &Descriptor,
         below: &Layers,
-        mode: &LayerMode,
+        options: &Options<'_>,
     ) -> Result<(Layer, Record)> {
         if !media_type::is_layer(&blob.media_type) {
             let reason = format!("its media type {:?} is not one of a layer", blob.media_type);
@@ -142,7 +181,7 @@ impl Store {
         let tree = open_dir(&tmp, TREE)?;
         sys::fs::fchmod(&tree, Mode::from(0o755))?;
         let lowers: Vec<_> = below.lowest_first.iter().map(AsFd::as_fd).collect();
-        let applied = layer::apply(file, &tree, &options(mode, &lowers))
+        let applied = layer::apply(file, &tree, &Options { lowers: &lowers, ..*options })
             .map_err(|source| Error::Layer { layer: wanted.diff_id.to_string(), source })?;
         if applied.diff_id != wanted.diff_id {
             let (layer, expected, found) = (blob.digest, wanted.diff_id, applied.diff_id);
@@ -195,11 +234,25 @@ impl Wanted {
     }
 }
 
-fn options<'a>(mode: &LayerMode, lowers: &'a [BorrowedFd<'a>]) -> Options<'a> {
-    let ownership = if mode.single_id() { Ownership::Squash } else { Ownership::AsRecorded };
+/// Names a map: equal maps share their layers, other maps never do.
+fn key(uids: &[IdMapping], gids: &[IdMapping]) -> Digest {
+    let mut text = String::new();
+    for (kind, map) in [("uid", uids), ("gid", gids)] {
+        for range in map {
+            let _ = writeln!(text, "{kind} {} {} {}", range.container_id, range.host_id, range.size);
+        }
+    }
+    Digest::of(text.as_bytes())
+}
+
+fn plain(mode: &LayerMode) -> Ownership<'static> {
+    if mode.single_id() { Ownership::Squash } else { Ownership::AsRecorded }
+}
+
+fn options<'a>(mode: &LayerMode, ownership: Ownership<'a>) -> Options<'a> {
     let (xattrs, devices) = match mode.xattrs {
         XattrStyle::Trusted => (OverlayXattrs::Trusted, Devices::Create),
         XattrStyle::User => (OverlayXattrs::User, Devices::Skip),
     };
-    Options { ownership, xattrs, devices, lowers, limits: Limits::default() }
+    Options { ownership, xattrs, devices, lowers: &[], limits: Limits::default() }
 }

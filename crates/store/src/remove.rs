@@ -6,8 +6,9 @@
 
 use crate::blob::BLOBS;
 use crate::container::Container;
-use crate::file::names;
+use crate::file::{names, open_dir};
 use crate::image::{Tagged, drop_name, named};
+use crate::layers::{LAYERS, MAPPED};
 use crate::lease::DirLock;
 use crate::name::random_hex;
 use crate::{Error, Image, LayerId, LayerMode, Result, Store};
@@ -17,7 +18,7 @@ use oci::reference::Reference;
 use rustix::fs::{AtFlags, RenameFlags};
 use serde::de::IgnoredAny;
 use std::collections::BTreeSet;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// What a removal did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,7 +41,7 @@ impl Store {
     /// Layers are removed by who may write them: from outside a user's user namespace they stay, for the next removal
     /// inside.
     pub fn remove_image(&self, text: &str, force: bool) -> Result<Removed> {
-        let _lock = DirLock::exclusive(self.dir("layers")?)?;
+        let _lock = DirLock::exclusive(self.dir(LAYERS)?)?;
         let image = match self.resolve(text) {
             Ok(image) => image,
             Err(error) => return self.remove_broken(text, error),
@@ -147,18 +148,34 @@ impl Store {
     }
 
     fn collect_layers(&self, needed: &Needed, removed: &mut Removed) -> Result<()> {
-        let (layers, trash) = (self.dir("layers")?, self.dir("trash")?);
+        let trash = self.dir("trash")?;
         let mut in_trash = Vec::new();
-        for name in names(layers.as_fd())? {
-            let Ok(digest) = Digest::from_hex(&name) else { continue };
-            if !needed.layers.contains(&digest) {
-                // Out of sight first: what is cut short is then no half layer, but rubbish.
-                let rubbish = random_hex::<8>()?;
-                sys::fs::renameat(&layers, &*name, &trash, &*rubbish, RenameFlags::NOREPLACE)?;
-                in_trash.push(rubbish);
-                removed.layers.push(LayerId(digest));
+        let mut collect = |layers: BorrowedFd<'_>| -> Result<()> {
+            for name in names(layers)? {
+                let Ok(digest) = Digest::from_hex(&name) else { continue };
+                if !needed.layers.contains(&digest) {
+                    // Out of sight first: what is cut short is then no half layer, but rubbish.
+                    let rubbish = random_hex::<8>()?;
+                    sys::fs::renameat(layers, &*name, &trash, &*rubbish, RenameFlags::NOREPLACE)?;
+                    in_trash.push(rubbish);
+                    removed.layers.push(LayerId(digest));
+                }
+            }
+            Ok(())
+        };
+        collect(self.dir(LAYERS)?.as_fd())?;
+        if let Some(mapped) = if_there(self.dir(MAPPED))? {
+            for map in names(mapped.as_fd())? {
+                collect(open_dir(&mapped, &map)?.as_fd())?;
+                // The last layer of a map takes its directory along; nobody makes one meanwhile, without a lease.
+                match sys::fs::unlinkat(&mapped, &*map, AtFlags::REMOVEDIR) {
+                    Err(error) if error.errno != sys::Errno::NOTEMPTY => return Err(error.into()),
+                    _ => {}
+                }
             }
         }
+        removed.layers.sort_unstable();
+        removed.layers.dedup();
         Ok(in_trash.iter().try_for_each(|name| layer::remove_tree(&trash, &**name))?)
     }
 
@@ -187,6 +204,14 @@ impl Store {
             }
             Err(_) => needed.blobs_unknown = true,
         }
+    }
+}
+
+/// What there is, if it is.
+fn if_there<T>(found: Result<T>) -> Result<Option<T>> {
+    match found {
+        Err(error) if error.is_absent() => Ok(None),
+        other => other.map(Some),
     }
 }
 

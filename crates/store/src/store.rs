@@ -1,6 +1,7 @@
 //! The store's directory: opened, and made when it is not there.
 
 use crate::file::{Sync, open_dir, read_record, write_record, write_whole};
+use crate::layers::LAYERS;
 use crate::lease::DirLock;
 use crate::mode::StoreRecord;
 use crate::{Error, Lease, Result};
@@ -57,7 +58,7 @@ impl Store {
         for dir in ["images", "images/blobs", "images/blobs/sha256"] {
             sys::fs::ensure_dir(&self.root, dir, Mode::from(0o755))?;
         }
-        for dir in ["layers", "containers", "names", "tmp", "trash"] {
+        for dir in [LAYERS, "containers", "names", "tmp", "trash"] {
             sys::fs::ensure_dir(&self.root, dir, Mode::RWXU)?;
         }
         let images = self.dir("images")?;
@@ -68,7 +69,7 @@ impl Store {
 
     /// Promises that no image or layer disappears while the lease is held.
     pub fn lease(&self) -> Result<Lease> {
-        Lease::shared(self.dir("layers")?)
+        Lease::shared(self.dir(LAYERS)?)
     }
 
     /// The directory, as it was named.
