@@ -8,6 +8,7 @@ mod world;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
+use rustix::process::Signal;
 use testkit::{User, requires};
 use world::World;
 
@@ -76,4 +77,75 @@ fn his_containers_are_nobody_elses() {
     world.sandbox.run(["rm", "his"]).code(0);
     let mode = fs::metadata(world.sandbox.root().join("containers")).expect("a directory").mode();
     assert_eq!(mode & 0o077, 0, "closed to others: {mode:o}");
+}
+
+/// A user namespace of the user's own, held by `sleep`: `unshare` with these options.
+fn unshared(world: &World, options: &[&str]) -> (testkit::Running, String) {
+    let script = "echo started; exec sleep 1000";
+    let mut running = world.sandbox.command("/usr/bin/unshare").args(options).args(["/bin/sh", "-c", script]).spawn();
+    running.stdout_until("started");
+    // The wrapper that becomes the user is replaced by what it runs, so the pid is that of sleep.
+    let path = format!("/proc/{}/ns/user", running.pid());
+    (running, path)
+}
+
+const WHERE: &str =
+    "readlink /proc/self/ns/user; id -u; touch /etc/x && stat -c %u /etc/x; cat /proc/sys/kernel/hostname";
+
+#[test]
+fn a_user_namespace_of_his_own_is_entered() {
+    requires!(subuid_user, user_namespaces, package = "unshare");
+    for world in [World::user(), World::single_id()] {
+        let (held, path) = unshared(&world, &["--user", "--map-root-user"]);
+        let namespace = fs::read_link(&path).expect("the namespace").display().to_string();
+        let seen = world.sh(&["--hostname=inside", &format!("--userns=ns:{path}")], WHERE);
+        seen.code(0).stdout_is(&format!("{namespace}\n0\n0\ninside\n"));
+        held.kill(Signal::KILL);
+        held.wait();
+    }
+}
+
+#[test]
+fn the_user_namespace_of_another_container_of_his_is_entered() {
+    requires!(subuid_user, user_namespaces);
+    for (world, userns) in
+        [(World::user(), "--userns=host"), (World::user(), "--userns=keep-id"), (World::single_id(), "--userns=host")]
+    {
+        let (mut running, id) = world.start(&[userns, "-u0"], "readlink /proc/self/ns/user; sleep 1000");
+        running.stdout_until("]");
+        let pid = pid_of(&world, &id);
+        let path = format!("/proc/{pid}/ns/user");
+        let namespace = fs::read_link(&path).expect("the namespace").display().to_string();
+        let seen = world.sh(&["--hostname=inside", &format!("--userns=ns:{path}")], WHERE);
+        seen.code(0).stdout_is(&format!("{namespace}\n0\n0\ninside\n"));
+        world.end(running, &id);
+    }
+}
+
+/// The host's pid of a container's first process.
+fn pid_of(world: &World, id: &str) -> u64 {
+    let told = world.sandbox.run(["inspect", id]);
+    let told: serde_json::Value = serde_json::from_str(&told.code(0).stdout).expect("JSON");
+    told[0]["State"]["Pid"].as_u64().expect("a pid")
+}
+
+#[test]
+fn a_user_namespace_that_he_may_not_enter_is_refused_with_the_reason() {
+    requires!(subuid_user, user_namespaces, package = "unshare");
+    let (world, other) = (World::user(), World::single_id());
+    let refused = |path: &str, reason: &str| {
+        world.sh(&[&format!("--userns=ns:{path}")], "true").code(125).one_line_error(path).stderr_contains(reason);
+    };
+    refused("/proc/self/ns/user", "the machine's own");
+    refused("/proc/self/ns/net", "not a user namespace");
+    refused("/no/such/ns", "no such file");
+    refused("/proc/1/ns/user", "another user");
+    let (held, path) = unshared(&other, &["--user", "--map-root-user"]);
+    refused(&path, "another user");
+    held.kill(Signal::KILL);
+    held.wait();
+    let (held, path) = unshared(&world, &["--user"]);
+    refused(&path, "uid_map");
+    held.kill(Signal::KILL);
+    held.wait();
 }

@@ -1,6 +1,8 @@
 //! The engine: where its data and its run state lie, and who it works for.
 
+use crate::config::UsernsMode;
 use crate::error::{Error, Result};
+use crate::joined;
 use crate::userns::Caller;
 use rustix::fs::{CWD, Mode};
 use std::cell::{Cell, OnceCell};
@@ -114,11 +116,21 @@ impl Engine {
     /// No process holds this namespace for later: every command makes its own with the same maps, and what is on disk
     /// looks the same in each.
     pub fn enter(&self) -> Result<()> {
+        self.enter_for(None)
+    }
+
+    /// The same for a container in this kind of user namespace: one that exists has to be reached.
+    pub fn enter_for(&self, mode: Option<&UsernsMode>) -> Result<()> {
         if self.caller.is_root() || self.entered.get() {
             return Ok(());
         }
-        let maps = self.caller.base_maps();
-        self.no_setgroups.set(runtime::idmap::enter(&maps.uids, &maps.gids)?);
+        let denied = if let Some(UsernsMode::Path(path)) = mode {
+            joined::enter(path)?
+        } else {
+            let maps = self.caller.base_maps();
+            runtime::idmap::enter(&maps.uids, &maps.gids)?
+        };
+        self.no_setgroups.set(denied);
         self.entered.set(true);
         Ok(())
     }

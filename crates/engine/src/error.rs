@@ -72,7 +72,7 @@ pub enum Error {
     /// A container that still runs.
     #[error("container {0} is running: stop it, or use --force")]
     Running(String),
-    /// What this user namespace mode cannot do yet.
+    /// A user namespace that this user cannot have.
     #[error("--userns={mode}: {problem}")]
     Userns {
         /// As given.
@@ -100,6 +100,9 @@ impl Error {
             Self::Monitor(monitor::Error::Runtime(error)) | Self::Runtime(error) => error.hint(),
             Self::Store(store::Error::NoSuchImage(name)) => {
                 Some(format!("load it first: coracle load -i FILE, or coracle import TAR {name}; pulling comes later"))
+            }
+            Self::Store(store::Error::Mode { .. }) => {
+                Some("use those ids, or a store of its own: --root DIR (CORACLE_ROOT)".to_owned())
             }
             Self::Store(store::Error::NameTaken { name, .. }) => {
                 Some(format!("coracle rm {name} removes that one; or choose another name"))

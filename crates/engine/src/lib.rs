@@ -19,6 +19,7 @@ mod gather;
 mod host;
 mod images;
 mod info;
+mod joined;
 mod names;
 mod record;
 mod root;

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::host;
 use crate::spec::{ImageDefaults, UserNamespace};
 use crate::stage::Stage;
+use crate::userns;
 use runtime::rootfs::Rootfs as RuntimeRoot;
 use rustix::fs::{CWD, Mode, OFlags};
 use std::os::fd::{AsFd, OwnedFd};
@@ -39,7 +40,10 @@ pub fn find(engine: &Engine, config: &ContainerConfig) -> Result<Source> {
         return Ok(Source { defaults, image: None, layers: Vec::new(), meta: RootMeta::default(), lease });
     };
     let image = engine.store()?.resolve(name)?;
-    let layers = engine.store()?.layers_for(&image, &lease)?;
+    let layers = match userns::of_layers(engine, config)? {
+        Some(maps) => engine.store()?.mapped_layers_for(&image, (&maps.uids, &maps.gids), &lease)?,
+        None => engine.store()?.layers_for(&image, &lease)?,
+    };
     Ok(Source {
         defaults: crate::images::defaults(&image),
         image: Some(image.id),
@@ -58,17 +62,18 @@ pub struct Root {
     pub trees: Vec<OwnedFd>,
 }
 
-/// The root directory's owner as the upper has to have it. Root's containers with ids of their own keep the shifted
-/// ids in their upper: only layers, which are shared, are seen through a map (the overlay's maker, who is root here,
-/// could write nothing through one).
-pub fn shifted(engine: &Engine, meta: RootMeta, namespace: &UserNamespace) -> RootMeta {
-    match namespace {
-        UserNamespace::New(maps) | UserNamespace::Path(_, maps) if engine.caller().is_root() => RootMeta {
+/// The root directory's owner as the upper has to have it. Containers with ids of their own keep the shifted ids in
+/// their upper: only layers, which are shared, are seen through a map (the overlay's maker, who is root here, could
+/// write nothing through one). A user's own directory is his also where his id is not 0 in the container.
+pub fn shifted(engine: &Engine, image: &ImageRef, meta: RootMeta, namespace: &UserNamespace) -> RootMeta {
+    let shifts = engine.caller().is_root() || matches!(image, ImageRef::Name(_));
+    match namespace.maps().filter(|_| shifts) {
+        Some(maps) => RootMeta {
             uid: maps.host_uid(meta.uid).unwrap_or(meta.uid),
             gid: maps.host_gid(meta.gid).unwrap_or(meta.gid),
             ..meta
         },
-        _ => meta,
+        None => meta,
     }
 }
 
@@ -80,7 +85,7 @@ pub fn make(
     container: &ContainerDir,
     namespace: &UserNamespace,
 ) -> Result<Root> {
-    // Rootless the engine is root of the same ids that the container has: nothing is to be shifted.
+    // Rootless no mount can be idmapped: layers come with their owners right, and what is not a layer stays as it is.
     let shifted = match namespace {
         UserNamespace::New(maps) if engine.caller().is_root() => {
             Some(runtime::idmap::namespace(&maps.uids, &maps.gids)?)

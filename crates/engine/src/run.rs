@@ -42,7 +42,7 @@ pub struct Outcome {
 pub fn run(engine: &Engine, config: &ContainerConfig, io: Io) -> Result<Outcome> {
     let recorder = config.foreground.explain.then(sys::Recorder::start).transpose();
     let recorder = recorder.map_err(Error::system("record the steps"))?;
-    engine.enter()?;
+    engine.enter_for(config.view.userns.as_ref())?;
     containers::clean_up(engine);
     let id = ContainerId::random()?;
     let source = root::find(engine, config)?;
@@ -140,7 +140,7 @@ fn create(
         },
     };
     let durability = durability(config);
-    let root = has_layer(&config.image).then(|| root::shifted(engine, source.meta, namespace));
+    let root = has_layer(&config.image).then(|| root::shifted(engine, &config.image, source.meta, namespace));
     let new = NewContainer { container: &record, root, durability };
     let dir = engine.store()?.create_container(&new, &source.lease)?;
     Ok((dir, record))

@@ -1,11 +1,12 @@
 //! Who calls, and which ids a container gets of his.
 
-use crate::config::{ContainerConfig, ImageRef, UsernsMode};
+use crate::config::{ContainerConfig, UsernsMode};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::joined;
 use crate::spec::{IdMaps, UserNamespace, idmap};
 use oci::runtime::IdMapping;
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{CWD, Mode};
 use std::path::{Path, PathBuf};
 
 /// The user that the engine works for.
@@ -121,10 +122,10 @@ pub fn choose(engine: &Engine, config: &ContainerConfig, id: &str) -> Result<Ids
     let plain = |namespace| Ok(Ids { namespace, range: None });
     let mode = config.view.userns.clone().unwrap_or(UsernsMode::Host);
     if let UsernsMode::Path(path) = &mode {
-        return shared(path).map(|namespace| Ids { namespace, range: None });
+        return plain(joined::namespace(path, !engine.caller().is_root())?);
     }
     if !engine.caller().is_root() {
-        return rootless(engine, config, &mode).map(|namespace| Ids { namespace, range: None });
+        return plain(UserNamespace::New(rootless(engine, &mode)?));
     }
     match mode {
         UsernsMode::Auto { size } => {
@@ -145,37 +146,30 @@ pub fn choose(engine: &Engine, config: &ContainerConfig, id: &str) -> Result<Ids
     }
 }
 
-/// A user namespace that somebody else made.
-fn shared(path: &Path) -> Result<UserNamespace> {
-    let failed = |source| Error::File { what: "open --userns=ns:", path: path.into(), source };
-    let userns = sys::fs::open(path, OFlags::RDONLY, Mode::empty()).map_err(failed)?;
-    let (uids, gids) = runtime::idmap::of(&userns)?;
-    Ok(UserNamespace::Path(path.into(), IdMaps { uids, gids }))
-}
-
 /// An ordinary user's container: its maps are those of the engine's own namespace, seen from within.
-fn rootless(engine: &Engine, config: &ContainerConfig, mode: &UsernsMode) -> Result<UserNamespace> {
-    let caller = &engine.caller().ids_for_maps();
-    let wanted = idmap::rootless(mode, caller).ok_or_else(|| Error::Userns {
+fn rootless(engine: &Engine, mode: &UsernsMode) -> Result<IdMaps> {
+    let caller = engine.caller();
+    let wanted = idmap::rootless(mode, &caller.ids).ok_or_else(|| Error::Userns {
         mode: "nomap",
         problem: "this user has no subordinate ids: see /etc/subuid and the package uidmap".to_owned(),
     })?;
-    let foreign = matches!(mode, UsernsMode::KeepId { .. } | UsernsMode::NoMap);
-    if foreign && matches!(config.image, ImageRef::Name(_)) {
-        return Err(Error::Userns {
-            mode: if matches!(mode, UsernsMode::NoMap) { "nomap" } else { "keep-id" },
-            problem: "the layers of images carry the ids of the default map; use it with host: or --rootfs".to_owned(),
-        });
-    }
-    let base = engine.caller().base_maps();
-    let (uids, gids) = (within(&wanted.uids, &base.uids), within(&wanted.gids, &base.gids));
-    Ok(UserNamespace::New(IdMaps { uids, gids }))
+    let base = caller.base_maps();
+    Ok(IdMaps { uids: within(&wanted.uids, &base.uids), gids: within(&wanted.gids, &base.gids) })
 }
 
-impl Caller {
-    fn ids_for_maps(&self) -> idmap::Caller {
-        self.ids.clone()
+/// The map through which the layers of an ordinary user's container have to be written, where its ids are others than
+/// the store's. Root's are seen through idmapped mounts instead.
+pub fn of_layers(engine: &Engine, config: &ContainerConfig) -> Result<Option<IdMaps>> {
+    if engine.caller().is_root() {
+        return Ok(None);
     }
+    let maps = match &config.view.userns {
+        None | Some(UsernsMode::Host) => return Ok(None),
+        Some(UsernsMode::Path(path)) => joined::namespace(path, true)?.maps().cloned().unwrap_or_default(),
+        Some(mode) => rootless(engine, mode)?,
+    };
+    let same = |map: &[IdMapping]| map.iter().all(|range| range.container_id == range.host_id);
+    Ok((!same(&maps.uids) || !same(&maps.gids)).then_some(maps))
 }
 
 /// A map to the machine's ids, as a map to the ids of a namespace that has the map `base` itself. A range is cut

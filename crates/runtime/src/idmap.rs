@@ -151,6 +151,15 @@ pub fn enter(uids: &[IdMapping], gids: &[IdMapping]) -> Result<bool> {
     }
 }
 
+/// As [`enter`], but a user namespace that exists. `true` if setgroups(2) is denied in it.
+pub fn join(userns: &OwnedFd) -> Result<bool> {
+    sys::process::setns(userns, namespace::USER)
+        .and_then(|()| sys::process::unshare(namespace::MOUNT))
+        .and_then(|()| sys::process::become_root())
+        .map_err(|source| Error::System { what: "enter a user namespace", source })?;
+    Ok(std::fs::read_to_string("/proc/self/setgroups").is_ok_and(|text| text.trim() == "deny"))
+}
+
 /// The maps of a user namespace that exists: read from a process that enters it for that.
 pub fn of(userns: &OwnedFd) -> Result<(Vec<IdMapping>, Vec<IdMapping>)> {
     let system = |source| Error::System { what: "read the maps of a user namespace", source };
@@ -174,7 +183,7 @@ pub fn of(userns: &OwnedFd) -> Result<(Vec<IdMapping>, Vec<IdMapping>)> {
 }
 
 /// The lines of a map file, read.
-fn parse(text: &str) -> Vec<IdMapping> {
+pub fn parse(text: &str) -> Vec<IdMapping> {
     let range = |line: &str| {
         let mut numbers = line.split_whitespace().map(str::parse);
         let (container_id, host_id) = (numbers.next()?.ok()?, numbers.next()?.ok()?);

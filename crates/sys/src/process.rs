@@ -540,6 +540,17 @@ pub fn namespace_owner(fd: impl AsFd) -> Result<OwnedFd> {
     .map_err(|errno| Error::new("ioctl", "NS_GET_USERNS", errno))
 }
 
+/// The user namespace in which this one was made (ioctl_ns(2), `NS_GET_PARENT`).
+pub fn namespace_parent(userns: impl AsFd) -> Result<OwnedFd> {
+    const NS_GET_PARENT: usize = 0xb702;
+    // SAFETY: the request takes no argument; a result is a new fd.
+    unsafe {
+        call(nr::ioctl, [userns.as_fd().as_raw_fd() as usize, NS_GET_PARENT, 0, 0, 0, 0])
+            .map(|fd| OwnedFd::from_raw_fd(fd as i32))
+    }
+    .map_err(|errno| Error::new("ioctl", "NS_GET_PARENT", errno))
+}
+
 /// Becomes root of the user namespace that this process, which has one thread, has just entered. It stays readable
 /// below /proc for its own user: a change of ids would hide it (PR_SET_DUMPABLE(2const)).
 pub fn become_root() -> Result<()> {

@@ -91,6 +91,8 @@ pub enum UserNamespace {
     New(IdMaps),
     /// An existing one, whose maps were read from `/proc`.
     Path(PathBuf, IdMaps),
+    /// An existing one that the engine itself had to enter, with the ids that there are in it.
+    Own(IdMaps),
 }
 
 impl UserNamespace {
@@ -98,7 +100,7 @@ impl UserNamespace {
     pub fn maps(&self) -> Option<&IdMaps> {
         match self {
             Self::Host => None,
-            Self::New(maps) | Self::Path(_, maps) => Some(maps),
+            Self::New(maps) | Self::Path(_, maps) | Self::Own(maps) => Some(maps),
         }
     }
 }

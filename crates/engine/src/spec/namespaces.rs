@@ -39,7 +39,7 @@ pub(super) fn compose(config: &ContainerConfig, facts: &Facts, origins: &mut Ori
         Some(NetworkMode::Path(path)) => Choice::Join(path),
     };
     let user = match &facts.user_namespace {
-        UserNamespace::Host => Choice::Host,
+        UserNamespace::Host | UserNamespace::Own(_) => Choice::Host,
         UserNamespace::New(_) => Choice::New,
         UserNamespace::Path(path, _) => Choice::Join(path),
     };
