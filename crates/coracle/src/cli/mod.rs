@@ -52,6 +52,9 @@ const VERBS: &[Verb] = &[
     version::VERB,
 ];
 
+/// What some verbs are said of, as docker does: `image ls`.
+const NOUNS: [&str; 2] = ["image", "container"];
+
 /// What stands before the verb.
 #[derive(Debug, Default)]
 struct Global {
@@ -109,6 +112,11 @@ pub fn main(words: impl Iterator<Item = OsString>) -> ExitCode {
         return match words.first().map(String::as_str) {
             None => print(&overview()),
             Some("help") => help_of(&words[1..]),
+            Some(noun)
+                if NOUNS.contains(&noun) && matches!(words.get(1).map(String::as_str), Some("--help" | "-h")) =>
+            {
+                print(&verbs_of(noun))
+            }
             Some(word) => unknown_verb(&words, word).report(""),
         };
     };
@@ -139,6 +147,7 @@ fn help_of(words: &[String]) -> ExitCode {
     match (words.first(), find(words)) {
         (None, _) => print(&overview()),
         (Some(_), Some((verb, _))) => print(&(verb.help)(render::width())),
+        (Some(noun), None) if NOUNS.contains(&noun.as_str()) && words.len() == 1 => print(&verbs_of(noun)),
         (Some(word), None) => unknown_verb(words, word).report("help"),
     }
 }
@@ -149,8 +158,7 @@ fn unknown_verb(words: &[String], word: &str) -> Failure {
         "attach", "build", "commit", "cp", "create", "diff", "events", "exec", "export", "history", "kill", "login",
         "logs", "network", "pause", "pod", "pull", "push", "restart", "save", "start", "stats", "stop", "volume",
     ];
-    let nouns = ["image", "container"].into_iter().find(|noun| *noun == word);
-    if let Some(noun) = nouns {
+    if let Some(noun) = NOUNS.into_iter().find(|noun| *noun == word) {
         let known: Vec<&str> = VERBS
             .iter()
             .flat_map(|verb| verb.aliases)
@@ -184,6 +192,19 @@ fn overview() -> String {
         _ = writeln!(text, "  {:<12}{}", verb.name, verb.about);
     }
     text.push_str("\ncoracle VERB --help tells more of one.\n");
+    text
+}
+
+/// The verbs that go with a noun.
+fn verbs_of(noun: &str) -> String {
+    let mut text = format!("Usage: coracle {noun} VERB ...\n\nVerbs:\n");
+    for verb in VERBS {
+        let names = verb.aliases.iter().filter_map(|alias| alias.strip_prefix(noun)?.strip_prefix(' '));
+        let names: Vec<&str> = names.collect();
+        if !names.is_empty() {
+            _ = writeln!(text, "  {:<14}{}", names.join(", "), verb.about);
+        }
+    }
     text
 }
 
