@@ -197,6 +197,12 @@ fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
     let alone = maps.is_some_and(|(_, gids)| gids.len() == 1 && gids[0].size == 1) && !context.copies_mounts;
     let holding = Holding { no_setgroups: alone || preparation.holding.no_setgroups, ..preparation.holding };
     let keyring = (!preparation.no_new_keyring).then_some(id);
+    if let Some(cgroup) = cgroup {
+        let limit = linux.resources.as_ref().and_then(|all| all.memory.as_ref()).and_then(|memory| memory.limit);
+        if let Some((file, limit)) = cgroup.hold_memory_back(limit)? {
+            plan.write(Subject::MemoryLimit, file, &limit);
+        }
+    }
     finish_plan(&mut plan, spec, &context, holding, keyring, preparation.filter)?;
 
     let (ours, theirs) = sys::socket::pair().what("talk to the stub")?;

@@ -41,6 +41,8 @@ pub enum Subject {
     Cgroup(usize),
     /// Its cgroup becomes its cgroup root.
     CgroupRoot,
+    /// The memory limit, held back until here.
+    MemoryLimit,
     /// The host's mounts and the container's come apart.
     Apart,
     /// The root is made.
@@ -133,6 +135,7 @@ impl Subject {
             | Self::Terminal
             | Self::Session => Heading::Sees,
             Self::Cgroup(_)
+            | Self::MemoryLimit
             | Self::Rlimit(_)
             | Self::OomScore
             | Self::Affinity
@@ -174,6 +177,7 @@ impl Subject {
                 .as_ref()
                 .and_then(|process| process.rlimits.get(*i))
                 .map_or_else(String::new, |limit| format!("process.rlimits[{}]", limit.kind)),
+            Self::MemoryLimit => "linux.resources.memory.limit".to_owned(),
             Self::Masked(_) => "linux.maskedPaths".to_owned(),
             Self::ReadOnlyPath(_) => "linux.readonlyPaths".to_owned(),
             Self::ReadOnlyRoot => "root.readonly".to_owned(),
@@ -203,6 +207,7 @@ impl Subject {
             Self::Join(kind) => format!("join the {} namespace", namespace::name(*kind)),
             Self::Cgroup(index) => format!("enter the cgroup (hierarchy {})", index + 1),
             Self::CgroupRoot => "see the own cgroup as the root of all cgroups".to_owned(),
+            Self::MemoryLimit => "set the memory limit".to_owned(),
             Self::Apart => "keep mounts made from here on out of the host's view".to_owned(),
             Self::Root => "make the root file system".to_owned(),
             Self::Piece(at) => format!("put {at} into the root"),

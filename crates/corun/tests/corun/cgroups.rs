@@ -31,30 +31,6 @@ fn the_pids_limit_holds() {
 }
 
 #[test]
-fn the_memory_limit_is_set_and_holds() {
-    requires!(root, busybox, controller = "memory");
-    let mut bundle = Bundle::script(
-        "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null; head -c 200m /dev/zero | tail",
-    );
-    bundle.set("/linux/resources/memory", json!({ "limit": 33_554_432, "swap": 33_554_432 }));
-    let outcome = bundle.run();
-    assert_ne!(outcome.exit_code(), Some(0), "{outcome}");
-    outcome.stdout_contains("33554432");
-}
-
-#[test]
-fn a_memory_limit_too_low_to_start_in_is_told() {
-    requires!(root, busybox, controller = "memory");
-    let mut bundle = Bundle::new();
-    bundle.set("/linux/resources/memory", json!({ "limit": 4096, "swap": 4096 }));
-    let outcome = bundle.run();
-    // The kernel may let a single page through; but it says so if it does not.
-    if outcome.exit_code() != Some(0) && outcome.exit_code() != Some(137) {
-        outcome.stderr_contains("memory");
-    }
-}
-
-#[test]
 fn the_view_is_read_only() {
     requires!(root, busybox, cgroups);
     let bundle = Bundle::script(

@@ -18,6 +18,7 @@ mod end;
 mod ids;
 mod limits;
 mod masks;
+mod memory;
 mod mounts;
 mod namespaces;
 mod old_kernels;

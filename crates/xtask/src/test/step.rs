@@ -47,11 +47,19 @@ pub const STEPS: &[Step] = &[
 /// The packages whose programs are tested in their released form.
 const FACES: &[&str] = &["coracle", "corun"];
 
-/// The packages whose tests with needs run once more on pure cgroup v2, and which of their test programs; none named
-/// means all. What needs it and is elsewhere runs there too. The guest has one slow processor: the hundreds of starts of
-/// the other programs would take it ten minutes.
-const ON_BOTH: &[(&str, &[&str])] =
-    &[("cgroup", &[]), ("runtime", &[]), ("monitor", &[]), ("engine", &[]), ("coracle", &["seed", "images_run"])];
+/// The packages whose tests with needs run once more on pure cgroup v2, and which of them, by the beginnings of their
+/// names; none named means all. What needs it and is elsewhere runs there too. The guest has one slow processor: the
+/// hundreds of starts of the other tests would take it ten minutes. Of the runtime's those stand here that look at
+/// cgroups, memory, devices, and at the end of a container, which is the cgroup's end as well.
+const ON_BOTH: &[(&str, &[&str])] = &[
+    ("cgroup", &[]),
+    ("runtime", &[]),
+    ("monitor", &[]),
+    ("engine", &[]),
+    ("coracle", &["seed::", "images_run::"]),
+    ("corun", &["corun::cgroups::", "corun::devices::", "corun::end::", "corun::memory::"]),
+    ("bench", &["floor::"]),
+];
 
 /// The header without which the tests that compare with libseccomp do not build.
 const LIBSECCOMP: &str = "/usr/include/seccomp.h";
@@ -186,9 +194,12 @@ fn pure_v2(context: &mut Context) -> Result<Verdict> {
     let ledger = context.ledger()?;
     let wanted = |test: &Test| {
         let missing = ledger.skipped.get(test).map_or("", String::as_str);
-        let on_both = ON_BOTH.iter().any(|(package, programs)| {
-            *package == test.package && (programs.is_empty() || programs.contains(&test.binary.as_str()))
-        }) && !missing.contains("--systemd");
+        let on_both = ON_BOTH.iter().any(|(package, beginnings)| {
+            let name = format!("{}::{}", test.binary, test.path);
+            *package == test.package
+                && (beginnings.is_empty() || beginnings.iter().any(|start| name.starts_with(start)))
+        });
+        let on_both = on_both && !missing.contains("--systemd");
         on_both || missing.contains("(cargo xtask guest)")
     };
     let tests: Vec<&Test> = ledger.tests().into_iter().filter(|test| wanted(test)).collect();
