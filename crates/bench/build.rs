@@ -1,5 +1,6 @@
 //! Compiles the floor and the program that it runs, always optimised and without libc, whatever cargo's profile is: a
-//! floor that changes with the way in which it was built measures nothing. Its filter is compiled here as well.
+//! floor that changes with the way in which it was built measures nothing. Its filter and its device program are made here
+//! as well.
 
 #![forbid(unsafe_code)]
 
@@ -21,6 +22,9 @@ fn main() {
     let profile = seccomp::default_profile(&capabilities::NAMES);
     let filter = seccomp::compile(&profile).expect("the default profile compiles");
     std::fs::write(out.join("filter"), filter.as_bytes()).expect("OUT_DIR can be written");
+    // The same for both specifications: the one has no rules and gets the default ones, the other spells them out.
+    let devices = cgroup::device_program(&cgroup::default_rules()).expect("the default rules make a program");
+    std::fs::write(out.join("devices"), devices).expect("OUT_DIR can be written");
     compile("floor/main.rs", "floor", &out);
     compile("floor/nothing.rs", "nothing", &out);
 }

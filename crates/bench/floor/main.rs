@@ -5,7 +5,7 @@
 //! says is compiled in (`spec`); what the machine says (paths) stands in the arguments, ready to be passed on as it is:
 //!
 //! ```text
-//! floor SELF SPEC ROOT FILES [CGROUP…] "" [CONTROL VALUE… ""]… "" [TASKS…] "" [V2-CGROUP] "" [AT TYPE OPTIONS]…
+//! floor SELF SPEC ROOT FILES [CGROUP…] "" [CONTROL VALUE… ""]… "" [TASKS…] "" [V2-CGROUP [DEVICES]] "" [AT TYPE OPTIONS]…
 //! ```
 //!
 //! It runs twice, as a runtime does that executes nothing of itself inside: once as the parent, and once, executed anew
@@ -23,6 +23,7 @@ mod raw;
 #[allow(dead_code)]
 #[path = "../src/capabilities.rs"]
 mod capabilities;
+mod devices;
 mod inside;
 mod kernel;
 mod outside;

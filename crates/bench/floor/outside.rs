@@ -1,7 +1,7 @@
 //! The parent: makes the cgroups, the namespaces with the child in them, waits, removes the cgroups.
 
 use crate::kernel::{self, AT_FDCWD, call, nr};
-use crate::{Arguments, Text};
+use crate::{Arguments, Text, devices};
 use core::arch::asm;
 
 const CLONE_VM: u64 = 0x100;
@@ -24,7 +24,10 @@ pub fn run(arguments: Arguments) -> ! {
         call(nr::close, [fd]);
     }
     for _tasks in lists.by_ref() {}
-    let v2 = lists.next();
+    let v2 = lists.next().map(|path| call(nr::openat, [AT_FDCWD, path as usize, DIRECTORY]));
+    if let (Some(directory), Some(_)) = (v2, lists.next()) {
+        devices::attach(directory);
+    }
     let pid = clone(arguments, v2);
     let mut status = 0_i32;
     const ALL: usize = 0x4000_0000;
@@ -40,6 +43,9 @@ pub fn run(arguments: Arguments) -> ! {
 #[repr(C)]
 struct CloneArgs([u64; 11]);
 
+/// A directory, read and closed at exec; clone3(2) takes it as well as one opened as a path only, and bpf(2) nothing else.
+const DIRECTORY: usize = 0o2_200_000;
+
 const STACK: usize = 4096;
 
 #[repr(align(16))]
@@ -48,10 +54,8 @@ struct Stack([u8; STACK]);
 static mut CHILD_STACK: Stack = Stack([0; STACK]);
 
 /// A child that shares our memory, and suspends us, until it executes the second stage.
-fn clone(arguments: Arguments, v2: Option<Text>) -> usize {
-    const O_PATH_DIRECTORY: usize = 0o10_200_000 | 0o2_000_000;
+fn clone(arguments: Arguments, into: Option<usize>) -> usize {
     let spec = arguments.spec();
-    let into = v2.map(|path| call(nr::openat, [AT_FDCWD, path as usize, O_PATH_DIRECTORY]));
     let flags = spec.namespaces | CLONE_VM | CLONE_VFORK | if into.is_some() { CLONE_INTO_CGROUP } else { 0 };
     let stack = (&raw mut CHILD_STACK) as u64;
     let cgroup = into.unwrap_or(0) as u64;

@@ -29,7 +29,12 @@ pub fn command(program: &Path, spec: Spec, root: &Path, files: &Path, cgroup: &s
     }
     list(Vec::new());
     list(places.v1.iter().map(|directory| format!("{directory}/tasks")).collect());
-    list(places.v2.iter().cloned().collect());
+    let mut v2: Vec<String> = places.v2.iter().cloned().collect();
+    if places.v2.is_some() && layout.owner(Controller::Devices).is_none() {
+        // Devices are a program then, for both specifications: rules are never left out.
+        v2.push("devices".to_owned());
+    }
+    list(v2);
     if spec == Spec::Podman {
         words.extend(view(&layout));
     }
@@ -77,9 +82,7 @@ impl Places {
         if let Some(directory) = directory(Controller::Pids).filter(|_| spec != Spec::Empty) {
             controls.push((format!("{directory}/pids.max"), vec![PIDS.to_string()]));
         }
-        // On v2 devices are a program, which the floor lacks: see docs/performance.md.
-        if let Some(directory) = directory(Controller::Devices).filter(|directory| Some(*directory) != self.v2.as_ref())
-        {
+        if let Some(directory) = directory(Controller::Devices) {
             let rules = cgroup::default_rules();
             controls.push((format!("{directory}/devices.deny"), vec!["a".to_owned()]));
             controls.push((format!("{directory}/devices.allow"), rules.iter().map(device).collect()));

@@ -25,7 +25,7 @@ pub fn objects(words: &[String], root: &Path) -> Result<Objects> {
     let dir = tempfile::tempdir().doing(|| "making a directory".into())?;
     let prefix = dir.path().join("trace");
     let mut command = Command::new("strace");
-    command.args(["-ff", "-s", "4096", "-o"]).arg(&prefix).arg("--").args(words);
+    command.args(["-ff", "-s", "4096", "-e", "abbrev=!bpf", "-o"]).arg(&prefix).arg("--").args(words);
     command.env_clear().env("PATH", PATH).stdin(Stdio::null());
     let status = command.status().doing(|| "starting strace".into())?;
     if !status.success() {
@@ -126,6 +126,7 @@ impl Reader {
             "umask" if !self.parent => self.add(format!("umask {}", argument(0))),
             "setgroups" => self.add(format!("{} groups", argument(0))),
             "sethostname" => self.add(format!("host name {}", argument(0))),
+            "bpf" => self.program(&arguments),
             "setsid" | "pivot_root" => self.add(name),
             "umount2" => self.add(format!("umount2 {}", argument(1))),
             _ => {}
@@ -236,6 +237,23 @@ impl Reader {
         self.add(format!("{what} {shown} {}", rest.join(" ")));
     }
 
+    /// A device program, with all its instructions, and the cgroup that it is attached to.
+    fn program(&mut self, arguments: &[String]) {
+        let [command, attributes, ..] = arguments else { return };
+        let field = |name: &str| {
+            let rest = attributes.split_once(&format!("{name}=")).map_or("", |(_, rest)| rest);
+            split(rest.trim_end_matches('}')).first().cloned().unwrap_or_default()
+        };
+        match command.as_str() {
+            "BPF_PROG_LOAD" => self.add(format!("{} {}", field("prog_type"), field("insns"))),
+            "BPF_PROG_ATTACH" => {
+                let at = self.path(&field("target_fd"), "\"\"");
+                self.add(format!("{} {} at {at}", field("attach_type"), field("attach_flags")));
+            }
+            other => self.add(other),
+        }
+    }
+
     fn written(&mut self, fd: &str, text: &str) {
         if let Some(Fd::Path(path)) = self.fds.get(fd)
             && (path.starts_with("/sys/fs/cgroup/") || path.starts_with("/proc/sys/"))
@@ -317,6 +335,22 @@ mod tests {
         let old = read(&[r#"mount("tmpfs", "/r/run", "tmpfs", MS_NOSUID|MS_NODEV, "mode=755,size=1k") = 0"#]);
         assert_eq!(old, ["tmpfs [mode=755,size=1k] nodev|nosuid at run"]);
         assert_eq!(new, old);
+    }
+
+    #[test]
+    fn a_device_program_is_told_by_its_instructions_and_where_it_is_attached() {
+        let objects = read(&[
+            r#"openat(AT_FDCWD, "/sys/fs/cgroup/x", O_RDONLY|O_CLOEXEC|O_DIRECTORY) = 4"#,
+            r#"bpf(BPF_PROG_LOAD, {prog_type=BPF_PROG_TYPE_CGROUP_DEVICE, insn_cnt=2, insns=[{code=BPF_ALU64, imm=0x1}, {code=BPF_EXIT, imm=0}], license="Apache-2.0", prog_name="x", fd_array=NULL}, 256) = 5"#,
+            r"bpf(BPF_PROG_ATTACH, {target_fd=4, attach_bpf_fd=5, attach_type=BPF_CGROUP_DEVICE, attach_flags=BPF_F_ALLOW_MULTI}, 256) = 0",
+        ]);
+        assert_eq!(
+            objects,
+            [
+                "BPF_CGROUP_DEVICE BPF_F_ALLOW_MULTI at /sys/fs/cgroup/x",
+                "BPF_PROG_TYPE_CGROUP_DEVICE [{code=BPF_ALU64, imm=0x1}, {code=BPF_EXIT, imm=0}]",
+            ]
+        );
     }
 
     #[test]

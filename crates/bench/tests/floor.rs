@@ -25,12 +25,12 @@ fn both_make_the_same(spec: Spec) {
 
 #[test]
 fn the_empty_specification_costs_the_floor_the_same_objects() {
-    requires!(root, cgroup_v1, package = "strace");
+    requires!(root, cgroups, package = "strace");
     both_make_the_same(Spec::Empty);
 }
 
 #[test]
 fn podmans_specification_costs_the_floor_the_same_objects() {
-    requires!(root, cgroup_v1, package = "strace");
+    requires!(root, cgroups, package = "strace");
     both_make_the_same(Spec::Podman);
 }

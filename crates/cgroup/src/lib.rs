@@ -30,7 +30,7 @@ mod view;
 mod walk;
 
 pub use controller::{Controller, Controllers, Version};
-pub use devices::default_rules;
+pub use devices::{default_rules, device_program};
 pub use error::{Denied, Error, Result};
 pub use group::Cgroup;
 pub use join::{Join, JoinBy};

@@ -15,6 +15,18 @@ use crate::{Cgroup, Controller, Result};
 use oci::runtime::DeviceRule;
 use policy::Policy;
 
+/// The program that [`Cgroup::apply_devices`] attaches on v2 for these rules, as an array of the kernel's
+/// `struct bpf_insn` in little-endian order: for whoever compares what is attached, or attaches it himself.
+///
+/// # Errors
+/// A rule that means nothing.
+pub fn device_program(rules: &[DeviceRule]) -> Result<Vec<u8>> {
+    let bytes = |insn: &sys::bpf::Insn| {
+        [&[insn.code, insn.registers][..], &insn.offset.to_le_bytes(), &insn.immediate.to_le_bytes()].concat()
+    };
+    Ok(program::assemble(&Policy::new(rules)?).iter().flat_map(bytes).collect())
+}
+
 impl Cgroup {
     /// Puts device rules in force, in place of those before: what no rule speaks of is denied.
     ///
