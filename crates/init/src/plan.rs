@@ -133,7 +133,7 @@ operations! {
     DeathSignal = 31,
     /// Finds the command along PATH and remembers it; args: argv, PATH.
     Find = 32,
-    /// Tells the parent that this point is reached, and waits for its word; args: a number.
+    /// Tells the parent that this point is reached, and waits for its word; args: one of [`sync`].
     Sync = 33,
     /// Forks: the child goes on, this process stays as PID 1, passes signals on and reaps.
     Reap = 34,
@@ -155,6 +155,14 @@ operations! {
     Scheduler = 42,
     /// set_mempolicy(2); args: mode with its flags, mask of nodes or NONE.
     MemoryPolicy = 43,
+}
+
+/// The points at which the stub waits for its parent.
+pub mod sync {
+    /// All is done but the start of the command.
+    pub const START: u64 = 0;
+    /// The namespaces are there, and nothing is done in them.
+    pub const NAMESPACES: u64 = 1;
 }
 
 /// How a mount's destination is found.

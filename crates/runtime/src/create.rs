@@ -15,9 +15,9 @@ use crate::plan::Plan;
 use crate::process::{self, Holding};
 use crate::rootfs::{self, Rootfs};
 use crate::subject::Subject;
-use crate::{idmap, report, sysctl};
+use crate::{idmap, net_device, report, sysctl};
 use cgroup::{Cgroup, CgroupPath, JoinBy, Layout};
-use init::plan::{Op, message};
+use init::plan::{Op, message, sync};
 use oci::runtime::{Linux, NamespaceKind, Spec};
 use rustix::fs::Mode;
 use std::ffi::CString;
@@ -123,7 +123,6 @@ fn refuse_what_is_missing(spec: &Spec) -> Result<()> {
     let linux = spec.linux.as_ref();
     let missing = [
         (spec.hooks.as_ref().is_some_and(|hooks| *hooks != oci::runtime::Hooks::default()), "hooks"),
-        (linux.is_some_and(|linux| !linux.net_devices.is_empty()), "linux.netDevices"),
         (linux.is_some_and(|linux| linux.intel_rdt.is_some()), "linux.intelRdt"),
         (linux.is_some_and(|linux| linux.mount_label.as_deref().is_some_and(|l| !l.is_empty())), "linux.mountLabel"),
     ];
@@ -186,8 +185,12 @@ fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
         idmap::check("uidMappings", uids)?;
         idmap::check("gidMappings", gids)?;
     }
+    net_device::check(linux, context.namespaces)?;
     let by = if joins.user.is_some() { JoinBy::Write } else { JoinBy::Clone };
     let directory = enter_cgroup(&mut plan, cgroup, by, &context)?;
+    if !linux.net_devices.is_empty() {
+        plan.plain(Subject::NetDevices, Op::Sync, [sync::NAMESPACES]);
+    }
     if context.namespaces.joins_mounts() {
         refuse_mounts(spec)?;
     } else {
@@ -461,11 +464,11 @@ fn listen(
             message::EXEC => executing = true,
             message::LISTENER => {
                 let taken = agent.map_or(Ok(()), |agent| agent.take_over(pidfd.as_fd(), pid, word(8)));
-                if let Err(error) = taken.and_then(|()| sys::socket::release(socket).what("let the child go")) {
-                    let _ = sys::process::pidfd_send_signal(pidfd, 9);
-                    let _ = sys::process::wait(pidfd);
-                    return Err(error);
-                }
+                go_on(taken, socket, pidfd)?;
+            }
+            message::SYNC if u64::from(word(8)) == sync::NAMESPACES => {
+                let moved = spec.linux.as_ref().map_or(Ok(()), |linux| net_device::move_in(linux, pid));
+                go_on(moved, socket, pidfd)?;
             }
             message::SYNC => return Ok((terminal, Reached::Gate)),
             message::FAILED => {
@@ -476,4 +479,14 @@ fn listen(
             _ => {}
         }
     }
+}
+
+/// Lets a child go on that has waited for something to be done, or ends it.
+fn go_on(done: Result<()>, socket: &OwnedFd, pidfd: &OwnedFd) -> Result<()> {
+    let result = done.and_then(|()| sys::socket::release(socket).what("let the child go"));
+    if result.is_err() {
+        let _ = sys::process::pidfd_send_signal(pidfd, 9);
+        let _ = sys::process::wait(pidfd);
+    }
+    result
 }

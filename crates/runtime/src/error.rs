@@ -41,6 +41,16 @@ pub enum Error {
         /// Why.
         source: sys::Error,
     },
+    /// A network device could not be given to the container.
+    #[error("network device {name}: {what}")]
+    NetDevice {
+        /// On the host.
+        name: String,
+        /// What could not be done.
+        what: &'static str,
+        /// Why.
+        source: netlink::Error,
+    },
     /// The id maps could not be written.
     #[error("id maps of the user namespace: {0}")]
     IdMap(String),

@@ -17,6 +17,7 @@ pub mod idmap;
 mod inherit;
 pub mod listener;
 mod namespace;
+mod net_device;
 mod numa;
 mod plan;
 mod process;

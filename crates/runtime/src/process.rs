@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::subject::Subject;
 use crate::{listener, numa, scheduler};
-use init::plan::Op;
+use init::plan::{Op, sync};
 use oci::runtime::{Capabilities, NamespaceKind, PersonalityDomain, Process, Spec};
 use seccomp::Filter;
 use std::borrow::Cow;
@@ -223,7 +223,7 @@ pub fn after_pivot(
         listener::check(linux.and_then(|linux| linux.seccomp.as_ref()))?;
     }
     if holding.wait && !listens {
-        plan.plain(Subject::Wait, Op::Sync, [0]);
+        plan.plain(Subject::Wait, Op::Sync, [sync::START]);
     }
     if process.no_new_privileges {
         plan.plain(Subject::NoNewPrivs, Op::NoNewPrivs, []);
@@ -241,7 +241,7 @@ pub fn after_pivot(
         plan.plain(Subject::Capabilities, Op::Capabilities, sets);
     }
     if holding.wait && listens {
-        plan.plain(Subject::Wait, Op::Sync, [0]);
+        plan.plain(Subject::Wait, Op::Sync, [sync::START]);
     }
     if holding.reaper {
         plan.plain(Subject::Reaper, Op::Reap, []);

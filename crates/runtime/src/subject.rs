@@ -61,6 +61,8 @@ pub enum Subject {
     ReadOnlyRoot,
     /// The root becomes the root.
     Pivot,
+    /// Network devices of the host.
+    NetDevices,
     /// Propagation of the root.
     RootPropagation,
     /// Host name.
@@ -131,6 +133,7 @@ impl Subject {
             | Self::Domainname
             | Self::Sysctl(_)
             | Self::Loopback
+            | Self::NetDevices
             | Self::CgroupRoot
             | Self::Terminal
             | Self::Session => Heading::Sees,
@@ -182,6 +185,7 @@ impl Subject {
             Self::ReadOnlyPath(_) => "linux.readonlyPaths".to_owned(),
             Self::ReadOnlyRoot => "root.readonly".to_owned(),
             Self::Hostname => "hostname".to_owned(),
+            Self::NetDevices => "linux.netDevices".to_owned(),
             Self::Domainname => "domainname".to_owned(),
             Self::Terminal => "process.terminal".to_owned(),
             Self::OomScore => "process.oomScoreAdj".to_owned(),
@@ -229,6 +233,7 @@ impl Subject {
             Self::Hostname => format!("set the host name {}", spec.hostname.as_deref().unwrap_or_default()),
             Self::Domainname => format!("set the domain name {}", spec.domainname.as_deref().unwrap_or_default()),
             Self::Sysctl(name) => format!("set the kernel parameter {name}"),
+            Self::NetDevices => "get network devices of the host".to_owned(),
             Self::Loopback => "set the loopback interface up".to_owned(),
             Self::Rlimit(i) => process
                 .and_then(|p| p.rlimits.get(*i))

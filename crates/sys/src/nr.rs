@@ -104,6 +104,7 @@ numbers! {
     faccessat 269 48
     getcwd 79 17
     socket 41 198
+    setsockopt 54 208
     fstatfs 138 44
     sendfile 40 71
     mount 165 40

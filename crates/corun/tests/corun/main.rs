@@ -21,6 +21,7 @@ mod masks;
 mod memory;
 mod mounts;
 mod namespaces;
+mod net_devices;
 mod old_kernels;
 mod process;
 mod program;

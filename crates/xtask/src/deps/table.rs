@@ -16,10 +16,11 @@ pub const HOUSE: &[Room] = &[
     Room { name: "engine", may_name: &["monitor", "store", "runtime", "layer", "cgroup", "seccomp"] },
     Room { name: "monitor", may_name: &["runtime"] },
     Room { name: "store", may_name: &["layer"] },
-    Room { name: "runtime", may_name: &["cgroup", "seccomp", "init"] },
+    Room { name: "runtime", may_name: &["cgroup", "seccomp", "init", "netlink"] },
     Room { name: "cgroup", may_name: &["dbus"] },
     Room { name: "dbus", may_name: &[] },
     Room { name: "init", may_name: &[] },
+    Room { name: "netlink", may_name: &[] },
     Room { name: "layer", may_name: &[] },
     Room { name: "seccomp", may_name: &[] },
 ];
@@ -34,7 +35,7 @@ pub const BESIDE: &[&str] = &["bench", "testkit", "xtask"];
 pub const FOR_TESTS: &str = "testkit";
 
 /// The packages on a container's start path: one thread, microseconds to start, a small binary.
-pub const START_PATH: &[&str] = &["sys", "oci", "init", "cgroup", "seccomp", "runtime", "corun"];
+pub const START_PATH: &[&str] = &["sys", "oci", "init", "cgroup", "seccomp", "netlink", "runtime", "corun"];
 
 /// What may not come with a package of [`START_PATH`], however indirectly, and why. A star at the end stands for any
 /// continuation.
