@@ -7,6 +7,7 @@ mod world;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use testkit::{User, requires};
@@ -122,11 +123,17 @@ fn the_user_namespace_of_another_container_of_his_is_entered() {
     }
 }
 
-/// The host's pid of a container's first process.
+/// The host's pid of a container's first process. It may run, and write, before its engine has put the pid down.
 fn pid_of(world: &World, id: &str) -> u64 {
-    let told = world.sandbox.run(["inspect", id]);
-    let told: serde_json::Value = serde_json::from_str(&told.code(0).stdout).expect("JSON");
-    told[0]["State"]["Pid"].as_u64().expect("a pid")
+    let mut pid = 0;
+    let known = testkit::within(Duration::from_secs(10), || {
+        let told = world.sandbox.run(["inspect", id]);
+        let told: serde_json::Value = serde_json::from_str(&told.code(0).stdout).expect("JSON");
+        pid = told[0]["State"]["Pid"].as_u64().expect("a pid");
+        pid != 0
+    });
+    assert!(known, "no pid of {id}");
+    pid
 }
 
 #[test]

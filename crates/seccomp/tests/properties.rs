@@ -7,7 +7,7 @@ use seccomp::{Error, compile};
 use support::{check, model, random, run};
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, max_local_rejects: u32::MAX, ..ProptestConfig::default() })]
 
     #[test]
     fn a_filter_says_what_its_profile_says(

@@ -202,14 +202,10 @@ fn what_is_not_supported_yet_is_refused_and_not_left_out() {
     requires!(root, busybox);
     for (path, value, text) in [
         ("/hooks", json!({ "prestart": [{ "path": "/bin/true" }] }), "hooks"),
-        ("/process/scheduler", json!({ "policy": "SCHED_BATCH" }), "scheduler"),
-        ("/linux/netDevices", json!({ "eth0": {} }), "netDevices"),
         ("/linux/intelRdt", json!({ "closID": "x" }), "intelRdt"),
-        ("/linux/memoryPolicy", json!({ "mode": "MPOL_BIND", "nodes": "0" }), "memoryPolicy"),
         ("/linux/mountLabel", json!("x"), "mountLabel"),
         ("/process/apparmorProfile", json!("no-such"), "AppArmor"),
         ("/process/selinuxLabel", json!("a:b:c"), "SELinux"),
-        ("/process/execCPUAffinity", json!({ "initial": "0" }), "execCPUAffinity"),
     ] {
         if path.contains("apparmor") && fs::exists("/sys/kernel/security/apparmor").unwrap_or(false) {
             continue;
