@@ -1,7 +1,7 @@
 //! Small files of the store: read whole with a limit, written whole by rename.
 
 use crate::{Error, Result};
-use rustix::fs::{Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::File;
@@ -51,17 +51,26 @@ pub(crate) enum Sync {
     Lazy,
 }
 
+/// The other name of a file that is being written whole.
+pub(crate) fn unfinished(name: &str) -> String {
+    format!(".{name}.new")
+}
+
 /// Writes a file whole: another name first, then a rename over what is there. Callers hold the lock of `dir`, so that
 /// nobody else uses the other name.
 pub(crate) fn write_whole(dir: BorrowedFd<'_>, name: &str, bytes: &[u8], sync: Sync) -> Result<()> {
-    let new = format!(".{name}.new");
+    let new = unfinished(name);
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
     let mut file = File::from(sys::fs::open_beneath(dir, &*new, flags, Mode::RUSR | Mode::WUSR)?);
     let written = file.write_all(bytes).and_then(|()| match sync {
         Sync::Durable => file.sync_data(),
         Sync::Lazy => Ok(()),
     });
-    written.map_err(Error::io(format!("cannot write {name}")))?;
+    if let Err(error) = written {
+        // Of a full disk nothing is kept; the first error is the one to tell.
+        let _ = sys::fs::unlinkat(dir, &*new, AtFlags::empty());
+        return Err(Error::io(format!("cannot write {name}"))(error));
+    }
     sys::fs::renameat(dir, &*new, dir, name, RenameFlags::empty())?;
     if sync == Sync::Durable {
         sync_dir(dir)?;

@@ -1,5 +1,6 @@
 //! An image out of a root file system's tar.
 
+use crate::arrivals::{Arrivals, Found};
 use crate::blob::Spooling;
 use crate::changes;
 use crate::image::Tagged;
@@ -25,8 +26,14 @@ pub struct Import {
 }
 
 impl Store {
-    /// Makes an image of one layer out of a tar, plain or compressed; the layer is stored as it comes.
+    /// Makes an image of one layer out of a tar, see [`Self::read_tar`], and enters it.
     pub fn import(&self, tar: impl Read, import: &Import) -> Result<LoadedImage> {
+        let missing = || Error::MissingBlob { what: "the new image".to_owned() };
+        self.admit(self.read_tar(tar, import)?)?.pop().ok_or_else(missing)
+    }
+
+    /// Makes an image of one layer out of a tar, plain or compressed; the layer is stored as it comes.
+    pub fn read_tar(&self, tar: impl Read, import: &Import) -> Result<Arrivals> {
         let host = Platform::host();
         let mut config = ImageConfig {
             created: Some(now()),
@@ -37,7 +44,7 @@ impl Store {
         };
         // Before anything is read: a wrong change must not cost a copy of the tar.
         import.changes.iter().try_for_each(|change| changes::apply(change, &mut config.config))?;
-        let (_lease, tmp) = (self.lease()?, Temporary::make(self)?);
+        let (lease, tmp) = (self.lease()?, Temporary::make(self)?);
         let mut spooling = Spooling::start(&tmp)?;
         spooling.write_from(tar, u64::MAX, &import.source)?;
         let spooled = spooling.finish();
@@ -58,9 +65,8 @@ impl Store {
         let manifest = serde_json::to_vec(&Manifest::new(config, vec![layer])).map_err(json)?;
         let descriptor = self.put_blob(&tmp, media_type::MANIFEST, &manifest)?;
         self.sync_blobs()?;
-        let names: Vec<_> = import.name.iter().cloned().collect();
-        self.enter(&Tagged { descriptor, names: names.clone() })?;
-        Ok(LoadedImage { id, names })
+        let names = import.name.iter().cloned().collect();
+        Ok(Arrivals { found: vec![Found { id, tagged: Tagged { descriptor, names } }], lease, _tmp: tmp })
     }
 }
 

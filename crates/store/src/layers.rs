@@ -139,6 +139,33 @@ impl Store {
         self.layers_in(dir.as_fd(), image, &options(&mode, Ownership::Mapped { uids, gids }))
     }
 
+    /// The layers, for this map or without one, if all of them are unpacked already.
+    pub fn unpacked_layers(
+        &self,
+        image: &Image,
+        maps: Option<(&[IdMapping], &[IdMapping])>,
+        _lease: &Lease,
+    ) -> Result<Option<Layers>> {
+        let mode = self.layer_mode()?;
+        let path = match maps {
+            Some((uids, gids)) if !mode.single_id() => format!("{MAPPED}/{}", key(uids, gids).hex()),
+            _ => LAYERS.to_owned(),
+        };
+        let dir = match self.dir(&path) {
+            Err(error) if error.is_absent() => return Ok(None),
+            other => other?,
+        };
+        let mut layers = Layers::default();
+        let diff_ids = &image.config.rootfs.diff_ids;
+        for (&diff_id, chain_id) in diff_ids.iter().zip(ChainId::of_layers(diff_ids)) {
+            match (Wanted { diff_id, chain_id }).find(dir.as_fd())? {
+                Some(found) => layers.push(found),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(layers))
+    }
+
     fn layers_in(&self, dir: BorrowedFd<'_>, image: &Image, options: &Options<'_>) -> Result<Layers> {
         let (blobs, diff_ids) = (&image.manifest.layers, &image.config.rootfs.diff_ids);
         if blobs.len() != diff_ids.len() {

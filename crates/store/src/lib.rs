@@ -24,6 +24,7 @@
 
 #![forbid(unsafe_code)]
 
+mod arrivals;
 mod blob;
 mod changes;
 mod container;
@@ -43,6 +44,7 @@ mod sweep;
 
 mod temporary;
 
+pub use arrivals::Arrivals;
 pub use container::{Broken, Container, ContainerDir, Durability, NewContainer, UPPER, WORK};
 pub use error::{Error, Result};
 pub use image::{BrokenImage, Image};

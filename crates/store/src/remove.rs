@@ -119,7 +119,7 @@ impl Store {
     }
 
     /// Removes blobs and layers that nothing leads to. All leases are locked out.
-    fn collect(&self, removed: &mut Removed) -> Result<()> {
+    pub(crate) fn collect(&self, removed: &mut Removed) -> Result<()> {
         let mut needed = Needed::default();
         for tagged in self.tagged()? {
             self.need(&tagged.descriptor, &mut needed, 0);

@@ -2,7 +2,8 @@
 //! containers that were never finished, names of containers that are gone.
 
 use crate::container::RECORD;
-use crate::file::{names, open_dir};
+use crate::file::{names, open_dir, unfinished};
+use crate::image::INDEX;
 use crate::lease::DirLock;
 use crate::name::random_hex;
 use crate::temporary::still_named;
@@ -20,15 +21,28 @@ pub struct Swept {
 }
 
 impl Store {
+    /// Something is being made or removed, or was when its maker was killed.
+    pub fn is_untidy(&self) -> Result<bool> {
+        Ok(!names(self.dir("tmp")?.as_fd())?.is_empty() || !names(self.dir("trash")?.as_fd())?.is_empty())
+    }
+
     /// Removes what killed processes left. Cheap when there is nothing: a look into a few directories. Never waits for
     /// a living process, and goes on where something cannot be removed (from outside a user's user namespace, what
     /// belongs to its ids cannot).
     pub fn sweep(&self) -> Result<Swept> {
         let mut swept = Swept::default();
         let (tmp, trash) = (self.dir("tmp")?, self.dir("trash")?);
+        let mut killed = false;
         for name in names(tmp.as_fd())? {
-            let moved = abandoned(tmp.as_fd(), &name, trash.as_fd(), |_| true);
-            swept.failed.extend(moved.err());
+            match abandoned(tmp.as_fd(), &name, trash.as_fd(), |_| true) {
+                Ok(moved) => killed |= moved,
+                Err(error) => swept.failed.push(error),
+            }
+        }
+        if killed {
+            // Blobs may be in their place of which its maker never came to tell, or had begun to.
+            swept.failed.extend(self.unfinished_index().err());
+            swept.failed.extend(self.turn_away().err());
         }
         let containers = self.dir("containers")?;
         for name in names(containers.as_fd())? {
@@ -46,6 +60,15 @@ impl Store {
             }
         }
         Ok(swept)
+    }
+
+    fn unfinished_index(&self) -> Result<()> {
+        // Whoever writes one now holds the lock.
+        let Some(_lock) = DirLock::try_exclusive(self.dir("images")?)? else { return Ok(()) };
+        match sys::fs::unlinkat(self.dir("images")?, &*unfinished(INDEX), AtFlags::empty()) {
+            Err(error) if error.errno != sys::Errno::NOENT => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 
     fn stale_names(&self, containers: BorrowedFd<'_>) -> Result<()> {
@@ -74,25 +97,26 @@ impl Store {
     }
 }
 
-/// Moves `name` to the trash if nobody holds its lock and `test` says so, asked under the lock.
+/// Moves `name` to the trash if nobody holds its lock and `test` says so, asked under the lock; whether it did.
 fn abandoned(
     parent: BorrowedFd<'_>,
     name: &str,
     trash: BorrowedFd<'_>,
     test: impl Fn(BorrowedFd<'_>) -> bool,
-) -> Result<()> {
+) -> Result<bool> {
     let dir = match open_dir(parent, name) {
-        Err(error) if error.is_absent() => return Ok(()),
+        Err(error) if error.is_absent() => return Ok(false),
         other => other?,
     };
     if !test(dir.as_fd()) {
-        return Ok(());
+        return Ok(false);
     }
-    let Some(_lock) = DirLock::try_exclusive(open_dir(&dir, ".")?)? else { return Ok(()) };
+    let Some(_lock) = DirLock::try_exclusive(open_dir(&dir, ".")?)? else { return Ok(false) };
     if still_named(parent, name, &dir) && test(dir.as_fd()) {
         sys::fs::renameat(parent, name, trash, &*random_hex::<8>()?, RenameFlags::NOREPLACE)?;
+        return Ok(true);
     }
-    Ok(())
+    Ok(false)
 }
 
 /// Who has a name.

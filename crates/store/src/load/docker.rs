@@ -2,8 +2,8 @@
 //!
 //! The configuration's bytes are kept as they are, so that the image keeps its id; the manifest around it is ours.
 
-use super::Found;
 use super::source::Source;
+use crate::arrivals::Found;
 use crate::image::Tagged;
 use crate::{Error, Result};
 use oci::image::{ArchiveImage, ImageConfig, ImageId, Manifest, media_type};

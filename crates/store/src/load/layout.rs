@@ -1,7 +1,7 @@
 //! OCI image layouts: `index.json` leads to manifests, manifests to configurations and layers, all by digest.
 
-use super::Found;
 use super::source::Source;
+use crate::arrivals::Found;
 use crate::image::{INDEX, Tagged, for_this_machine};
 use crate::{Error, Result};
 use oci::image::{CONTAINERD_NAME, Descriptor, ImageConfig, ImageId, Index, Manifest, Platform, REF_NAME, media_type};

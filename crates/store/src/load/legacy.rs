@@ -2,9 +2,9 @@
 //!
 //! Such an image has no configuration to take over; it is written anew from what its layers say.
 
-use super::Found;
 use super::docker::finish;
 use super::source::Source;
+use crate::arrivals::Found;
 use crate::{Error, Result};
 use oci::image::{History, ImageConfig, LegacyLayer, Platform, Repositories, RootFs};
 use oci::reference::Reference;

@@ -8,9 +8,9 @@ mod layout;
 mod legacy;
 mod source;
 
-use crate::image::Tagged;
+use crate::arrivals::{Arrivals, Found};
 use crate::temporary::Temporary;
-use crate::{Error, Lease, Result, Store};
+use crate::{Error, Result, Store};
 use oci::image::{ImageId, LAYOUT_FILE};
 use oci::reference::Reference;
 use source::Source;
@@ -28,17 +28,16 @@ pub struct LoadedImage {
     pub names: Vec<Reference>,
 }
 
-/// An image that was read, with its blobs in place, not yet in the index.
-struct Found {
-    id: ImageId,
-    tagged: Tagged,
-}
-
 impl Store {
-    /// Loads all images of a file (docker-archive, oci-archive, each plain or compressed with gzip or zstd) or of a
-    /// directory (OCI image layout). Layers are stored, their blobs checked; [`Self::layers_for`] unpacks them, and
-    /// checks their diff IDs.
+    /// Loads all images of a file or directory, see [`Self::read`], and enters them. [`Self::layers_for`] unpacks their
+    /// layers, and checks their diff IDs.
     pub fn load(&self, path: &Path) -> Result<Vec<LoadedImage>> {
+        self.admit(self.read(path)?)
+    }
+
+    /// Reads all images of a file (docker-archive, oci-archive, each plain or compressed with gzip or zstd) or of a
+    /// directory (OCI image layout). Layers are stored, their blobs checked.
+    pub fn read(&self, path: &Path) -> Result<Arrivals> {
         let name = path.display().to_string();
         let file = File::open(path).map_err(Error::io(format!("cannot open {name}")))?;
         // A layout's own names are often a bare tag, to which the directory's or file's name gives the rest.
@@ -50,17 +49,19 @@ impl Store {
         } else {
             Source::archive(self, &tmp, file, name)?
         };
-        self.load_from(source, stem.as_deref(), lease)
+        let found = self.find_in(source, stem.as_deref())?;
+        Ok(Arrivals { found, lease, _tmp: tmp })
     }
 
-    /// Loads all images of an archive that is read once, front to back, such as standard input; `name` is for errors.
-    pub fn load_stream(&self, archive: impl Read, name: &str) -> Result<Vec<LoadedImage>> {
+    /// As [`Self::read`], of an archive that is read once, front to back, such as standard input; `name` is for errors.
+    pub fn read_stream(&self, archive: impl Read, name: &str) -> Result<Arrivals> {
         let (lease, tmp) = (self.lease()?, Temporary::make(self)?);
         let source = Source::archive(self, &tmp, archive, name.to_owned())?;
-        self.load_from(source, None, lease)
+        let found = self.find_in(source, None)?;
+        Ok(Arrivals { found, lease, _tmp: tmp })
     }
 
-    fn load_from(&self, mut source: Source<'_>, stem: Option<&str>, _lease: Lease) -> Result<Vec<LoadedImage>> {
+    fn find_in(&self, mut source: Source<'_>, stem: Option<&str>) -> Result<Vec<Found>> {
         // Docker writes both; the layout has the manifests' digests.
         let found = if source.has(LAYOUT_FILE) && source.has(crate::image::INDEX) {
             layout::load(&mut source, stem)?
@@ -74,11 +75,6 @@ impl Store {
             return Err(Error::Archive { archive: source.name().to_owned(), reason });
         };
         self.sync_blobs()?;
-        let mut loaded = Vec::with_capacity(found.len());
-        for Found { id, tagged } in found {
-            self.enter(&tagged)?;
-            loaded.push(LoadedImage { id, names: tagged.names });
-        }
-        Ok(loaded)
+        Ok(found)
     }
 }
