@@ -8,8 +8,10 @@ mod archive;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use archive::{docker_archive, layer, text};
+use rustix::process::Signal;
 use serde_json::json;
 use testkit::{Invocation, Outcome, Sandbox, User, requires};
 
@@ -147,6 +149,27 @@ fn ids_that_the_store_was_not_unpacked_for_are_named() {
     held.stdout_until("started");
     let refused = run(&sandbox, &format!("--userns=ns:/proc/{}/ns/user", held.pid()), &[], "true");
     refused.code(125).one_line_error("user ids").stderr_contains("--root");
-    held.kill(rustix::process::Signal::KILL);
+    held.kill(Signal::KILL);
     held.wait();
+}
+
+#[test]
+fn a_run_that_is_interrupted_while_it_unpacks_leaves_nothing_half() {
+    requires!(subuid_user, user_namespaces, busybox);
+    let sandbox = loaded(&User::with_subuids());
+    for number in 0..20 {
+        let signal = if number % 2 == 0 { Signal::TERM } else { Signal::INT };
+        // A map of its own each time, so that there is something to unpack.
+        let userns = format!("--userns=keep-id:uid={},gid=7", 100 + number);
+        let running = sandbox.coracle(["run", "--rm", &userns, "owned", "true"]).spawn();
+        std::thread::sleep(Duration::from_millis(10 + 8 * number));
+        running.kill(signal);
+        let outcome = running.wait();
+        let code = outcome.exit_code();
+        assert!(code.is_none_or(|code| code == 0 || code == 128 + signal.as_raw()), "{outcome}");
+        for dir in ["tmp", "trash", "containers"] {
+            assert_eq!(fs::read_dir(sandbox.root().join(dir)).expect(dir).count(), 0, "{dir}: {outcome}");
+        }
+        run(&sandbox, &userns, &[], "true").code(0);
+    }
 }

@@ -34,8 +34,7 @@ impl Engine {
     /// All containers, and those whose records are damaged.
     pub fn containers(&self) -> Result<Vec<std::result::Result<Listed, Broken>>> {
         clean_up(self);
-        // What this process may not remove is left for one that may.
-        let _ = self.store()?.sweep();
+        self.sweep();
         let all = self.store()?.containers::<Record>()?;
         Ok(all
             .into_iter()

@@ -72,6 +72,9 @@ pub enum Error {
     /// A container that still runs.
     #[error("container {0} is running: stop it, or use --force")]
     Running(String),
+    /// A signal came while work was under way whose half is worth nothing.
+    #[error("interrupted by signal {0}; nothing was changed")]
+    Interrupted(i32),
     /// A user namespace that this user cannot have.
     #[error("--userns={mode}: {problem}")]
     Userns {
@@ -88,7 +91,9 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Monitor(monitor::Error::Runtime(error)) | Self::Runtime(error) => error.exit_code(),
-            Self::Monitor(monitor::Error::Interrupted(signal)) => 128_u8.wrapping_add(*signal as u8),
+            Self::Interrupted(signal) | Self::Monitor(monitor::Error::Interrupted(signal)) => {
+                128_u8.wrapping_add(*signal as u8)
+            }
             _ => 125,
         }
     }
@@ -119,6 +124,7 @@ impl Error {
                         .to_owned(),
                 )
             }
+            Self::Store(error) => full(error),
             _ => None,
         }
     }
@@ -136,6 +142,17 @@ impl Error {
     pub(crate) fn system(what: &'static str) -> impl FnOnce(sys::Error) -> Self {
         move |source| Self::System { what, source }
     }
+}
+
+/// What to do where a full disk is the reason of an error, however deep.
+fn full(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let errno = match (error.downcast_ref::<sys::Error>(), error.downcast_ref::<std::io::Error>()) {
+        (Some(error), _) => Some(error.errno),
+        (_, Some(error)) => sys::Errno::from_io_error(error),
+        _ => None,
+    };
+    let reason = errno.filter(|errno| matches!(*errno, sys::Errno::NOSPC | sys::Errno::DQUOT));
+    reason.and_then(place).or_else(|| error.source().and_then(full))
 }
 
 /// What to do where a directory of Coracle's own cannot be written.

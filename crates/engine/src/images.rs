@@ -1,11 +1,11 @@
 //! Images as their users know them.
 
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::spec::ImageDefaults;
 use std::io::Read;
 use std::path::Path;
-use store::{BrokenImage, Image, Import, LoadedImage, Removed};
+use store::{Arrivals, BrokenImage, Image, Import, LoadedImage, Removed, Store};
 
 /// What an image says of the containers made from it.
 pub(crate) fn defaults(image: &Image) -> ImageDefaults {
@@ -35,32 +35,51 @@ impl Engine {
 
     /// Takes the images of an archive or a layout directory into the store.
     pub fn load(&self, path: &Path) -> Result<Vec<LoadedImage>> {
-        self.enter()?;
-        self.unpack(self.store()?.load(path)?)
+        self.take_in(|store| store.read(path))
     }
 
     /// The same from a stream.
     pub fn load_stream(&self, stream: impl Read + Send, name: &str) -> Result<Vec<LoadedImage>> {
-        self.enter()?;
-        self.unpack(self.store()?.load_stream(stream, name)?)
+        self.take_in(|store| store.read_stream(stream, name))
     }
 
     /// Makes an image of a root file system's tar.
     pub fn import(&self, tar: impl Read + Send, import: &Import) -> Result<LoadedImage> {
-        self.enter()?;
-        let image = self.store()?.import(tar, import)?;
-        Ok(self.unpack(vec![image])?.remove(0))
+        Ok(self.take_in(|store| store.read_tar(tar, import))?.remove(0))
     }
 
     /// A layer that cannot be unpacked, or is not what its image says, shows when the image comes, not when somebody
-    /// first wants to run it.
-    fn unpack(&self, images: Vec<LoadedImage>) -> Result<Vec<LoadedImage>> {
-        let lease = self.store()?.lease()?;
-        for image in &images {
-            let image = self.store()?.resolve(&image.id.to_string())?;
-            self.store()?.layers_for(&image, &lease)?;
+    /// first wants to run it; and before the image takes a name from another. Of what is refused nothing stays.
+    fn take_in(&self, read: impl FnOnce(&Store) -> store::Result<Arrivals>) -> Result<Vec<LoadedImage>> {
+        self.enter()?;
+        let store = self.store()?;
+        let unpacked = read(store).and_then(|arrivals| {
+            for image in store.look_at(&arrivals)? {
+                store.layers_for(&image, arrivals.lease())?;
+            }
+            Ok(arrivals)
+        });
+        match unpacked {
+            Ok(arrivals) => Ok(store.admit(arrivals)?),
+            Err(error) => {
+                // The first error is the one to tell; what cannot be removed now goes with the next image.
+                let _ = store.turn_away();
+                Err(error.into())
+            }
         }
-        Ok(images)
+    }
+
+    /// Removes what killed commands left in the store. An ordinary user becomes root of his ids for it, if there is
+    /// anything, since some of it is theirs.
+    pub fn sweep(&self) {
+        let swept = || {
+            if self.store()?.is_untidy()? {
+                self.enter()?;
+            }
+            Ok::<_, Error>(self.store()?.sweep()?)
+        };
+        // What cannot be removed now is left for the next command.
+        let _ = swept();
     }
 
     /// Removes a name, or an image.

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod apart;
 mod cgroup_path;
 mod chown;
 pub mod config;

@@ -40,9 +40,19 @@ pub fn find(engine: &Engine, config: &ContainerConfig) -> Result<Source> {
         return Ok(Source { defaults, image: None, layers: Vec::new(), meta: RootMeta::default(), lease });
     };
     let image = engine.store()?.resolve(name)?;
-    let layers = match userns::of_layers(engine, config)? {
-        Some(maps) => engine.store()?.mapped_layers_for(&image, (&maps.uids, &maps.gids), &lease)?,
-        None => engine.store()?.layers_for(&image, &lease)?,
+    let store = engine.store()?;
+    let maps = userns::of_layers(engine, config)?;
+    let maps = maps.as_ref().map(|maps| (&*maps.uids, &*maps.gids));
+    let unpack = || match maps {
+        Some(maps) => store.mapped_layers_for(&image, maps, &lease),
+        None => store.layers_for(&image, &lease),
+    };
+    let layers = if let Some(layers) = store.unpacked_layers(&image, maps, &lease)? {
+        layers
+    } else {
+        // What is wrong, if anything, the second time tells.
+        engine.apart(|| u8::from(unpack().is_err()))?;
+        unpack()?
     };
     Ok(Source {
         defaults: crate::images::defaults(&image),

@@ -76,7 +76,8 @@ fn a_compressed_archive_comes_through_a_pipe() {
             .expect("the compressor");
         let store = place.other("piped");
         let stdout = child.stdout.take().expect("its output");
-        let loaded = store.load_stream(stdout, "standard input").expect("load");
+        let read = store.read_stream(stdout, "standard input").expect("read");
+        let loaded = store.admit(read).expect("admitted");
         assert_eq!(loaded[0].names, [reference("a/b:c")]);
         assert!(child.wait().expect("its end").success());
     }

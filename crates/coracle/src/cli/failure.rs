@@ -82,10 +82,16 @@ impl Failure {
     /// As a verb other than `run` fails: docker keeps 125 to 127 apart for what a container cannot say, and gives 1
     /// for what is not there or cannot be done.
     pub fn of_plain_verb(mut self) -> Self {
-        if self.kind == Kind::Engine {
+        // What a signal ended says so, as a shell does.
+        if self.kind == Kind::Engine && self.code < 128 {
             self.code = 1;
         }
         self
+    }
+
+    /// The exit code that it gives.
+    pub fn code(&self) -> u8 {
+        self.code
     }
 
     /// `--help` was asked for.

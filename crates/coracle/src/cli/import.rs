@@ -55,15 +55,21 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     let name = name.map(|name| name.parse()).transpose().map_err(|error| Failure::because("NAME", error))?;
     let import =
         |source: &str| Import { name, changes: given.changes, message: given.message, source: source.to_owned() };
-    let image = if source == "-" {
+    let file = if source == "-" {
         super::refuse_terminal("write coracle import FILE NAME, or coracle import - NAME < FILE")?;
-        context.engine()?.import(std::io::stdin(), &import("standard input"))?
+        None
     } else {
-        let file = std::fs::File::open(source).map_err(|error| Failure::unreadable("TAR", source, error))?;
-        context.engine()?.import(file, &import(source))?
+        Some(std::fs::File::open(source).map_err(|error| Failure::unreadable("TAR", source, error))?)
     };
-    if !given.quiet {
-        print(&format!("{}\n", image.id))?;
-    }
-    Ok(0)
+    let engine = context.engine()?;
+    super::apart(&engine, VERB.name, || {
+        let image = match file {
+            None => engine.import(std::io::stdin(), &import("standard input"))?,
+            Some(file) => engine.import(file, &import(source))?,
+        };
+        if !given.quiet {
+            print(&format!("{}\n", image.id))?;
+        }
+        Ok(())
+    })
 }

@@ -34,20 +34,24 @@ const FLAGS: &[F] = &[
 fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     let mut given = Given::default();
     super::no_words(&parse(FLAGS, words, Order::Anywhere, &mut given)?)?;
-    let loaded = match given.input.as_deref() {
-        Some(file) if file != "-" => context.engine()?.load(Path::new(file))?,
-        _ => {
-            super::refuse_terminal("write coracle load -i FILE, or coracle load < FILE")?;
-            context.engine()?.load_stream(std::io::stdin(), "standard input")?
-        }
-    };
-    let told = loaded.iter().flat_map(|image| {
-        let names = image.names.iter().map(|name| format!("Loaded image: {}", name.familiar()));
-        let nameless = image.names.is_empty().then(|| format!("Loaded image ID: {}", image.id));
-        names.chain(nameless)
-    });
-    if !given.quiet {
-        print(&lines(told))?;
+    let file = given.input.as_deref().filter(|file| *file != "-");
+    if file.is_none() {
+        super::refuse_terminal("write coracle load -i FILE, or coracle load < FILE")?;
     }
-    Ok(0)
+    let engine = context.engine()?;
+    super::apart(&engine, VERB.name, || {
+        let loaded = match file {
+            Some(file) => engine.load(Path::new(file))?,
+            None => engine.load_stream(std::io::stdin(), "standard input")?,
+        };
+        let told = loaded.iter().flat_map(|image| {
+            let names = image.names.iter().map(|name| format!("Loaded image: {}", name.familiar()));
+            let nameless = image.names.is_empty().then(|| format!("Loaded image ID: {}", image.id));
+            names.chain(nameless)
+        });
+        if !given.quiet {
+            print(&lines(told))?;
+        }
+        Ok(())
+    })
 }

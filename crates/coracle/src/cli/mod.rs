@@ -232,6 +232,18 @@ fn some_words(words: &[String], what: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Does what a signal must not leave half done, see [`engine::Engine::apart`], and tells of its failure there.
+fn apart(engine: &engine::Engine, verb: &str, work: impl FnOnce() -> Result<(), Failure>) -> Result<u8, Failure> {
+    let told = || {
+        let Err(failure) = work() else { return 0 };
+        let failure = failure.of_plain_verb();
+        let code = failure.code();
+        _ = failure.report(verb);
+        code
+    };
+    Ok(engine.apart(told)?)
+}
+
 /// Does something for each word; the failures are told as they come, and the last is returned.
 fn each(words: &[String], verb: &str, mut act: impl FnMut(&str) -> Result<(), Failure>) -> Result<u8, Failure> {
     let mut last = None;
