@@ -12,7 +12,6 @@
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 mod cli;
-mod flag;
 mod render;
 
 use std::process::ExitCode;

@@ -1,7 +1,7 @@
 //! What went wrong, told once and on one line: `coracle: what: why (what to do)`.
 
-use crate::flag::Usage;
 use engine::flags::Invalid;
+use flag::Usage;
 use std::error::Error;
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};

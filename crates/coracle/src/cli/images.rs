@@ -2,8 +2,9 @@
 
 use super::output::{Format, id, lines, print};
 use super::{Context, Failure, Verb};
-use crate::flag::{Flag, Help, Order, help, parse, put};
+use crate::cli::output::help;
 use crate::render::{self, Table};
+use flag::{Flag, Help, Order, parse, put};
 use serde_json::json;
 
 const HELP: Help =

@@ -2,8 +2,9 @@
 
 use super::output::print;
 use super::{Context, Failure, Verb};
-use crate::flag::{Flag, Help, Order, help, parse, push_word, put_word};
+use crate::cli::output::help;
 use engine::Import;
+use flag::{Flag, Help, Order, parse, push_word, put_word};
 
 const HELP: Help = Help {
     usage: &["import [OPTIONS] TAR|- [NAME[:TAG]]"],

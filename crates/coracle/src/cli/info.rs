@@ -2,7 +2,8 @@
 
 use super::output::{Format, print};
 use super::{Context, Failure, Verb};
-use crate::flag::{Flag, Help, Order, help, parse, put};
+use crate::cli::output::help;
+use flag::{Flag, Help, Order, parse, put};
 use serde_json::json;
 
 const HELP: Help = Help { usage: &["info [OPTIONS]"], about: "Tell of engine and machine", more: &[] };

@@ -2,7 +2,7 @@
 
 use super::output::print;
 use super::{Context, Failure, Verb};
-use crate::flag::{Flag, Help, Order, help, parse, put, put_word};
+use crate::cli::output::help;
 use engine::config::{
     CapabilityChange, ContainerConfig, CpuTime, MemorySwap, Mount, NetworkMode, PidsLimit, Privileges, RootAccess,
     StdinMode, TerminalMode,
@@ -10,6 +10,7 @@ use engine::config::{
 use engine::containers::{Listed, Status};
 use engine::flags::Invalid;
 use engine::{Engine, Image};
+use flag::{Flag, Help, Order, parse, put, put_word};
 use serde_json::{Value, json};
 use std::str::FromStr;
 

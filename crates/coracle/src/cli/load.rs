@@ -2,7 +2,8 @@
 
 use super::output::{lines, print};
 use super::{Context, Failure, Verb};
-use crate::flag::{Flag, Help, Order, help, parse, put_word};
+use crate::cli::output::help;
+use flag::{Flag, Help, Order, parse, put_word};
 use std::path::Path;
 
 const HELP: Help = Help {

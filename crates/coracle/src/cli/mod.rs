@@ -17,8 +17,9 @@ mod version;
 pub use context::Context;
 pub use failure::Failure;
 
-use crate::flag::{Flag, Help, Order, Usage, help, parse, put_word};
+use crate::cli::output::help;
 use crate::render;
+use flag::{Flag, Help, Order, Usage, parse, put_word};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::Write as _;

@@ -6,6 +6,11 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::str::FromStr;
 
+/// The help of one of our verbs.
+pub fn help<T>(text: &flag::Help, flags: &[flag::Flag<T>], width: usize) -> String {
+    flag::help("coracle", text, flags, width)
+}
+
 /// `--format`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Format {

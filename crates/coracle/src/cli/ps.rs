@@ -2,11 +2,12 @@
 
 use super::output::{Format, id, label_list, lines, print};
 use super::{Context, Failure, Verb};
-use crate::flag::{Flag, Help, Order, help, parse, push_word};
+use crate::cli::output::help;
 use crate::render::{self, Table};
 use engine::config::{ImageRef, NetworkMode};
 use engine::containers::{Listed, Status};
 use engine::flags::Invalid;
+use flag::{Flag, Help, Order, parse, push_word};
 use serde_json::json;
 
 const HELP: Help = Help {
@@ -45,7 +46,7 @@ const FLAGS: &[F] = &[
     F::takes("filter", "NAME=VALUE", |g, w| push_word(&mut g.filters, w), "Only those that fit")
         .short('f')
         .under("Options"),
-    F::takes("format", "FORMAT", |g, w| crate::flag::put(&mut g.format, w), "table or json").under("Options"),
+    F::takes("format", "FORMAT", |g, w| flag::put(&mut g.format, w), "table or json").under("Options"),
     F::takes("last", "N", last, "Only the N newest, whatever they do").short('n').under("Options"),
     F::switch("latest", |g, on| g.latest = on, "Only the newest, whatever it does").short('l').under("Options"),
     F::switch("no-trunc", |g, on| g.no_trunc = on, "Whole ids and commands").under("Options"),

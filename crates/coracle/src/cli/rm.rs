@@ -2,7 +2,8 @@
 
 use super::output::print;
 use super::{Context, Failure, Verb};
-use crate::flag::{Flag, Help, Order, help, parse};
+use crate::cli::output::help;
+use flag::{Flag, Help, Order, parse};
 
 const HELP: Help =
     Help { usage: &["rm [OPTIONS] CONTAINER...", "rm [OPTIONS] --all"], about: "Remove containers", more: &[] };

@@ -10,14 +10,15 @@ pub struct Room {
 
 /// The house from the roof down. A room that is not in this table may not be in the workspace.
 pub const HOUSE: &[Room] = &[
-    Room { name: "coracle", may_name: &["engine", "explain"] },
-    Room { name: "corun", may_name: &["runtime"] },
+    Room { name: "coracle", may_name: &["engine", "explain", "flag"] },
+    Room { name: "corun", may_name: &["runtime", "cgroup", "seccomp", "flag"] },
     Room { name: "explain", may_name: &["engine", "runtime"] },
-    Room { name: "engine", may_name: &["monitor", "store", "runtime", "layer", "cgroup", "seccomp"] },
+    Room { name: "engine", may_name: &["monitor", "store", "runtime", "layer", "cgroup", "seccomp", "flag"] },
     Room { name: "monitor", may_name: &["runtime"] },
     Room { name: "store", may_name: &["layer"] },
     Room { name: "runtime", may_name: &["cgroup", "seccomp", "init", "netlink"] },
     Room { name: "cgroup", may_name: &["dbus"] },
+    Room { name: "flag", may_name: &[] },
     Room { name: "dbus", may_name: &[] },
     Room { name: "init", may_name: &[] },
     Room { name: "netlink", may_name: &[] },
@@ -35,7 +36,7 @@ pub const BESIDE: &[&str] = &["bench", "testkit", "xtask"];
 pub const FOR_TESTS: &str = "testkit";
 
 /// The packages on a container's start path: one thread, microseconds to start, a small binary.
-pub const START_PATH: &[&str] = &["sys", "oci", "init", "cgroup", "seccomp", "netlink", "runtime", "corun"];
+pub const START_PATH: &[&str] = &["sys", "oci", "flag", "init", "cgroup", "seccomp", "netlink", "runtime", "corun"];
 
 /// What may not come with a package of [`START_PATH`], however indirectly, and why. A star at the end stands for any
 /// continuation.

@@ -4,13 +4,13 @@
 //! directory, the environment or on other flags stays words until [`super::request`] looks at it. Docker's and
 //! podman's spellings are taken where they differ.
 
-use crate::flag::{Flag, push, push_word, put, put_word};
 use engine::config::{
     Bytes, CapabilityChange, CgroupNamespace, CgroupUse, ContainerName, CpuSet, Cpus, DnsOption, DomainName, HostEntry,
     HostName, IdOrName, IpcNamespace, MemorySwap, NamespaceMode, NetworkMode, PidsLimit, Pull, Signal, TmpfsMount,
     Ulimit, Umask, UserSpec, UsernsMode,
 };
 use engine::flags::{self, Invalid, SecurityOpt};
+use flag::{Flag, push, push_word, put, put_word};
 use std::net::IpAddr;
 
 /// What the flags said, still in the order in which they said it.

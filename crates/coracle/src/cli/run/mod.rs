@@ -6,9 +6,10 @@ mod request;
 use self::flags::{FLAGS, Given, LATER};
 use self::request::{Surroundings, request};
 use super::{Context, Failure, Verb};
-use crate::flag::{Help, Order, Usage, help, parse};
+use crate::cli::output::help;
 use engine::config::{Bytes, ContainerConfig, StdinMode, TerminalMode};
 use engine::run::Io;
+use flag::{Help, Order, Usage, parse};
 use oci::runtime::ConsoleSize;
 use std::io::Write;
 

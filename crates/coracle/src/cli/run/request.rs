@@ -216,8 +216,8 @@ fn read(file: &str, flag: &'static str, around: &Surroundings<'_>) -> Result<Vec
 mod tests {
     use super::super::flags::FLAGS;
     use super::*;
-    use crate::flag::{Order, parse};
     use engine::config::{Changes, Rootfs};
+    use flag::{Order, parse};
 
     fn read_line(line: &str) -> Result<ContainerConfig, String> {
         let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();

@@ -26,7 +26,7 @@ impl Invalid {
 
     /// With "did you mean", if one of `known` is near to `word`; else with `otherwise`, if given.
     #[must_use]
-    pub(crate) fn suggest<'a>(
+    pub fn suggest<'a>(
         self,
         word: &str,
         known: impl IntoIterator<Item = &'a str>,

@@ -5,13 +5,18 @@
 //! exactly as docker and podman (Go's pflag) do, where clap differs: `-it`, `-i=false`, `--tty=false`, `-eNAME=x`, a
 //! value that begins with `-`, and an end of the flags at the first word that is none.
 
+#![forbid(unsafe_code)]
+
 mod help;
+mod invalid;
+mod nearest;
 mod parse;
 
 pub use help::{Help, help};
-pub use parse::{Order, Usage, parse};
+pub use invalid::Invalid;
+pub use nearest::nearest;
+pub use parse::{Dashes, Order, Usage, parse, parse_with};
 
-use engine::flags::Invalid;
 use std::str::FromStr;
 
 /// One flag, which changes a `T`.

@@ -1,7 +1,6 @@
 //! Words of a command line, by Go's pflag's rules.
 
-use super::{Flag, Value};
-use engine::flags::{Invalid, nearest};
+use super::{Flag, Invalid, Value, nearest};
 
 /// Where flags may stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,6 +9,15 @@ pub enum Order {
     First,
     /// Anywhere before `--`.
     Anywhere,
+}
+
+/// How a long name is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dashes {
+    /// `--name`; one dash is for letters.
+    Two,
+    /// `--name` or `-name`, as Go's older parsers have it and as callers of OCI runtimes write it.
+    OneOrTwo,
 }
 
 /// A command line that cannot be understood.
@@ -54,6 +62,17 @@ pub enum Usage {
 
 /// Reads `words`, changes `target` flag by flag in their order, and returns the words that are no flags.
 pub fn parse<T>(flags: &[Flag<T>], words: &[String], order: Order, target: &mut T) -> Result<Vec<String>, Usage> {
+    parse_with(flags, words, order, Dashes::Two, target)
+}
+
+/// As [`parse`], where long names may be written in another way.
+pub fn parse_with<T>(
+    flags: &[Flag<T>],
+    words: &[String],
+    order: Order,
+    dashes: Dashes,
+    target: &mut T,
+) -> Result<Vec<String>, Usage> {
     let mut others = Vec::new();
     let mut at = 0;
     while let Some(word) = words.get(at) {
@@ -62,7 +81,8 @@ pub fn parse<T>(flags: &[Flag<T>], words: &[String], order: Order, target: &mut 
             others.extend(words[at..].iter().cloned());
             break;
         }
-        if let Some(long) = word.strip_prefix("--") {
+        let single = word.strip_prefix('-').filter(|text| dashes == Dashes::OneOrTwo && is_long(flags, text));
+        if let Some(long) = word.strip_prefix("--").or(single) {
             at += one_long(flags, long, words.get(at), target)?;
         } else if let Some(cluster) = word.strip_prefix('-').filter(|cluster| !cluster.is_empty()) {
             at += one_cluster(flags, cluster, words.get(at), target)?;
@@ -75,6 +95,12 @@ pub fn parse<T>(flags: &[Flag<T>], words: &[String], order: Order, target: &mut 
         }
     }
     Ok(others)
+}
+
+/// Behind one dash stands the whole name of a flag, of more than one letter.
+fn is_long<T>(flags: &[Flag<T>], text: &str) -> bool {
+    let name = text.split('=').next().unwrap_or(text);
+    name.len() > 1 && (name == "help" || flags.iter().any(|flag| flag.long == name || flag.alias == Some(name)))
 }
 
 /// `--name`, `--name=value` or `--name value`; returns how many of the next words were used.
@@ -172,7 +198,19 @@ fn unknown<T>(flags: &[Flag<T>], word: &str, name: &str) -> Usage {
 mod tests {
     use super::super::{push_word, put, put_word};
     use super::*;
-    use engine::config::Bytes;
+
+    /// A size: a number, and `k` for 1024.
+    #[derive(Debug, PartialEq)]
+    struct Bytes(u64);
+
+    impl std::str::FromStr for Bytes {
+        type Err = Invalid;
+
+        fn from_str(word: &str) -> Result<Self, Invalid> {
+            let (digits, factor) = word.strip_suffix('k').map_or((word, 1), |digits| (digits, 1024));
+            digits.parse().map(|number: u64| Self(number * factor)).map_err(|_| Invalid::new(word, "not a size"))
+        }
+    }
 
     #[derive(Debug, Default, PartialEq)]
     struct Seen {
@@ -221,7 +259,7 @@ mod tests {
         for words in
             ["-m1k", "-m=1k", "-m 1k", "--memory=1k", "--memory 1k", "--mem 1k", "-tm1k", "-tm 1k", "-m 2k -m 1k"]
         {
-            assert_eq!(first(words).0.memory, Bytes::new(1024), "{words}");
+            assert_eq!(first(words).0.memory, Some(Bytes(1024)), "{words}");
         }
         assert_eq!(first("-eA=b=c -e -x --env --rm -e=D").0.env, ["A=b=c", "-x", "--rm", "D"]);
     }
@@ -263,7 +301,7 @@ mod tests {
             ("--memory", "--memory needs a value: SIZE"),
             ("-m", "-m needs a value: SIZE"),
             ("--tty=maybe", "--tty \"maybe\": neither true nor false"),
-            ("--memory 1q", "--memory \"1q\": unknown unit \"q\""),
+            ("--memory 1q", "--memory \"1q\": not a size"),
         ] {
             assert_eq!(read(words, Order::First).unwrap_err().to_string(), told, "{words}");
         }
@@ -274,6 +312,21 @@ mod tests {
         assert_eq!(near("--memroy 1k").as_deref(), Some("--memory"));
         assert_eq!(near("-rootfs /r").as_deref(), Some("--rootfs"));
         assert_eq!(near("--zzzzzz"), None);
+    }
+
+    #[test]
+    fn one_dash_may_do_where_go_programs_are_replaced() {
+        let read = |words: &str, dashes| {
+            let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
+            let mut seen = Seen::default();
+            parse_with(&FLAGS, &words, Order::First, dashes, &mut seen).map(|_| seen)
+        };
+        for words in ["-memory 1k -tty", "-memory=1k -it", "--memory=1k --tty", "-mem 1k -t"] {
+            let seen = read(words, Dashes::OneOrTwo).unwrap();
+            assert!(seen.tty && seen.memory == Some(Bytes(1024)), "{words}");
+        }
+        assert!(read("-tty", Dashes::Two).is_err());
+        assert_eq!(read("-help", Dashes::OneOrTwo), Err(Usage::Help));
     }
 
     #[test]

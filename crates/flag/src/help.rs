@@ -17,14 +17,14 @@ pub struct Help {
 /// The column in which the help of a flag begins; longer flags have it on the next line.
 const COLUMN: usize = 34;
 
-/// Writes it for a terminal of `width` columns.
-pub fn help<T>(help: &Help, flags: &[Flag<T>], width: usize) -> String {
+/// Writes it, for a terminal of `width` columns; `program` is whose verb it is.
+pub fn help<T>(program: &str, help: &Help, flags: &[Flag<T>], width: usize) -> String {
     let width = width.clamp(60, 120);
     let mut text = String::new();
     _ = writeln!(text, "{}\n", help.about);
     for (index, usage) in help.usage.iter().enumerate() {
         let lead = if index == 0 { "Usage:" } else { "      " };
-        _ = writeln!(text, "{lead} coracle {usage}");
+        _ = writeln!(text, "{lead} {program} {usage}");
     }
     for paragraph in help.more {
         text.push('\n');
@@ -104,7 +104,7 @@ mod tests {
             .under("Some"),
         ];
         for width in [60, 80, 120] {
-            let text = help(&HELP, &flags, width);
+            let text = help("coracle", &HELP, &flags, width);
             assert!(text.lines().all(|line| line.chars().count() <= width), "{text}");
             assert!(text.lines().all(|line| line.trim_end() == line), "{text}");
         }
