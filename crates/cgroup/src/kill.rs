@@ -17,6 +17,9 @@ use std::time::Duration;
 /// How long one attempt at freezing before the signals may take; a wedged freezer must not hinder a kill.
 const FREEZE_LIMIT: Duration = Duration::from_millis(200);
 
+/// How long killing one by one may take.
+const KILL_LIMIT: Duration = Duration::from_secs(10);
+
 impl Cgroup {
     /// The processes in this cgroup and below it, by id as this process's PID namespace has them.
     pub fn procs(&self) -> Result<Vec<u32>> {
@@ -46,13 +49,29 @@ impl Cgroup {
         result
     }
 
+    /// Sends a signal to every process in this cgroup and below it. They stand still meanwhile, so that none forks away,
+    /// where that is possible.
+    pub fn signal(&self, signal: i32) -> Result<()> {
+        if signal == Signal::KILL.as_raw() {
+            return self.kill(KILL_LIMIT);
+        }
+        let Some(branch) = self.census() else { return Ok(()) };
+        let already = self.is_frozen()?;
+        let frozen = !already && self.freeze(FREEZE_LIMIT).is_ok();
+        let sent = signal_round(branch, signal).map(drop);
+        if frozen {
+            self.thaw()?;
+        }
+        sent
+    }
+
     fn kill_one_by_one(&self, limit: Duration) -> Result<()> {
         let Some(branch) = self.census() else { return Ok(()) };
         let mut deadline = Deadline::after(limit);
         loop {
             // Without a freezer, or with a wedged one, the loop has to outrun the forks.
             let frozen = self.freeze(FREEZE_LIMIT.min(limit)).is_ok();
-            let killed = kill_round(branch);
+            let killed = signal_round(branch, Signal::KILL.as_raw());
             if frozen {
                 self.thaw()?;
             }
@@ -74,13 +93,13 @@ impl Cgroup {
     }
 }
 
-/// Sends SIGKILL to all that are there; tells who they were.
-fn kill_round(branch: &Branch) -> Result<BTreeSet<u32>> {
+/// Sends a signal to all that are there; tells who they were.
+fn signal_round(branch: &Branch, signal: i32) -> Result<BTreeSet<u32>> {
     let handles: Vec<(u32, OwnedFd)> = procs(branch)?.into_iter().filter_map(handle).collect();
     // A pid that is still in the list belongs to whom its handle stands for, or to nobody any more.
     let still = procs(branch)?;
     for (_, pidfd) in handles.iter().filter(|(pid, _)| still.contains(pid)) {
-        match sys::process::pidfd_send_signal(pidfd, Signal::KILL.as_raw()) {
+        match sys::process::pidfd_send_signal(pidfd, signal) {
             Err(error) if error.errno != Errno::SRCH => return Err(Error::Change(error)),
             _ => {}
         }

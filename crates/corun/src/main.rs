@@ -1,7 +1,7 @@
 //! `corun`, the OCI runtime: a thin face over the crate `runtime`.
 //!
-//! Small and single-threaded, for orchestrators call it thousands of times an hour. This file reads the global flags
-//! and hands the rest to the verb.
+//! Small and single-threaded, for orchestrators call it thousands of times an hour. Words are read from tables of flags,
+//! a verb does one thing with a container's directory and its processes, and what went wrong is told once, here.
 
 #![forbid(unsafe_code)]
 
@@ -10,44 +10,20 @@
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
-mod run;
-mod usage;
+mod bundle;
+mod container;
+mod error;
+mod face;
+mod global;
+mod hand_over;
+mod log;
+mod signal;
+mod verb;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match usage::Arguments::read(std::env::args_os().skip(1)) {
-        Ok(usage::Arguments::Help) => {
-            print!("{}", usage::HELP);
-            ExitCode::SUCCESS
-        }
-        Ok(usage::Arguments::Version) => {
-            println!("corun version {}\nspec: {}", env!("CARGO_PKG_VERSION"), oci::runtime::VERSION);
-            ExitCode::SUCCESS
-        }
-        Ok(usage::Arguments::Run(arguments)) => match run::run(&arguments) {
-            Ok(code) => ExitCode::from(code),
-            Err(error) => failed(&error),
-        },
-        Err(problem) => {
-            eprintln!("corun: {problem} (corun --help lists what there is)");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// Prints an error with its causes, and what to do about it, on one line.
-fn failed(error: &run::Error) -> ExitCode {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    match error.hint() {
-        Some(hint) => eprintln!("corun: {text} ({hint})"),
-        None => eprintln!("corun: {text}"),
-    }
-    ExitCode::FAILURE
+    let mut words = std::env::args_os();
+    let face = face::Face::of(words.next());
+    ExitCode::from(verb::run(face, words))
 }

@@ -230,6 +230,7 @@ impl Held<'_> {
             layout,
             cgroup: cgroup.cgroup.take(),
             holding,
+            gate: None,
             no_new_keyring: false,
             ring: recorder.map(sys::Recorder::memory),
         };

@@ -30,6 +30,12 @@ impl Mounts {
         Self { root: -1, empty: -1, null: -1 }
     }
 
+    /// Takes the root as it is.
+    pub fn here(&mut self) -> Outcome {
+        self.root = kernel::openat2(AT_FDCWD, c"/", O_PATH | O_DIRECTORY, 0, 0)?;
+        Ok(())
+    }
+
     /// Makes a file system and its detached mount.
     pub fn make(&self, plan: &Plan<'_>, step: &Step, slots: &mut Slots) -> Outcome {
         let [kind, parameters, attributes, ..] = step.args;

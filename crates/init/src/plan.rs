@@ -137,11 +137,11 @@ operations! {
     Sync = 33,
     /// Forks: the child goes on, this process stays as PID 1, passes signals on and reaps.
     Reap = 34,
-    /// Closes every fd from this one on, but the socket; args: first fd.
+    /// Closes every fd from this one on, but the socket and the slot's, if there is one; args: first fd.
     Close = 35,
     /// Executes the found command; args: argv, envp.
     Exec = 36,
-    /// Waits until somebody opens the slot's FIFO (an `O_PATH` fd) for writing, as runc's `start` does.
+    /// Waits until somebody connects to the slot's listening socket and sends a byte, and speaks to him from then on.
     Gate = 37,
     /// Makes the process the leader of a new session.
     Session = 38,
@@ -155,6 +155,10 @@ operations! {
     Scheduler = 42,
     /// set_mempolicy(2); args: mode with its flags, mask of nodes or NONE.
     MemoryPolicy = 43,
+    /// Hides this process from others of its user: it is not dumpable (prctl(2)).
+    Hide = 44,
+    /// The root is where this process is: that of a mount namespace that it has joined.
+    Here = 45,
 }
 
 /// The points at which the stub waits for its parent.
@@ -209,6 +213,8 @@ pub struct Message {
     pub number: u32,
     /// The error number, or 0.
     pub errno: i32,
+    /// The operation, for who does not know the plan.
+    pub op: u32,
 }
 
 /// Kinds of messages.

@@ -19,6 +19,12 @@ pub fn death_signal(signal: u64) -> Outcome {
     prctl(PR_SET_PDEATHSIG, signal as usize, 0).map(drop)
 }
 
+/// Hides this process: neither its memory nor what is below its /proc/PID is for others of its user.
+pub fn hide() -> Outcome {
+    const PR_SET_DUMPABLE: usize = 4;
+    prctl(PR_SET_DUMPABLE, 0, 0).map(drop)
+}
+
 pub fn no_new_privs() -> Outcome {
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0).map(drop)
 }
@@ -87,8 +93,7 @@ pub fn become_user(plan: &Plan<'_>, [uid, gid, groups, skip_groups, _]: [u64; 5]
 /// From here on others with the same sets could look into this process, up to the exec (CVE-2016-9962): it is no longer
 /// dumpable, which the exec undoes.
 pub fn capabilities([effective, wanted, inheritable, ambient, _]: [u64; 5]) -> Outcome {
-    const PR_SET_DUMPABLE: usize = 4;
-    prctl(PR_SET_DUMPABLE, 0, 0)?;
+    hide()?;
     let wanted = wanted & permitted()?;
     set(effective & wanted, wanted, inheritable)?;
     const CLEAR_ALL: usize = 4;

@@ -1,6 +1,6 @@
 //! The stub's walk: read the plan, do its steps in order, say what failed.
 
-use crate::kernel::{self, EACCES, EDQUOT, EINVAL, ENOSYS, EPERM, Failure, Outcome, fail, nr, plain};
+use crate::kernel::{self, EDQUOT, EINTR, EINVAL, ENOSYS, EPERM, Failure, Outcome, fail, nr, plain};
 use crate::mount::{self, Mounts};
 use crate::plan::{Message, NONE, Op, Plan, SLOTS, Step, message};
 use crate::process::{self, Command};
@@ -187,12 +187,14 @@ impl Stage<'_> {
             }
             Op::Sync => self.sync(index, a),
             Op::Reap => reap::fork(self.socket),
-            Op::Close => self.close_all(a as usize),
+            Op::Close => self.close_all(a as usize, self.slots.get(step.slot).ok()),
             Op::Exec => {
                 self.tell(message::EXEC, index, 0, 0, None);
                 self.command.execute(&self.plan, a, b)
             }
             Op::Gate => self.gate(step.slot),
+            Op::Hide => process::hide(),
+            Op::Here => self.mounts.here(),
             Op::Affinity if a == NONE => {
                 process::all_cpus();
                 Ok(())
@@ -236,13 +238,28 @@ impl Stage<'_> {
         if read == 1 { Ok(()) } else { kernel::exit(255) }
     }
 
-    /// Blocks until a byte comes through the FIFO of the slot.
-    fn gate(&self, slot: u32) -> Outcome {
-        let mut answer = [0u8; 1];
-        let fd = self.slots.get(slot)?;
-        // SAFETY: the kernel writes one byte.
-        let read = unsafe { kernel::call(nr::read, [fd as usize, answer.as_mut_ptr() as usize, 1, 0, 0, 0]) }?;
-        if read == 1 { Ok(()) } else { fail(nr::read, EACCES) }
+    /// Waits at the slot's listening socket for somebody who says go. He may be another process than our parent, who may be
+    /// gone: what is told from here on goes to him. One who leaves without a word was no one.
+    fn gate(&mut self, slot: u32) -> Outcome {
+        const ECONNABORTED: i32 = 103;
+        const CLOEXEC: usize = 0o2_000_000;
+        let listener = self.slots.get(slot)?;
+        loop {
+            let peer = match plain(nr::accept4, [listener as usize, 0, 0, CLOEXEC, 0, 0]) {
+                Err(Failure { errno: EINTR | ECONNABORTED, .. }) => continue,
+                other => other? as i32,
+            };
+            let mut word = [0u8; 1];
+            // SAFETY: the kernel writes one byte.
+            let read = unsafe { kernel::call(nr::read, [peer as usize, word.as_mut_ptr() as usize, 1, 0, 0, 0]) };
+            if read.is_ok_and(|length| length == 1) {
+                kernel::close(listener);
+                kernel::close(self.socket);
+                self.socket = peer;
+                return Ok(());
+            }
+            kernel::close(peer);
+        }
     }
 
     /// The death signal comes only for a parent that dies after it was set: one that is gone has closed its socket.
@@ -256,23 +273,35 @@ impl Stage<'_> {
         if peeked.is_ok_and(|length| length == 0) { kernel::exit(255) } else { Ok(()) }
     }
 
-    /// Closes all fds from `first` on but the socket, which closes itself at exec.
-    fn close_all(&self, first: usize) -> Outcome {
-        let socket = self.socket as usize;
+    /// Closes all fds from `first` on but the socket and one more, which close themselves at exec.
+    fn close_all(&self, first: usize, kept: Option<i32>) -> Outcome {
         const CLOEXEC: usize = 1;
         const SETFD: usize = 2;
-        plain(nr::fcntl, [socket, SETFD, CLOEXEC, 0, 0, 0])?;
-        let range = |first: usize, last: usize| plain(nr::close_range, [first, last, 0, 0, 0, 0]).map(drop);
-        let before = if socket > first { range(first, socket - 1) } else { Ok(()) };
-        match before.and_then(|()| range(first.max(socket + 1), u32::MAX as usize)) {
-            // Not the kernel, which has the call since Linux 5.9: a filter around us that does not know it.
-            Err(Failure { errno: ENOSYS | EPERM, .. }) => self.close_each(first),
-            other => other,
+        let socket = self.socket as usize;
+        let other = kept.map_or(socket, |fd| fd as usize);
+        let spared = if socket < other { [socket, other] } else { [other, socket] };
+        for fd in spared {
+            plain(nr::fcntl, [fd, SETFD, CLOEXEC, 0, 0, 0])?;
+        }
+        let mut from = first;
+        for fd in spared {
+            if fd > from {
+                match plain(nr::close_range, [from, fd - 1, 0, 0, 0, 0]) {
+                    // Not the kernel, which has the call since Linux 5.9: a filter around us that does not know it.
+                    Err(Failure { errno: ENOSYS | EPERM, .. }) => return self.close_each(first, spared),
+                    other => drop(other?),
+                }
+            }
+            from = from.max(fd + 1);
+        }
+        match plain(nr::close_range, [from, u32::MAX as usize, 0, 0, 0, 0]) {
+            Err(Failure { errno: ENOSYS | EPERM, .. }) => self.close_each(first, spared),
+            other => other.map(drop),
         }
     }
 
     /// The same without close_range(2): as procfs lists them, until it lists none.
-    fn close_each(&self, first: usize) -> Outcome {
+    fn close_each(&self, first: usize, spared: [usize; 2]) -> Outcome {
         let list = kernel::openat2(self.proc, c"self/fd", kernel::O_DIRECTORY, 0, kernel::RESOLVE_BENEATH)?;
         let mut buffer = [0u64; 512];
         loop {
@@ -289,7 +318,7 @@ impl Stage<'_> {
             for name in copy_up::names(bytes) {
                 let digits = name.to_bytes();
                 let number = digits.iter().fold(0, |n, digit| n * 10 + usize::from(digit.wrapping_sub(b'0')));
-                let ours = [self.socket as usize, list as usize].contains(&number);
+                let ours = spared.contains(&number) || number == list as usize;
                 if digits.iter().all(u8::is_ascii_digit) && number >= first && !ours {
                     kernel::close(number as i32);
                 }
@@ -304,7 +333,8 @@ impl Stage<'_> {
     /// Without an fd by write(2): the container's filter is in force when the last messages are sent, and many deny
     /// the calls of sockets.
     fn tell(&self, kind: u32, step: u32, number: u32, errno: i32, fd: Option<i32>) {
-        let message = Message { kind, step, number, errno };
+        let op = self.plan.step(step).map_or(0, |step| step.op);
+        let message = Message { kind, step, number, errno, op };
         if fd.is_none() {
             // SAFETY: the kernel reads the message, which is alive here. There are no signals yet: SIGPIPE is only for
             // a parent that is dead, and we should be, too.

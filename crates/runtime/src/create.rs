@@ -10,20 +10,20 @@ use crate::error::{Error, Result, What};
 use crate::handle::Handle;
 use crate::inherit::{Entered, Raised};
 use crate::listener::Agent;
+use crate::launch::{self, Ear, Launched};
 use crate::namespace::{Namespaces, flag_of};
+use crate::parts::{self, Packed};
 use crate::plan::Plan;
-use crate::process::{self, Holding};
+use crate::process::{self, Holding, Last};
 use crate::rootfs::{self, Rootfs};
 use crate::subject::Subject;
-use crate::{idmap, net_device, report, sysctl};
+use crate::{idmap, net_device, sysctl};
 use cgroup::{Cgroup, CgroupPath, JoinBy, Layout};
-use init::plan::{Op, message, sync};
+use init::plan::{Op, sync};
 use oci::runtime::{Linux, NamespaceKind, Spec};
 use rustix::fs::Mode;
-use std::ffi::CString;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::time::Duration;
 use sys::process::{Born, Stub};
 
 /// What is to be made.
@@ -45,6 +45,8 @@ pub struct Request<'a> {
     pub cgroup: Option<Cgroup>,
     /// How its process is held.
     pub holding: Holding,
+    /// A listening seqpacket socket at which it waits for the word to run its command, from any process.
+    pub gate: Option<OwnedFd>,
     /// No session keyring of its own.
     pub no_new_keyring: bool,
     /// The recorder's ring, shared with the stub.
@@ -61,13 +63,14 @@ pub struct Container {
     /// What each step of its plan was for.
     pub subjects: Vec<Subject>,
     /// The stub's socket, while it waits for the word to start.
-    socket: Option<OwnedFd>,
+    pub(crate) socket: Option<OwnedFd>,
 }
 
-/// Makes a container. With [`Holding::wait`] it stops right before its command, until [`Container::start`]; without,
+/// Makes a container. With [`Holding::wait`] it stops right before its command, until [`Container::start`]; with a gate
+/// the same, until [`Container::park`] and then [`begin`](crate::begin) by whoever connects to the gate; without either
 /// the command runs when this returns.
 pub fn create(request: Request<'_>) -> Result<Container> {
-    let Request { id, spec, bundle, rootfs, filter, layout, cgroup, holding, no_new_keyring, ring } = request;
+    let Request { id, spec, bundle, rootfs, filter, layout, cgroup, holding, gate, no_new_keyring, ring } = request;
     let default = Linux::default();
     let linux = spec.linux.as_ref().unwrap_or(&default);
     let umask = sys::process::umask(0);
@@ -86,15 +89,18 @@ pub fn create(request: Request<'_>) -> Result<Container> {
             ring,
             filter: filter.as_ref(),
             rootfs: Some(rootfs),
+            gate,
         })
     });
     sys::process::umask(umask);
     let agent = Agent::new(spec, id, bundle);
     let result = born.and_then(|(born, socket, gate, subjects)| {
-        launch(born, socket, gate, subjects, spec, cgroup.as_ref(), agent.as_ref())
+        let made = |pid| spec.linux.as_ref().map_or(Ok(()), |linux| net_device::move_in(linux, pid));
+        let ear = Ear { cgroup: cgroup.as_ref(), agent: agent.as_ref(), made: &made };
+        launch::launch(born, socket, gate, &subjects, spec, &ear).map(|launched| (launched, subjects))
     });
     match result {
-        Ok((child, terminal, socket, subjects)) => {
+        Ok((Launched { child, terminal, socket }, subjects)) => {
             let handle = Handle { pid: child.pid, pidfd: child.pidfd, cgroup: cgroup.unwrap_or_default() };
             Ok(Container { handle, terminal, subjects, socket })
         }
@@ -112,9 +118,14 @@ impl Container {
     /// Lets a waiting container run its command.
     pub fn start(&mut self, spec: &Spec) -> Result<()> {
         let Some(socket) = self.socket.take() else { return Ok(()) };
-        sys::socket::release(&socket).what("start the container")?;
-        let child = &self.handle;
-        listen(&socket, (child.pid, &child.pidfd), &self.subjects, spec, Some(&child.cgroup), None).map(drop)
+        launch::release(&socket, &self.handle, &self.subjects, spec)
+    }
+
+    /// Lets a waiting container go on to its gate, where it waits for whoever comes there. Without this word it ends
+    /// with us: nobody would know of it.
+    pub fn park(&mut self) -> Result<()> {
+        let Some(socket) = self.socket.take() else { return Ok(()) };
+        sys::socket::release(&socket).what("leave the container at its gate")
     }
 }
 
@@ -132,14 +143,19 @@ fn refuse_what_is_missing(spec: &Spec) -> Result<()> {
     }
 }
 
+/// The cgroup that a spec names, or that its container's id does.
+pub fn cgroup_path(id: &str, spec: &Spec) -> String {
+    let path = spec.linux.as_ref().and_then(|linux| linux.cgroups_path.as_deref()).filter(|path| !path.is_empty());
+    path.map_or_else(|| format!("/{id}"), str::to_owned)
+}
+
 /// Makes the cgroup that a spec names, and sets its limits. Nothing is left of it on failure.
 ///
 /// The devices that every container has are allowed besides those of the spec; all others are denied, also where the
 /// spec has no list (GHSA-g54h-m393-cpwq), if that is ours to say.
 pub fn make_cgroup(id: &str, spec: &Spec, layout: &Layout) -> Result<Cgroup> {
     let linux = spec.linux.as_ref();
-    let path = linux.and_then(|linux| linux.cgroups_path.as_deref()).filter(|path| !path.is_empty());
-    let path = CgroupPath::new(path.unwrap_or(&format!("/{id}")))?;
+    let path = CgroupPath::new(&cgroup_path(id, spec))?;
     let cgroup = Cgroup::create(layout, &path)?;
     let mut limits = linux.and_then(|linux| linux.resources.clone()).unwrap_or_default();
     if !limits.devices.is_empty() || context::is_root() && cgroup.denied().is_empty() && !cgroup.is_empty() {
@@ -167,6 +183,7 @@ struct Preparation<'a> {
     ring: Option<&'a OwnedFd>,
     filter: Option<&'a seccomp::Filter>,
     rootfs: Option<Rootfs>,
+    gate: Option<OwnedFd>,
 }
 
 /// The gate of a child that waits for its id maps: our end, to be written to.
@@ -206,19 +223,11 @@ fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
             plan.write(Subject::MemoryLimit, file, &limit);
         }
     }
-    finish_plan(&mut plan, spec, &context, holding, keyring, preparation.filter)?;
+    let gate = preparation.gate.take().map(|gate| plan.give(gate));
+    let last = Last { holding, filter: preparation.filter, gate };
+    finish_plan(&mut plan, spec, &context, &last, keyring)?;
 
-    let (ours, theirs) = sys::socket::pair().what("talk to the stub")?;
-    let proc = context::open_proc()?;
-    let ring_fd = ring.map_or(-1, AsRawFd::as_raw_fd);
-    let mut inherit = plan.inherited();
-    inherit.extend([theirs.as_raw_fd(), proc.as_raw_fd()]);
-    inherit.extend(ring.map(AsRawFd::as_raw_fd));
-    let (bytes, subjects, given) = plan.finish(theirs.as_raw_fd(), ring_fd, proc.as_raw_fd())?;
-    let bytes = sys::memfd::sealed(c"coracle-plan", &bytes).what("hand the plan over")?;
-    let stub = sys::memfd::sealed(c"coracle-init", init::STUB).what("hand the stub over")?;
-    inherit.push(bytes.as_raw_fd());
-    let number = CString::new(bytes.as_raw_fd().to_string()).unwrap_or_default();
+    let Packed { stub, bytes, number, inherit, subjects, ours, theirs, proc, given } = parts::pack(plan, ring)?;
     let gate = if maps.is_some() { Some(sys::socket::pair().what("hold the child back")?) } else { None };
     if joins.user.is_some() {
         // Who has its capabilities there may look into any process of it, unless that runs what it cannot read: such
@@ -247,7 +256,7 @@ fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
         None => sys::process::clone_stub(&order),
     }
     .what("create the container's namespaces");
-    drop((entered, entered_pid, time, limits, given));
+    drop((entered, entered_pid, time, limits, given, theirs, proc, bytes));
     Ok((born?, ours, gate.map(|(ours, _)| ours), subjects))
 }
 
@@ -280,21 +289,14 @@ fn join(plan: &mut Plan, namespaces: &mut Namespaces) -> Joins {
     joins
 }
 
-/// Adds the steps that make the stub a member; the v2 directory goes to clone3(2) instead.
+/// Adds the steps that make the stub a member of its cgroup, and that the root of all cgroups it sees.
 fn enter_cgroup(
     plan: &mut Plan,
     cgroup: Option<&Cgroup>,
     by: JoinBy,
     context: &Context<'_>,
 ) -> Result<Option<OwnedFd>> {
-    let mut directory = None;
-    if let Some(cgroup) = cgroup.filter(|cgroup| !cgroup.is_empty()) {
-        let join = cgroup.join(by)?;
-        directory = join.directory;
-        for (index, file) in join.files.into_iter().enumerate() {
-            plan.write(Subject::Cgroup(index), file, "0");
-        }
-    }
+    let directory = parts::enter_cgroup(plan, cgroup, by)?;
     // The caller's affinity is not the container's; that of processes which join later is their own.
     Affinity::default().settle(plan);
     if context.namespaces.is_new(NamespaceKind::Cgroup) {
@@ -314,7 +316,6 @@ fn refuse_mounts(spec: &Spec) -> Result<()> {
         (linux.is_some_and(|linux| !linux.readonly_paths.is_empty()), "readonlyPaths"),
         (linux.is_some_and(|linux| linux.rootfs_propagation.is_some()), "rootfsPropagation"),
         (spec.root.as_ref().is_some_and(|root| root.readonly), "root.readonly"),
-        (spec.process.as_ref().is_some_and(|process| process.terminal), "terminal"),
     ];
     match asked.iter().find(|(asked, _)| *asked) {
         Some((_, name)) => {
@@ -338,9 +339,8 @@ fn finish_plan(
     plan: &mut Plan,
     spec: &Spec,
     context: &Context<'_>,
-    holding: Holding,
+    last: &Last<'_>,
     keyring: Option<&str>,
-    filter: Option<&seccomp::Filter>,
 ) -> Result<()> {
     use oci::runtime::Propagation;
     let linux = context.linux;
@@ -353,18 +353,13 @@ fn finish_plan(
     let process = spec.process.as_ref().ok_or_else(|| Error::spec("process is missing"))?;
     process.exec_cpu_affinity.as_ref().map(Affinity::parse).transpose()?;
     process::before_pivot(plan, spec, process, context)?;
-    if let Some(name) = keyring {
-        plan.text(Subject::Keyring, Op::Keyring, name);
+    let console = !context.namespaces.joins_mounts();
+    if !console {
+        plan.plain(Subject::Enter, Op::Here, []);
     }
-    if process.terminal {
-        let size = process.console_size.unwrap_or_default();
-        let size = u64::from(size.height) << 32 | u64::from(size.width);
-        plan.plain(Subject::Terminal, Op::Terminal, [u64::from(process.user.uid), size, 1]);
-    } else {
-        plan.plain(Subject::Session, Op::Session, []);
-    }
+    parts::session(plan, process, keyring, console);
     if context.namespaces.joins_mounts() {
-        return process::after_pivot(plan, spec, process, holding, filter);
+        return process::after_pivot(plan, spec, process, last);
     }
     process::working_directory(plan, process);
     rootfs::read_only_root(plan, spec, context);
@@ -378,115 +373,5 @@ fn finish_plan(
         };
         plan.plain(Subject::RootPropagation, Op::Propagation, [flag]);
     }
-    process::after_pivot(plan, spec, process, holding, filter)
-}
-
-type Launched = (sys::process::Child, Option<OwnedFd>, Option<OwnedFd>, Vec<Subject>);
-
-/// The child exists: writes its maps, lets it go, and listens.
-fn launch(
-    born: Born,
-    socket: OwnedFd,
-    gate: Option<OwnedFd>,
-    subjects: Vec<Subject>,
-    spec: &Spec,
-    cgroup: Option<&Cgroup>,
-    agent: Option<&Agent<'_>>,
-) -> Result<Launched> {
-    let mapped = match &gate {
-        None => Ok(()),
-        Some(gate) => {
-            let linux = spec.linux.as_ref();
-            let empty: &[_] = &[];
-            let maps = linux.map_or((empty, empty), |linux| (&linux.uid_mappings[..], &linux.gid_mappings[..]));
-            idmap::write(born.child.pid, maps.0, maps.1)
-                .and_then(|_| sys::socket::release(gate).what("let the child go"))
-        }
-    };
-    // Its end is what a child that waits for maps that never come reads.
-    drop(gate);
-    let listened = match mapped {
-        Ok(()) => listen(&socket, (born.child.pid, &born.child.pidfd), &subjects, spec, cgroup, agent),
-        Err(error) => {
-            let _ = sys::process::pidfd_send_signal(&born.child.pidfd, 9);
-            let _ = sys::process::wait(&born.child.pidfd);
-            Err(error)
-        }
-    };
-    let (child, failed) = born.settle();
-    match (listened, failed) {
-        (Ok((terminal, Reached::Gate)), _) => Ok((child, terminal, Some(socket), subjects)),
-        (Ok((terminal, Reached::Exec)), _) => Ok((child, terminal, None, subjects)),
-        // With two short arguments both mean that no page is to be had for them.
-        (Err(_), Some(source)) if matches!(source.errno, sys::Errno::TOOBIG | sys::Errno::NOMEM) => {
-            Err(Error::Ended(report::TOO_LITTLE_MEMORY.to_owned()))
-        }
-        (Err(_), Some(source)) => Err(source).what("execute the stub"),
-        (Err(error), None) => Err(error),
-    }
-}
-
-/// How far a start came.
-enum Reached {
-    /// It waits for the word to start.
-    Gate,
-    /// The command runs.
-    Exec,
-}
-
-/// How long a stub may take from closing its socket to its end.
-const ENDING: Duration = Duration::from_secs(2);
-
-/// Reads what the stub says until its command runs or it waits. On failure the child is dead and reaped.
-fn listen(
-    socket: &OwnedFd,
-    (pid, pidfd): (i32, &OwnedFd),
-    subjects: &[Subject],
-    spec: &Spec,
-    cgroup: Option<&Cgroup>,
-    agent: Option<&Agent<'_>>,
-) -> Result<(Option<OwnedFd>, Reached)> {
-    let mut terminal = None;
-    let mut executing = false;
-    loop {
-        let received = sys::socket::receive::<16>(socket).what("listen to the stub")?;
-        let Some((bytes, fd)) = received else {
-            // One whose filter denies it even to write runs on without a word.
-            if executing || !sys::process::wait_readable(pidfd, ENDING) {
-                return Ok((terminal, Reached::Exec));
-            }
-            let exit = sys::process::wait(pidfd).what("wait for the stub")?;
-            return Err(report::ended(exit, cgroup));
-        };
-        let word = |at: usize| bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_ne_bytes);
-        match word(0) {
-            message::TERMINAL => terminal = fd,
-            message::EXEC => executing = true,
-            message::LISTENER => {
-                let taken = agent.map_or(Ok(()), |agent| agent.take_over(pidfd.as_fd(), pid, word(8)));
-                go_on(taken, socket, pidfd)?;
-            }
-            message::SYNC if u64::from(word(8)) == sync::NAMESPACES => {
-                let moved = spec.linux.as_ref().map_or(Ok(()), |linux| net_device::move_in(linux, pid));
-                go_on(moved, socket, pidfd)?;
-            }
-            message::SYNC => return Ok((terminal, Reached::Gate)),
-            message::FAILED => {
-                let subject = subjects.get(word(4) as usize).cloned().unwrap_or(Subject::Exec);
-                let _ = sys::process::wait(pidfd);
-                return Err(report::failed(subject, word(8), word(12) as i32, spec));
-            }
-            _ => {}
-        }
-    }
-}
-
-/// Lets a child go on that has waited for something to be done, or ends it.
-fn go_on(done: Result<()>, socket: &OwnedFd, pidfd: &OwnedFd) -> Result<()> {
-    let result = done.and_then(|()| sys::socket::release(socket).what("let the child go"));
-    if result.is_err() {
-        let _ = sys::process::pidfd_send_signal(pidfd, 9);
-        let _ = sys::process::wait(pidfd);
-    }
-    result
+    process::after_pivot(plan, spec, process, last)
 }

@@ -182,6 +182,17 @@ pub fn of(userns: &OwnedFd) -> Result<(Vec<IdMapping>, Vec<IdMapping>)> {
     maps?.ok_or_else(|| Error::IdMap("the user namespace cannot be entered".to_owned()))
 }
 
+/// The maps of the user namespace of a process, as ours sees them.
+pub fn of_process(pid: i32) -> (Vec<IdMapping>, Vec<IdMapping>) {
+    let read = |name: &str| parse(&std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default());
+    (read("uid_map"), read("gid_map"))
+}
+
+/// setgroups(2) is denied in the user namespace of a process.
+pub fn denies_setgroups(pid: i32) -> bool {
+    std::fs::read(format!("/proc/{pid}/setgroups")).is_ok_and(|text| text.starts_with(b"deny"))
+}
+
 /// The lines of a map file, read.
 pub fn parse(text: &str) -> Vec<IdMapping> {
     let range = |line: &str| {

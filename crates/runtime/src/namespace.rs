@@ -96,6 +96,18 @@ fn check_kind(kind: NamespaceKind, path: &str, fd: &OwnedFd) -> Result<()> {
     Err(Error::spec(format!("{path} is no {} namespace", name(kind))))
 }
 
+/// All kinds.
+pub const ALL: [NamespaceKind; 8] = [
+    NamespaceKind::User,
+    NamespaceKind::Pid,
+    NamespaceKind::Mount,
+    NamespaceKind::Network,
+    NamespaceKind::Ipc,
+    NamespaceKind::Uts,
+    NamespaceKind::Cgroup,
+    NamespaceKind::Time,
+];
+
 /// The clone flag of a kind.
 pub fn flag_of(kind: NamespaceKind) -> u64 {
     match kind {

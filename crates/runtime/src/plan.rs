@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::subject::Subject;
 use init::plan::{NONE, Op, parameter, target};
 use init::{Arg, Encoder};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use sys::mount::{MountAttr, attr};
 
 /// A plan, its meaning and its fds.
@@ -103,6 +103,12 @@ impl Plan {
     pub fn join(&mut self, subject: Subject, fd: OwnedFd, kind: u64) {
         let slot = self.give(fd);
         self.step(subject, Op::Join, Some(slot), [kind.into()]);
+    }
+
+    /// setns(2) of a pidfd, which must stay open until the clone: all these namespaces of its process at once.
+    pub fn enter(&mut self, subject: Subject, pidfd: BorrowedFd<'_>, kinds: u64) {
+        let slot = Slot(self.encoder.inherit(pidfd.as_raw_fd()));
+        self.step(subject, Op::Join, Some(slot), [kinds.into()]);
     }
 
     /// Writes a text to an inherited fd.
@@ -215,6 +221,16 @@ impl Plan {
         let list = self.encoder.list(&list);
         let skip = u32::from(groups.is_none());
         self.step(subject, Op::User, None, [uid.into(), gid.into(), list.into(), skip.into()]);
+    }
+
+    /// Closes every fd from `first` on but the slot's.
+    pub fn close(&mut self, subject: Subject, first: u32, but: Option<Slot>) {
+        self.step(subject, Op::Close, but, [first.into()]);
+    }
+
+    /// Waits at a listening socket for the word to go on.
+    pub fn gate(&mut self, subject: Subject, slot: Slot) {
+        self.step(subject, Op::Gate, Some(slot), []);
     }
 
     /// A filter.

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::plan::Plan;
+use crate::plan::{Plan, Slot};
 use crate::subject::Subject;
 use crate::{listener, numa, scheduler};
 use init::plan::{Op, sync};
@@ -101,6 +101,29 @@ pub struct Holding {
     pub no_setgroups: bool,
 }
 
+/// What is left to be said when the process's own part of a plan is written.
+#[derive(Debug)]
+pub struct Last<'a> {
+    /// How it is held.
+    pub holding: Holding,
+    /// The filter, where the caller has it ready.
+    pub filter: Option<&'a Filter>,
+    /// Where it waits for the word to run its command.
+    pub gate: Option<Slot>,
+}
+
+impl Last<'_> {
+    /// Adds the wait for the word to start.
+    fn wait(&self, plan: &mut Plan) {
+        if self.holding.wait || self.gate.is_some() {
+            plan.plain(Subject::Wait, Op::Sync, [sync::START]);
+        }
+        if let Some(gate) = self.gate {
+            plan.gate(Subject::Wait, gate);
+        }
+    }
+}
+
 /// The number of a resource limit.
 pub fn rlimit(name: &str) -> Option<u64> {
     RLIMITS.iter().find(|(known, _)| *known == name).map(|(_, number)| *number)
@@ -162,13 +185,8 @@ fn rlimits(plan: &mut Plan, process: &Process) -> Result<()> {
 }
 
 /// What the process becomes, after the pivot, up to its exec.
-pub fn after_pivot(
-    plan: &mut Plan,
-    spec: &Spec,
-    process: &Process,
-    holding: Holding,
-    filter: Option<&Filter>,
-) -> Result<()> {
+pub fn after_pivot(plan: &mut Plan, spec: &Spec, process: &Process, last: &Last<'_>) -> Result<()> {
+    let holding = last.holding;
     if process.args.is_empty() {
         return Err(Error::spec("process.args is empty"));
     }
@@ -198,7 +216,7 @@ pub fn after_pivot(
     }
     labels(plan, process)?;
     let caps = process.capabilities.clone().unwrap_or_default();
-    plan.plain(Subject::Fds, Op::Close, [u64::from(3 + holding.preserve_fds)]);
+    plan.close(Subject::Fds, 3 + holding.preserve_fds, last.gate);
     plan.plain(Subject::Bounding, Op::Bounding, [capability_bits(&caps.bounding)]);
     let groups = (!holding.no_setgroups).then_some(process.user.additional_gids.as_slice());
     plan.user(Subject::User, process.user.uid, process.user.gid, groups);
@@ -212,7 +230,7 @@ pub fn after_pivot(
     }
     let path = process.env.iter().rev().find_map(|variable| variable.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH);
     plan.find(&process.args, path);
-    let filter = match (filter, linux.and_then(|linux| linux.seccomp.as_ref())) {
+    let filter = match (last.filter, linux.and_then(|linux| linux.seccomp.as_ref())) {
         (Some(filter), _) => Some(Cow::Borrowed(filter)),
         (None, Some(profile)) => Some(Cow::Owned(seccomp::compile(profile)?)),
         (None, None) => None,
@@ -222,8 +240,8 @@ pub fn after_pivot(
     if listens {
         listener::check(linux.and_then(|linux| linux.seccomp.as_ref()))?;
     }
-    if holding.wait && !listens {
-        plan.plain(Subject::Wait, Op::Sync, [sync::START]);
+    if !listens {
+        last.wait(plan);
     }
     if process.no_new_privileges {
         plan.plain(Subject::NoNewPrivs, Op::NoNewPrivs, []);
@@ -240,8 +258,8 @@ pub fn after_pivot(
     if !process.no_new_privileges {
         plan.plain(Subject::Capabilities, Op::Capabilities, sets);
     }
-    if holding.wait && listens {
-        plan.plain(Subject::Wait, Op::Sync, [sync::START]);
+    if listens {
+        last.wait(plan);
     }
     if holding.reaper {
         plan.plain(Subject::Reaper, Op::Reap, []);

@@ -8,26 +8,26 @@ use sys::Errno;
 use sys::process::Exit;
 
 /// A step failed.
-pub fn failed(subject: Subject, number: u32, errno: i32, spec: &Spec) -> Error {
+pub fn failed(subject: &Subject, number: u32, errno: i32, spec: &Spec) -> Error {
     let errno = Errno::from_raw_os_error(errno);
     let command = || spec.process.as_ref().and_then(|process| process.args.first()).cloned().unwrap_or_default();
-    match (&subject, errno) {
+    match (subject, errno) {
         (Subject::Find, Errno::NOENT | Errno::NOTDIR) => {
             let command = command();
             let in_path = !command.contains('/');
             Error::NotFound { command, in_path }
         }
         (Subject::Find | Subject::Exec, _) => {
-            let problem = not_executable(&subject, errno);
+            let problem = not_executable(subject, errno);
             Error::NotExecutable { command: command(), problem, errno }
         }
         _ => {
             let mut intent = subject.intent(spec);
-            if (&subject, errno) == (&Subject::Scheduler, Errno::PERM) && confined(spec) {
+            if (subject, errno) == (&Subject::Scheduler, Errno::PERM) && confined(spec) {
                 // sched_setattr(2): SCHED_DEADLINE wants the affinity to be all CPUs.
                 intent.push_str(" (process scheduler can't be used together with AllowedCPUs)");
             }
-            Error::Step { subject, intent, call: sys::nr::name(number).unwrap_or("system call"), errno }
+            Error::Step { subject: subject.clone(), intent, call: sys::nr::name(number).unwrap_or("system call"), errno }
         }
     }
 }
@@ -61,12 +61,19 @@ fn not_executable(subject: &Subject, errno: Errno) -> String {
 /// Why a stub dies under a small limit.
 pub const TOO_LITTLE_MEMORY: &str = "out of memory: its memory limit is too low to start in";
 
+/// A specification of which only the command's name is known.
+pub fn only_command(name: &str) -> Spec {
+    let process = oci::runtime::Process { args: vec![name.to_owned()], ..Default::default() };
+    Spec { process: Some(process), ..Spec::default() }
+}
+
 /// The stub ended without a word.
-pub fn ended(exit: Exit, cgroup: Option<&Cgroup>) -> Error {
+pub fn ended(exit: Option<Exit>, cgroup: Option<&Cgroup>) -> Error {
     let oom = cgroup.is_some_and(|cgroup| cgroup.oom_kills().unwrap_or(0) > 0);
     Error::Ended(match exit {
         _ if oom => TOO_LITTLE_MEMORY.to_owned(),
-        Exit::Signal(signal) => format!("killed by signal {signal}"),
-        Exit::Code(code) => format!("exit code {code}"),
+        Some(Exit::Signal(signal)) => format!("killed by signal {signal}"),
+        Some(Exit::Code(code)) => format!("exit code {code}"),
+        None => "without a word".to_owned(),
     })
 }

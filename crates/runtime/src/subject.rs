@@ -2,6 +2,7 @@
 //! an error, or `--explain`.
 
 use crate::namespace;
+use init::plan::Op;
 use oci::runtime::{NamespaceKind, Spec};
 
 /// The four questions that a container answers.
@@ -37,6 +38,8 @@ impl Heading {
 pub enum Subject {
     /// A namespace is joined.
     Join(NamespaceKind),
+    /// A container that exists is entered.
+    Enter,
     /// The process becomes a member of its cgroup, on the hierarchy of this number.
     Cgroup(usize),
     /// Its cgroup becomes its cgroup root.
@@ -124,10 +127,24 @@ pub enum Subject {
 }
 
 impl Subject {
+    /// What a step is for that is known by its operation only: one behind the gate.
+    pub fn of(op: Op) -> Self {
+        match op {
+            Op::NoNewPrivs => Self::NoNewPrivs,
+            Op::Rlimit => Self::Rlimit(usize::MAX),
+            Op::Capabilities => Self::Capabilities,
+            Op::Seccomp => Self::Seccomp,
+            Op::Reap => Self::Reaper,
+            Op::Gate => Self::Wait,
+            _ => Self::Exec,
+        }
+    }
+
     /// Under which heading it stands.
     pub fn heading(&self) -> Heading {
         match self {
             Self::Join(_)
+            | Self::Enter
             | Self::Apart
             | Self::Hostname
             | Self::Domainname
@@ -209,6 +226,7 @@ impl Subject {
         let path = |paths: Option<&Vec<String>>, i: usize| paths.and_then(|p| p.get(i)).cloned().unwrap_or_default();
         match self {
             Self::Join(kind) => format!("join the {} namespace", namespace::name(*kind)),
+            Self::Enter => "enter the container".to_owned(),
             Self::Cgroup(index) => format!("enter the cgroup (hierarchy {})", index + 1),
             Self::CgroupRoot => "see the own cgroup as the root of all cgroups".to_owned(),
             Self::MemoryLimit => "set the memory limit".to_owned(),
@@ -235,9 +253,10 @@ impl Subject {
             Self::Sysctl(name) => format!("set the kernel parameter {name}"),
             Self::NetDevices => "get network devices of the host".to_owned(),
             Self::Loopback => "set the loopback interface up".to_owned(),
-            Self::Rlimit(i) => process
-                .and_then(|p| p.rlimits.get(*i))
-                .map_or_else(String::new, |limit| format!("set {} to {}:{}", limit.kind, limit.soft, limit.hard)),
+            Self::Rlimit(i) => process.and_then(|p| p.rlimits.get(*i)).map_or_else(
+                || "set a resource limit".to_owned(),
+                |limit| format!("set {} to {}:{}", limit.kind, limit.soft, limit.hard),
+            ),
             Self::OomScore => "set the OOM score".to_owned(),
             Self::Affinity => "reset the CPU affinity".to_owned(),
             Self::Scheduler => "set the scheduling policy".to_owned(),

@@ -105,6 +105,7 @@ numbers! {
     getcwd 79 17
     socket 41 198
     setsockopt 54 208
+    accept4 288 242
     fstatfs 138 44
     sendfile 40 71
     mount 165 40

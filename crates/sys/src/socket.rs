@@ -1,4 +1,4 @@
-//! The socket between parent and stub: datagrams of fixed size, some with an fd.
+//! Sockets: between parent and stub datagrams of fixed size, some with an fd; to others at their paths.
 
 use crate::{Error, Result};
 use rustix::io::Errno;
@@ -8,12 +8,34 @@ use rustix::net::{
 };
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// A connected pair of seqpacket sockets.
 pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
     socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
         .map_err(|errno| Error::new("socketpair", "AF_UNIX, SOCK_SEQPACKET", errno))
+}
+
+/// A listening seqpacket socket at `name` in a directory. By the directory's fd, since a socket's path has at most 107
+/// bytes (unix(7)).
+pub fn listen_in(directory: impl AsFd, name: &str) -> Result<OwnedFd> {
+    let path = path_in(directory.as_fd(), name);
+    let failed = |call, errno| Error::new(call, path.clone(), errno);
+    let address = SocketAddrUnix::new(path.as_str()).map_err(|errno| failed("bind", errno))?;
+    let socket = seqpacket()?;
+    rustix::net::bind(&socket, &address).map_err(|errno| failed("bind", errno))?;
+    rustix::net::listen(&socket, 8).map_err(|errno| failed("listen", errno))?;
+    Ok(socket)
+}
+
+/// Connects to the seqpacket socket at `name` in a directory.
+pub fn connect_in(directory: impl AsFd, name: &str) -> Result<OwnedFd> {
+    let path = path_in(directory.as_fd(), name);
+    let failed = |errno| Error::new("connect", path.clone(), errno);
+    let address = SocketAddrUnix::new(path.as_str()).map_err(failed)?;
+    let socket = seqpacket()?;
+    rustix::net::connect(&socket, &address).map_err(failed)?;
+    Ok(socket)
 }
 
 /// Connects to a stream socket of somebody else; `@name` is one of the abstract ones (unix(7)).
@@ -28,6 +50,15 @@ pub fn connect(path: &std::path::Path) -> Result<OwnedFd> {
         .map_err(|errno| Error::new("socket", "AF_UNIX, SOCK_STREAM", errno))?;
     rustix::net::connect(&socket, &address).map_err(failed)?;
     Ok(socket)
+}
+
+fn path_in(directory: BorrowedFd<'_>, name: &str) -> String {
+    format!("/proc/self/fd/{}/{name}", directory.as_raw_fd())
+}
+
+fn seqpacket() -> Result<OwnedFd> {
+    socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+        .map_err(|errno| Error::new("socket", "AF_UNIX, SOCK_SEQPACKET", errno))
 }
 
 /// Sends bytes and fds in one message.

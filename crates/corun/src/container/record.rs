@@ -1,0 +1,136 @@
+//! `state.json`: a container written down, in the shape that runc gives it, since other programs read that: monitors look
+//! for the cgroup's and the namespaces' paths there. What runc does not have stands under `corun`.
+
+use super::Dir;
+use crate::error::{Error, Result};
+use oci::runtime::{NamespaceKind, Personality, Spec};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The whole file.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The container's id.
+    pub id: String,
+    /// Its first process.
+    pub init_process_pid: i32,
+    /// When that began, in clock ticks since boot.
+    pub init_process_start: u64,
+    /// When the container was made, RFC 3339.
+    pub created: String,
+    /// What it is.
+    pub config: Config,
+    /// An ordinary user's.
+    pub rootless: bool,
+    /// Its cgroup's directories, by controller.
+    pub cgroup_paths: BTreeMap<String, String>,
+    /// Its namespaces, by runc's names for the kinds.
+    pub namespace_paths: BTreeMap<String, String>,
+    /// What runc does not have.
+    #[serde(default)]
+    pub corun: Ours,
+}
+
+/// The part of runc's configuration that others read.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// Absolute.
+    pub rootfs: String,
+    /// The version of the specification that its configuration follows.
+    pub version: String,
+    /// `bundle=DIR`, and an annotation each.
+    pub labels: Vec<String>,
+}
+
+/// What only we need.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Ours {
+    /// The bundle, absolute.
+    pub bundle: String,
+    /// Annotations.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// The name of its command, for messages.
+    pub command: String,
+    /// The kinds of namespaces that are not the host's.
+    pub namespaces: Vec<NamespaceKind>,
+    /// Its execution domain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub personality: Option<Personality>,
+    /// It has a filter, whose program lies beside.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub filter: bool,
+}
+
+impl Record {
+    /// The record of a container whose process exists.
+    pub fn new(id: &str, spec: &Spec, bundle: &Path, handle: &runtime::Handle) -> Self {
+        let found = handle.record();
+        let linux = spec.linux.as_ref();
+        let bundle_text = bundle.to_string_lossy().into_owned();
+        let root = spec.root.as_ref().map(|root| bundle.join(&root.path).to_string_lossy().into_owned());
+        let annotations = spec.annotations.iter().map(|(key, value)| format!("{key}={value}"));
+        let command = spec.process.as_ref().and_then(|process| process.args.first()).cloned();
+        let kinds = linux.iter().flat_map(|linux| &linux.namespaces).map(|namespace| namespace.kind);
+        let path = |(name, file): &(&str, &str)| ((*name).to_owned(), format!("/proc/{}/ns/{file}", found.pid));
+        Self {
+            id: id.to_owned(),
+            init_process_pid: found.pid,
+            init_process_start: found.start_time,
+            created: crate::log::now(),
+            config: Config {
+                rootfs: root.unwrap_or_default(),
+                version: spec.oci_version.clone(),
+                labels: std::iter::once(format!("bundle={bundle_text}")).chain(annotations).collect(),
+            },
+            rootless: !rustix::process::geteuid().is_root(),
+            cgroup_paths: found.cgroup,
+            namespace_paths: NAMESPACES.iter().map(path).collect(),
+            corun: Ours {
+                bundle: bundle_text,
+                annotations: spec.annotations.clone(),
+                command: command.unwrap_or_default(),
+                namespaces: kinds.collect(),
+                personality: linux.and_then(|linux| linux.personality.clone()),
+                filter: linux.is_some_and(|linux| linux.seccomp.is_some()),
+            },
+        }
+    }
+
+    /// Reads it.
+    pub fn read(dir: &Dir) -> Result<Self> {
+        serde_json::from_slice(&dir.state()?)
+            .map_err(|source| Error::Parse { path: dir.path().join("state.json"), source })
+    }
+
+    /// Writes it.
+    pub fn write(&self, dir: &Dir) -> Result<()> {
+        let bytes =
+            serde_json::to_vec(self).map_err(|source| Error::Parse { path: dir.path().join("state.json"), source })?;
+        dir.write_state(&bytes)
+    }
+
+    /// What the runtime needs to find the container again.
+    pub fn to_runtime(&self) -> runtime::Record {
+        runtime::Record {
+            pid: self.init_process_pid,
+            start_time: self.init_process_start,
+            cgroup: self.cgroup_paths.clone(),
+        }
+    }
+}
+
+/// runc's names of the kinds, and the names of their files below /proc/PID/ns.
+const NAMESPACES: [(&str, &str); 8] = [
+    ("NEWCGROUP", "cgroup"),
+    ("NEWIPC", "ipc"),
+    ("NEWNET", "net"),
+    ("NEWNS", "mnt"),
+    ("NEWPID", "pid"),
+    ("NEWTIME", "time"),
+    ("NEWUSER", "user"),
+    ("NEWUTS", "uts"),
+];

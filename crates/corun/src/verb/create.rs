@@ -1,0 +1,183 @@
+//! `create`: a container that waits for `start`; and the making that `run` has in common with it.
+
+use super::{Verb, only_id, read};
+use crate::bundle::Bundle;
+use crate::container::{Dir, Record};
+use crate::error::{Error, Result};
+use crate::global::{Context, Manager};
+use crate::hand_over::HandOver;
+use flag::{Flag, Help, Invalid, Order, put_word};
+use oci::runtime::Spec;
+use runtime::{Cgroup, Holding, Layout, Request, rootfs::Rootfs};
+use std::path::Path;
+
+/// `create` and `run`: their flags, as given.
+#[derive(Debug, Default)]
+pub struct Given {
+    pub bundle: Option<String>,
+    pub config: Option<String>,
+    pub hand_over: HandOver,
+    pub no_pivot: bool,
+    pub no_new_keyring: bool,
+    pub preserve_fds: u32,
+    pub detach: bool,
+    pub keep: bool,
+}
+
+type F = Flag<Given>;
+
+/// The flags that both have.
+pub const FLAGS: [F; 8] = [
+    F::takes("bundle", "DIR", |g, w| put_word(&mut g.bundle, w), "The bundle; the working directory if not given")
+        .short('b')
+        .under("Options"),
+    F::takes("config", "FILE", |g, w| put_word(&mut g.config, w), "The specification, instead of config.json")
+        .short('f')
+        .under("Options"),
+    F::takes(
+        "console-socket",
+        "PATH",
+        |g, w| put_word(&mut g.hand_over.console_socket, w),
+        "Unix socket that gets the terminal's master",
+    )
+    .under("Options"),
+    F::takes(
+        "pidfd-socket",
+        "PATH",
+        |g, w| put_word(&mut g.hand_over.pidfd_socket, w),
+        "Unix socket that gets a pidfd of the container's first process",
+    )
+    .under("Options"),
+    F::takes("pid-file", "FILE", |g, w| put_word(&mut g.hand_over.pid_file, w), "File that gets its pid")
+        .under("Options"),
+    F::switch("no-pivot", |g, on| g.no_pivot = on, "Accepted: the root changes without pivot_root where it has to")
+        .under("Options"),
+    F::switch("no-new-keyring", |g, on| g.no_new_keyring = on, "No session keyring of its own").under("Options"),
+    F::takes(
+        "preserve-fds",
+        "N",
+        |g, w| count(&mut g.preserve_fds, w),
+        "File descriptors that it gets, besides the first three",
+    )
+    .under("Options"),
+];
+
+/// A number of file descriptors.
+pub fn count(slot: &mut u32, word: &str) -> std::result::Result<(), Invalid> {
+    *slot = word.parse().map_err(|_| Invalid::new(word, "not a number of file descriptors"))?;
+    Ok(())
+}
+
+pub const VERB: Verb = Verb {
+    name: "create",
+    help: Help {
+        usage: &["create [OPTIONS] ID"],
+        about: "Make a container from a bundle, that waits for start",
+        more: &[],
+    },
+    flags: |program, help, width| flag::help(program, help, &FLAGS, width),
+    run,
+    failure: 1,
+};
+
+fn run(words: &[String], context: &Context) -> Result<u8> {
+    let (given, others) = read(&FLAGS, words, Order::Anywhere)?;
+    let id = only_id(&others)?;
+    let bundle = given.read_bundle()?;
+    given.hand_over.check(terminal(&bundle.spec), true)?;
+    let dir = Dir::create(context, id)?;
+    let gate = dir.make_gate().map(Some);
+    let made = gate.and_then(|gate| make(&dir, &bundle, &given, context, Holding::default(), gate));
+    let mut made = match made {
+        Ok(made) => made,
+        Err(error) => {
+            // The first error is the one to tell.
+            let _ = dir.remove();
+            return Err(error);
+        }
+    };
+    let done = made.settle(&dir, &bundle, &given).and_then(|_| Ok(made.container.park()?));
+    if let Err(error) = done {
+        made.undo(dir);
+        return Err(error);
+    }
+    Ok(0)
+}
+
+impl Given {
+    /// The bundle that is meant.
+    pub fn read_bundle(&self) -> Result<Bundle> {
+        let dir = self.bundle.as_deref().filter(|dir| !dir.is_empty()).unwrap_or(".");
+        Bundle::read(Path::new(dir), self.config.as_deref().unwrap_or("config.json"))
+    }
+}
+
+/// Its process wants a terminal.
+pub fn terminal(spec: &Spec) -> bool {
+    spec.process.as_ref().is_some_and(|process| process.terminal)
+}
+
+/// A container whose process exists and waits.
+pub struct Made {
+    pub container: runtime::Container,
+}
+
+/// Makes a container in its directory. On failure nothing is left but the directory.
+pub fn make(
+    dir: &Dir,
+    bundle: &Bundle,
+    given: &Given,
+    context: &Context,
+    holding: Holding,
+    gate: Option<std::os::fd::OwnedFd>,
+) -> Result<Made> {
+    let layout = Layout::detect().map_err(runtime::Error::from)?;
+    let cgroup = make_cgroup(dir, &bundle.spec, &layout, context)?;
+    let container = runtime::create(Request {
+        id: dir.id(),
+        spec: &bundle.spec,
+        bundle: &bundle.dir,
+        rootfs: Rootfs::Spec,
+        filter: None,
+        layout: &layout,
+        cgroup,
+        holding: Holding { preserve_fds: given.preserve_fds, ..holding },
+        gate,
+        no_new_keyring: given.no_new_keyring,
+        ring: None,
+    })?;
+    Ok(Made { container })
+}
+
+/// Its cgroup, by whom it is to be made; written down before.
+fn make_cgroup(dir: &Dir, spec: &Spec, layout: &Layout, context: &Context) -> Result<Option<Cgroup>> {
+    match context.manager {
+        Manager::Disabled => Ok(None),
+        Manager::Systemd => Err(Error::State("cgroups by systemd are not there yet".to_owned())),
+        Manager::Cgroupfs => {
+            dir.note_cgroup(&runtime::cgroup_path(dir.id(), spec))?;
+            Ok(Some(runtime::make_cgroup(dir.id(), spec, layout)?))
+        }
+    }
+}
+
+impl Made {
+    /// Writes the container down and hands over what the caller gets of it; a terminal that stays here comes back.
+    pub fn settle(&mut self, dir: &Dir, bundle: &Bundle, given: &Given) -> Result<Option<std::os::fd::OwnedFd>> {
+        let handle = &self.container.handle;
+        Record::new(dir.id(), &bundle.spec, &bundle.dir, handle).write(dir)?;
+        let terminal = given.hand_over.sockets(&handle.pidfd, self.container.terminal.take())?;
+        given.hand_over.pid(handle.pid)?;
+        Ok(terminal)
+    }
+
+    /// Ends it, after a failure that was not its own.
+    pub fn undo(self, dir: Dir) {
+        const SIGKILL: i32 = 9;
+        // The failure is what is told; what this finds comes from it.
+        let _ = self.container.handle.signal(SIGKILL);
+        let _ = self.container.handle.wait();
+        let _ = self.container.handle.delete();
+        let _ = dir.remove();
+    }
+}

@@ -1,0 +1,143 @@
+//! The verbs, and the way to them: `corun [OPTIONS] VERB …`.
+
+mod create;
+mod delete;
+mod exec;
+mod kill;
+mod list;
+mod pause;
+mod ps;
+mod run;
+mod start;
+mod state;
+
+use crate::error::{Error, Result};
+use crate::face::Face;
+use crate::global::{self, Context, Given};
+use crate::log;
+use flag::{Dashes, Flag, Help, Order, Usage, nearest, parse_with};
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+/// One verb.
+pub struct Verb {
+    /// Its name.
+    pub name: &'static str,
+    /// What the help says.
+    pub help: Help,
+    /// Its flags for the help, written for a program of this name.
+    pub flags: fn(&str, &Help, usize) -> String,
+    /// Does it, and returns the exit code.
+    pub run: fn(&[String], &Context) -> Result<u8>,
+    /// The exit code of a failure.
+    pub failure: u8,
+}
+
+/// All of them, in the order of the list.
+const VERBS: &[&Verb] = &[
+    &create::VERB,
+    &start::VERB,
+    &run::VERB,
+    &exec::VERB,
+    &kill::VERB,
+    &delete::VERB,
+    &state::VERB,
+    &list::VERB,
+    &ps::VERB,
+    &pause::PAUSE,
+    &pause::RESUME,
+];
+
+const HELP: Help = Help {
+    usage: &["[OPTIONS] COMMAND [ARG...]"],
+    about: "An OCI runtime: makes containers from bundles, a directory with config.json and a root file system each",
+    more: &[],
+};
+
+/// Reads the words and does what they say; the exit code.
+pub fn run(face: Face, words: impl Iterator<Item = OsString>) -> u8 {
+    let mut given = Given::default();
+    let mut failure = 1;
+    let result = words_of(words).and_then(|words| dispatch(face, &words, &mut given, &mut failure));
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            let text = error.told();
+            eprintln!("{}: {text}", face.name);
+            if let Some(path) = given.log() {
+                log::error(path, given.log_json(), &text);
+            }
+            failure
+        }
+    }
+}
+
+fn words_of(words: impl Iterator<Item = OsString>) -> Result<Vec<String>> {
+    let text = |word: OsString| word.into_string().map_err(|word| Error::Arguments(format!("{word:?} is not UTF-8")));
+    words.map(text).collect()
+}
+
+fn dispatch(face: Face, words: &[String], given: &mut Given, failure: &mut u8) -> Result<u8> {
+    let others = match parse_with(global::FLAGS, words, Order::First, Dashes::OneOrTwo, given) {
+        Err(Usage::Help) => return print(&list_of_verbs(face)),
+        other => other?,
+    };
+    if given.version {
+        return print(&face.version());
+    }
+    let Some((name, words)) = others.split_first() else { return print(&list_of_verbs(face)) };
+    if name == "help" {
+        let verb = words.first().and_then(|name| find(name));
+        return print(&verb.map_or_else(|| list_of_verbs(face), |verb| (verb.flags)(face.name, &verb.help, WIDTH)));
+    }
+    let Some(verb) = find(name) else {
+        let near = nearest(name, VERBS.iter().map(|verb| verb.name)).map(|near| format!(", did you mean {near}?"));
+        return Err(Error::Arguments(format!("unknown command {name}{}", near.unwrap_or_default())));
+    };
+    *failure = verb.failure;
+    match (verb.run)(words, &given.context(face)?) {
+        Err(Error::Usage(Usage::Help)) => print(&(verb.flags)(face.name, &verb.help, WIDTH)),
+        other => other,
+    }
+}
+
+/// The width of a help; who reads it in a narrower terminal has it wrapped by that.
+const WIDTH: usize = 100;
+
+fn find(name: &str) -> Option<&'static Verb> {
+    VERBS.iter().copied().find(|verb| verb.name == name)
+}
+
+fn list_of_verbs(face: Face) -> String {
+    let mut text = flag::help(face.name, &HELP, global::FLAGS, WIDTH);
+    text.push_str("\nCommands:\n");
+    for verb in VERBS {
+        let _ = writeln!(text, "  {:<12}{}", verb.name, verb.help.about);
+    }
+    text
+}
+
+/// Prints to standard output; a reader who has left is no error.
+fn print(text: &str) -> Result<u8> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::file("standard output", error)),
+        _ => Ok(0),
+    }
+}
+
+/// Reads a verb's words; what stands after its last positional word belongs to it all the same.
+fn read<T: Default>(flags: &[Flag<T>], words: &[String], order: Order) -> Result<(T, Vec<String>)> {
+    let mut given = T::default();
+    let others = parse_with(flags, words, order, Dashes::OneOrTwo, &mut given)?;
+    Ok((given, others))
+}
+
+/// The only word of a verb that takes a container's id.
+fn only_id(words: &[String]) -> Result<&str> {
+    match words {
+        [id] => Ok(id),
+        [] => Err(Error::Arguments("the container's id is missing".to_owned())),
+        [_, more, ..] => Err(Error::Arguments(format!("one word too many: {more}"))),
+    }
+}

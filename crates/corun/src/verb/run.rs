@@ -1,0 +1,78 @@
+//! `run`: create, start, and unless it is detached hold and delete, as one walk.
+
+use super::create::{self, Given, make, terminal};
+use super::{Verb, only_id, read};
+use crate::container::{Container, Dir};
+use crate::error::{Result, What};
+use crate::global::Context;
+use flag::{Flag, Help, Order};
+use runtime::{Foreground, Holding};
+use sys::signal::Signals;
+
+type F = Flag<Given>;
+
+const FLAGS: [F; 11] = {
+    let [a, b, c, d, e, f, g, h] = create::FLAGS;
+    [
+        a,
+        b,
+        c,
+        d,
+        e,
+        f,
+        g,
+        h,
+        F::switch("detach", |g, on| g.detach = on, "Leave it running").short('d').under("Options"),
+        F::switch("keep", |g, on| g.keep = on, "Do not delete it when it ends").under("Options"),
+        F::switch("no-subreaper", |_, _| {}, "Accepted: orphans go to the container's first process or to the host's"),
+    ]
+};
+
+pub const VERB: Verb = Verb {
+    name: "run",
+    help: Help { usage: &["run [OPTIONS] ID"], about: "Make a container from a bundle and start it", more: &[] },
+    flags: |program, help, width| flag::help(program, help, &FLAGS, width),
+    run,
+    failure: 1,
+};
+
+fn run(words: &[String], context: &Context) -> Result<u8> {
+    let (given, others) = read(&FLAGS, words, Order::Anywhere)?;
+    let id = only_id(&others)?;
+    let bundle = given.read_bundle()?;
+    given.hand_over.check(terminal(&bundle.spec), given.detach)?;
+    let signals = if given.detach { None } else { Some(Signals::block().what("take over the signals")?) };
+    let dir = Dir::create(context, id)?;
+    let holding = Holding { die_with_parent: !given.detach, wait: true, ..Holding::default() };
+    let mut made = match make(&dir, &bundle, &given, context, holding, None) {
+        Ok(made) => made,
+        Err(error) => {
+            let _ = dir.remove();
+            return Err(error);
+        }
+    };
+    let settled = made.settle(&dir, &bundle, &given);
+    let started =
+        settled.and_then(|terminal| made.container.start(&bundle.spec).map(|()| terminal).map_err(Into::into));
+    let terminal = match started {
+        Ok(terminal) => terminal,
+        Err(error) => {
+            made.undo(dir);
+            return Err(error);
+        }
+    };
+    let Some(signals) = signals else { return Ok(0) };
+    // While it runs it is everybody's: others may pause it, kill it, look at it.
+    drop(dir);
+    let how = Foreground { pass_signals: true, input: true, timeout: None };
+    let exit = runtime::hold(&made.container.handle, terminal, &signals, how);
+    if !given.keep {
+        match Container::lock(context, id) {
+            Ok(container) => container.remove()?,
+            // Somebody has deleted it already.
+            Err(crate::error::Error::NoContainer { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(exit?.code())
+}

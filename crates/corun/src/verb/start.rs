@@ -1,0 +1,30 @@
+//! `start`: lets a created container run its command, and tells what becomes of the attempt.
+
+use super::{Verb, only_id, read};
+use crate::container::{Container, Status};
+use crate::error::{Error, Result};
+use crate::global::Context;
+use flag::{Flag, Help, Order};
+
+const FLAGS: [Flag<()>; 0] = [];
+
+pub const VERB: Verb = Verb {
+    name: "start",
+    help: Help { usage: &["start ID"], about: "Let a created container run its command", more: &[] },
+    flags: |program, help, width| flag::help(program, help, &FLAGS, width),
+    run,
+    failure: 1,
+};
+
+fn run(words: &[String], context: &Context) -> Result<u8> {
+    let ((), others) = read(&FLAGS, words, Order::Anywhere)?;
+    let container = Container::lock(context, only_id(&others)?)?;
+    match container.status() {
+        Status::Created => {}
+        Status::Stopped => return Err(Error::State("cannot start a container that has stopped".to_owned())),
+        _ => return Err(Error::State("cannot start an already running container".to_owned())),
+    }
+    let gate = container.dir.pass_gate()?;
+    runtime::begin(&gate, container.running()?, &container.record.corun.command)?;
+    Ok(0)
+}

@@ -1,0 +1,146 @@
+//! One more process in a container that runs.
+//!
+//! Runs in the caller's process, which has one thread. The stub is born in the container's PID namespace and, where
+//! that is v2, in its cgroup; it enters all other namespaces by one setns(2) of the first process's pidfd, and is from
+//! there on what the first process was: nothing of the container's specification is read again.
+//!
+//! As it enters, whatever runs in the container could look at it. It is hidden before (CVE-2016-9962), holds no fd of
+//! the host but those of its plan, and its memory belongs to the host's user namespace until it executes the command.
+
+use crate::affinity::Affinity;
+use crate::context::{self, Context};
+use crate::create::Container;
+use crate::error::{Result, What};
+use crate::handle::Handle;
+use crate::inherit::{Entered, Raised};
+use crate::launch::{self, Ear, Launched};
+use crate::listener::Agent;
+use crate::namespace::{Namespaces, flag_of};
+use crate::plan::Plan;
+use crate::process::{self, Holding, Last};
+use crate::subject::Subject;
+use crate::{idmap, parts};
+use cgroup::{Cgroup, JoinBy, Layout};
+use init::plan::Op;
+use oci::runtime::{Linux, NamespaceKind, Personality, Process, Seccomp, Spec};
+use rustix::fs::Mode;
+use std::os::fd::AsFd;
+use std::path::Path;
+use sys::process::Stub;
+
+/// What is to be run, and where.
+#[derive(Debug)]
+pub struct Exec<'a> {
+    /// The container's id; names its session keyring.
+    pub id: &'a str,
+    /// Its first process.
+    pub handle: &'a Handle,
+    /// The namespaces that are not the host's.
+    pub namespaces: &'a [NamespaceKind],
+    /// The process.
+    pub process: &'a Process,
+    /// The container's execution domain.
+    pub personality: Option<&'a Personality>,
+    /// The container's filter.
+    pub filter: Option<&'a seccomp::Filter>,
+    /// The part of its profile that names who serves the filter's listener, where it has one.
+    pub profile: Option<&'a Seccomp>,
+    /// Who that is.
+    pub agent: Option<&'a Agent<'a>>,
+    /// The cgroup that it joins.
+    pub cgroup: Option<&'a Cgroup>,
+    /// Where the cgroups are.
+    pub layout: &'a Layout,
+    /// How the process is held.
+    pub holding: Holding,
+    /// No session keyring of the container's.
+    pub no_new_keyring: bool,
+}
+
+/// Runs a process in a container. With [`Holding::wait`] it stops right before its command, until [`Container::start`].
+/// The handle that comes back is of the new process; its cgroup is empty, for the container's is not its own to remove.
+pub fn exec(request: &Exec<'_>) -> Result<Container> {
+    let Exec { id, handle, process, filter, cgroup, layout, holding, .. } = *request;
+    let spec = Spec {
+        process: Some(process.clone()),
+        linux: Some(Linux {
+            personality: request.personality.cloned(),
+            seccomp: request.profile.cloned(),
+            ..Linux::default()
+        }),
+        ..Spec::default()
+    };
+    process::check_preserved(holding.preserve_fds)?;
+    let has = |kind| request.namespaces.contains(&kind);
+    let maps = if has(NamespaceKind::User) { idmap::of_process(handle.pid) } else { Default::default() };
+    let namespaces =
+        Namespaces { joined_kinds: request.namespaces.to_vec(), joined_maps: maps, ..Namespaces::default() };
+    let context = Context::new(&spec, Path::new("/"), &namespaces, layout, cgroup);
+    let root = context::is_root();
+    let within = has(NamespaceKind::User) && !root;
+
+    let mut plan = Plan::default();
+    let by = if within { JoinBy::Write } else { JoinBy::Clone };
+    let affinity = process.exec_cpu_affinity.as_ref().map(Affinity::parse).transpose()?.unwrap_or_default();
+    let directory = parts::enter_cgroup(&mut plan, cgroup, by)?;
+    affinity.settle(&mut plan);
+    if let Some(score) = process.oom_score_adj.filter(|_| has(NamespaceKind::User) && !within) {
+        plan.write_proc(Subject::OomScore, "self/oom_score_adj", &score.to_string());
+    }
+    plan.plain(Subject::Enter, Op::Hide, []);
+    let born_in = |kind: &NamespaceKind| *kind == NamespaceKind::Pid || within && *kind == NamespaceKind::User;
+    let flags = request.namespaces.iter().filter(|kind| !born_in(kind)).fold(0, |flags, kind| flags | flag_of(*kind));
+    if flags != 0 {
+        plan.enter(Subject::Enter, handle.pidfd.as_fd(), flags);
+    }
+    let [uid, gid] = idmap::maker(context.mappings(), Some(process));
+    if has(NamespaceKind::User) && !within {
+        plan.user(Subject::Enter, uid, gid, None);
+    }
+    plan.plain(Subject::Enter, Op::Here, []);
+    process::before_pivot(&mut plan, &spec, process, &context)?;
+    parts::session(&mut plan, process, (!request.no_new_keyring).then_some(id), false);
+    let no_setgroups = has(NamespaceKind::User) && idmap::denies_setgroups(handle.pid);
+    let holding = Holding { no_setgroups: no_setgroups || holding.no_setgroups, ..holding };
+    process::after_pivot(&mut plan, &spec, process, &Last { holding, filter, gate: None })?;
+
+    let parts::Packed { stub, bytes, number, inherit, subjects, ours, theirs, proc, given } = parts::pack(plan, None)?;
+    if has(NamespaceKind::User) {
+        // Memory of who cannot read its program belongs to our user namespace, not to the one that it enters.
+        sys::fs::fchmod(&stub, Mode::from_raw_mode(0o111)).what("hand the stub over")?;
+    }
+    let bound = affinity.enter()?;
+    let limits = has(NamespaceKind::User).then(|| Raised::new(&process.rlimits));
+    let pid = (has(NamespaceKind::Pid) && !within).then(|| Entered::join(NamespaceKind::Pid, &handle.pidfd));
+    let pid = pid.transpose()?;
+    let order = Stub {
+        namespaces: 0,
+        cgroup: directory.as_ref().map(AsFd::as_fd),
+        executable: stub.as_fd(),
+        arguments: [c"coracle-init", &number],
+        inherit: &inherit,
+        gate: None,
+        ids: [uid, gid],
+        oom_score: process.oom_score_adj,
+    };
+    let born = if within {
+        let pid = has(NamespaceKind::Pid).then_some(handle.pidfd.as_fd());
+        sys::process::clone_stub_within(&handle.pidfd, pid, &order)
+    } else {
+        sys::process::clone_stub(&order)
+    }
+    .what("make a process in the container");
+    drop((pid, bound, limits, given, theirs, proc, bytes));
+    let Launched { child, terminal, socket } = launch::launch(born?, ours, None, &subjects, &spec, &Ear { agent: request.agent, ..Ear::plain(cgroup) })?;
+    let handle = Handle { pid: child.pid, pidfd: child.pidfd, cgroup: Cgroup::default() };
+    Ok(Container { handle, terminal, subjects, socket })
+}
+
+/// The namespaces of a process that are not ours, for a container of which nothing else is known.
+pub fn namespaces_of(handle: &Handle) -> Vec<NamespaceKind> {
+    let link = |pid: &str, kind| rustix::fs::stat(format!("/proc/{pid}/ns/{}", crate::namespace::file(kind)));
+    let inode = |pid: &str, kind| link(pid, kind).ok().map(|stat| (stat.st_dev, stat.st_ino));
+    let pid = handle.pid.to_string();
+    let differs = |kind: &NamespaceKind| inode(&pid, *kind) != inode("self", *kind);
+    crate::namespace::ALL.into_iter().filter(differs).collect()
+}

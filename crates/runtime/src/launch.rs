@@ -1,0 +1,190 @@
+//! The child exists: its id maps are written, it is let go, and what it says is heard until its command runs.
+//!
+//! Runs in the process that made the child; [`begin`] alone may run in another one, much later, which is told what
+//! becomes of the command all the same.
+
+use crate::error::{Error, Result, What};
+use crate::handle::Handle;
+use crate::listener::Agent;
+use crate::subject::Subject;
+use crate::{idmap, report};
+use cgroup::Cgroup;
+use init::plan::{Op, message, sync};
+use oci::runtime::Spec;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+use sys::process::{Born, Child};
+
+/// Whom to ask and whom to tell while a stub is listened to.
+#[derive(Clone, Copy)]
+pub struct Ear<'a> {
+    /// Where an end for want of memory shows.
+    pub cgroup: Option<&'a Cgroup>,
+    /// Who gets the listener of a filter that has one.
+    pub agent: Option<&'a Agent<'a>>,
+    /// What we do when its namespaces exist, by its pid; it waits meanwhile.
+    pub made: &'a dyn Fn(i32) -> Result<()>,
+}
+
+impl<'a> Ear<'a> {
+    /// Where nothing is to be done meanwhile.
+    pub fn plain(cgroup: Option<&'a Cgroup>) -> Self {
+        Self { cgroup, agent: None, made: &|_| Ok(()) }
+    }
+}
+
+impl std::fmt::Debug for Ear<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ear").field("cgroup", &self.cgroup).field("agent", &self.agent).finish_non_exhaustive()
+    }
+}
+
+/// A child that was launched, and how far it has come.
+#[derive(Debug)]
+pub struct Launched {
+    /// The child, which runs or waits.
+    pub child: Child,
+    /// Its terminal's master.
+    pub terminal: Option<OwnedFd>,
+    /// The socket on which it waits for a word; none when the command runs.
+    pub socket: Option<OwnedFd>,
+}
+
+/// Writes the maps of a child that waits for them at its gate, lets it go, and listens.
+pub fn launch(
+    born: Born,
+    socket: OwnedFd,
+    gate: Option<OwnedFd>,
+    subjects: &[Subject],
+    spec: &Spec,
+    ear: &Ear<'_>,
+) -> Result<Launched> {
+    let mapped = match &gate {
+        None => Ok(()),
+        Some(gate) => {
+            let linux = spec.linux.as_ref();
+            let empty: &[_] = &[];
+            let maps = linux.map_or((empty, empty), |linux| (&linux.uid_mappings[..], &linux.gid_mappings[..]));
+            idmap::write(born.child.pid, maps.0, maps.1)
+                .and_then(|_| sys::socket::release(gate).what("let the child go"))
+        }
+    };
+    // Its end is what a child that waits for maps that never come reads.
+    drop(gate);
+    let listened = match mapped {
+        Ok(()) => listen(&socket, (born.child.pid, &born.child.pidfd), ear, &told(subjects, spec)),
+        Err(error) => {
+            let _ = sys::process::pidfd_send_signal(&born.child.pidfd, 9);
+            let _ = sys::process::wait(&born.child.pidfd);
+            Err(error)
+        }
+    };
+    let (child, failed) = born.settle();
+    match (listened, failed) {
+        (Ok((terminal, Reached::Word)), _) => Ok(Launched { child, terminal, socket: Some(socket) }),
+        (Ok((terminal, Reached::Exec)), _) => Ok(Launched { child, terminal, socket: None }),
+        // With two short arguments both mean that no page is to be had for them.
+        (Err(_), Some(source)) if matches!(source.errno, sys::Errno::TOOBIG | sys::Errno::NOMEM) => {
+            Err(Error::Ended(report::TOO_LITTLE_MEMORY.to_owned()))
+        }
+        (Err(_), Some(source)) => Err(source).what("execute the stub"),
+        (Err(error), None) => Err(error),
+    }
+}
+
+/// Gives a child of ours the word that it waits for, and listens until its command runs.
+pub fn release(socket: &OwnedFd, handle: &Handle, subjects: &[Subject], spec: &Spec) -> Result<()> {
+    sys::socket::release(socket).what("start the container")?;
+    let ear = Ear::plain(Some(&handle.cgroup));
+    listen(socket, (handle.pid, &handle.pidfd), &ear, &told(subjects, spec)).map(drop)
+}
+
+/// Gives a container that waits at its gate the word through a connection to it, and listens until its command runs.
+/// `command` is its name, for what may have to be said of it.
+pub fn begin(gate: &OwnedFd, handle: &Handle, command: &str) -> Result<()> {
+    sys::socket::release(gate).what("start the container")?;
+    let tell = |told: Told| {
+        let subject = Op::from_number(told.op).map_or(Subject::Exec, Subject::of);
+        report::failed(&subject, told.number, told.errno, &report::only_command(command))
+    };
+    let ear = Ear::plain(Some(&handle.cgroup));
+    listen(gate, (handle.pid, &handle.pidfd), &ear, &tell).map(drop)
+}
+
+/// What a stub says of a step that failed.
+#[derive(Debug, Clone, Copy)]
+struct Told {
+    step: u32,
+    number: u32,
+    errno: i32,
+    op: u32,
+}
+
+/// The words for it, by the plan.
+fn told(subjects: &[Subject], spec: &Spec) -> impl Fn(Told) -> Error {
+    move |told| {
+        let subject = subjects.get(told.step as usize).unwrap_or(&Subject::Exec);
+        report::failed(subject, told.number, told.errno, spec)
+    }
+}
+
+/// How far a start came.
+#[derive(Debug)]
+enum Reached {
+    /// It waits for a word.
+    Word,
+    /// The command runs.
+    Exec,
+}
+
+/// How long a stub may take from closing its socket to its end.
+const ENDING: Duration = Duration::from_secs(2);
+
+/// Reads what the stub says until its command runs or it waits. On failure the child is dead, and reaped if it is ours.
+fn listen(
+    socket: &OwnedFd,
+    (pid, pidfd): (i32, &OwnedFd),
+    ear: &Ear<'_>,
+    tell: &impl Fn(Told) -> Error,
+) -> Result<(Option<OwnedFd>, Reached)> {
+    let mut terminal = None;
+    let mut executing = false;
+    loop {
+        let received = sys::socket::receive::<20>(socket).what("listen to the stub")?;
+        let Some((bytes, fd)) = received else {
+            // One whose filter denies it even to write runs on without a word.
+            if executing || !sys::process::wait_readable(pidfd, ENDING) {
+                return Ok((terminal, Reached::Exec));
+            }
+            // Who is not its parent learns that it ended, and not how.
+            let exit = sys::process::wait(pidfd).ok();
+            return Err(report::ended(exit, ear.cgroup));
+        };
+        let word = |at: usize| bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_ne_bytes);
+        match word(0) {
+            message::TERMINAL => terminal = fd,
+            message::EXEC => executing = true,
+            message::LISTENER => {
+                let taken = ear.agent.map_or(Ok(()), |agent| agent.take_over(pidfd.as_fd(), pid, word(8)));
+                go_on(taken, socket, pidfd)?;
+            }
+            message::SYNC if u64::from(word(8)) == sync::NAMESPACES => go_on((ear.made)(pid), socket, pidfd)?,
+            message::SYNC => return Ok((terminal, Reached::Word)),
+            message::FAILED => {
+                let _ = sys::process::wait(pidfd);
+                return Err(tell(Told { step: word(4), number: word(8), errno: word(12) as i32, op: word(16) }));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Lets a child go on that has waited for something to be done, or ends it.
+fn go_on(done: Result<()>, socket: &OwnedFd, pidfd: &OwnedFd) -> Result<()> {
+    let result = done.and_then(|()| sys::socket::release(socket).what("let the child go"));
+    if result.is_err() {
+        let _ = sys::process::pidfd_send_signal(pidfd, 9);
+        let _ = sys::process::wait(pidfd);
+    }
+    result
+}
