@@ -110,6 +110,12 @@ impl Filter {
         Self { program: Cow::Borrowed(program), flags }
     }
 
+    /// Takes up a filter that was written down as [`Self::flags`] and [`Self::as_bytes`]; none if it cannot be one.
+    pub fn from_parts(flags: u32, program: Vec<u8>) -> Option<Self> {
+        let whole = !program.is_empty() && program.len() % WIDTH == 0 && program.len() / WIDTH <= MAX_INSTRUCTIONS;
+        whole.then_some(Self { program: Cow::Owned(program), flags: Flags(flags) })
+    }
+
     /// The program as an array of `struct sock_filter`, in this machine's byte order.
     pub fn as_bytes(&self) -> &[u8] {
         &self.program

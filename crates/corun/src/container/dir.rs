@@ -8,12 +8,14 @@ use crate::error::{Error, Result, What};
 use crate::global::Context;
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags, flock};
 use rustix::io::Errno;
+use seccomp::Filter;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 const STATE: &str = "state.json";
 const GATE: &str = "start.sock";
 const CGROUP: &str = "cgroup";
+const FILTER: &str = "seccomp.bpf";
 
 /// A container's directory, open and perhaps locked.
 #[derive(Debug)]
@@ -135,6 +137,24 @@ impl Dir {
         let socket = sys::socket::connect_in(&self.fd, GATE).what("reach the container's gate")?;
         sys::fs::unlinkat(&self.fd, GATE, AtFlags::empty()).what("close the container's gate")?;
         Ok(socket)
+    }
+
+    /// Keeps the container's filter for processes that come later.
+    pub fn write_filter(&self, filter: &Filter) -> Result<()> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
+        let bytes = [&filter.flags().bits().to_le_bytes(), filter.as_bytes()].concat();
+        sys::fs::open_beneath(&self.fd, FILTER, flags, Mode::from_raw_mode(0o600))
+            .and_then(|file| sys::fs::write_once(file, &bytes))
+            .what("write the container's filter")
+    }
+
+    /// The container's filter.
+    pub fn filter(&self) -> Result<Filter> {
+        let path = self.path.join(FILTER);
+        let bytes = std::fs::read(&path).map_err(|source| Error::file(&path, source))?;
+        let split = bytes.split_first_chunk::<4>();
+        let filter = split.and_then(|(flags, rest)| Filter::from_parts(u32::from_le_bytes(*flags), rest.to_vec()));
+        filter.ok_or_else(|| Error::State(format!("{} is no filter", path.display())))
     }
 
     /// Writes down which cgroup is going to be made.

@@ -4,7 +4,7 @@ mod dir;
 mod record;
 
 pub use dir::{Dir, ids};
-pub use record::Record;
+pub use record::{Listener, Record};
 
 use crate::error::{Error, Result};
 use crate::global::Context;
@@ -14,8 +14,6 @@ use std::fmt;
 /// What a container does, by the specification's words and runc's "paused".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
-    /// It is being made.
-    Creating,
     /// It waits for `start`.
     Created,
     /// Its command runs.
@@ -29,7 +27,6 @@ pub enum Status {
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Creating => "creating",
             Self::Created => "created",
             Self::Running => "running",
             Self::Paused => "paused",
@@ -84,10 +81,6 @@ impl Container {
         self.handle.as_ref().ok_or(Error::NotRunning)
     }
 
-    /// Writes its record anew.
-    pub fn save(&self) -> Result<()> {
-        self.record.write(&self.dir)
-    }
 
     /// Removes all that there is of it: processes, cgroup, directory. Can be repeated at any point.
     pub fn remove(self) -> Result<()> {

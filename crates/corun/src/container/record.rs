@@ -3,7 +3,7 @@
 
 use super::Dir;
 use crate::error::{Error, Result};
-use oci::runtime::{NamespaceKind, Personality, Spec};
+use oci::runtime::{NamespaceKind, Personality, Seccomp, Spec};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -60,9 +60,40 @@ pub struct Ours {
     /// Its execution domain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub personality: Option<Personality>,
-    /// It has a filter, whose program lies beside.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub filter: bool,
+    /// It has a filter, whose program lies beside; what it says of who serves the filter's listener.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Listener>,
+}
+
+/// Who serves the listener of a filter.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Listener {
+    /// His socket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// What he is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<String>,
+}
+
+impl Listener {
+    fn of(profile: &Seccomp) -> Self {
+        Self { path: profile.listener_path.clone(), metadata: profile.listener_metadata.clone() }
+    }
+
+    /// The part of the profile that says so.
+    pub fn profile(&self) -> Seccomp {
+        Seccomp {
+            default_action: oci::runtime::Action::Allow,
+            default_errno_ret: None,
+            architectures: Vec::new(),
+            flags: None,
+            listener_path: self.path.clone(),
+            listener_metadata: self.metadata.clone(),
+            syscalls: Vec::new(),
+        }
+    }
 }
 
 impl Record {
@@ -95,7 +126,7 @@ impl Record {
                 command: command.unwrap_or_default(),
                 namespaces: kinds.collect(),
                 personality: linux.and_then(|linux| linux.personality.clone()),
-                filter: linux.is_some_and(|linux| linux.seccomp.is_some()),
+                filter: linux.and_then(|linux| linux.seccomp.as_ref()).map(Listener::of),
             },
         }
     }

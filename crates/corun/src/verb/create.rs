@@ -132,13 +132,16 @@ pub fn make(
     gate: Option<std::os::fd::OwnedFd>,
 ) -> Result<Made> {
     let layout = Layout::detect().map_err(runtime::Error::from)?;
+    let profile = bundle.spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref());
+    let filter = profile.map(seccomp::compile).transpose().map_err(runtime::Error::from)?;
+    filter.as_ref().map_or(Ok(()), |filter| dir.write_filter(filter))?;
     let cgroup = make_cgroup(dir, &bundle.spec, &layout, context)?;
     let container = runtime::create(Request {
         id: dir.id(),
         spec: &bundle.spec,
         bundle: &bundle.dir,
         rootfs: Rootfs::Spec,
-        filter: None,
+        filter,
         layout: &layout,
         cgroup,
         holding: Holding { preserve_fds: given.preserve_fds, ..holding },

@@ -8,7 +8,8 @@ use crate::error::{Error, Result, What};
 use crate::global::Context;
 use crate::hand_over::HandOver;
 use flag::{Flag, Help, Invalid, Order, push_word, put_word};
-use oci::runtime::{Capabilities, Process};
+use oci::runtime::{Capabilities, Linux, Process, Spec};
+use runtime::listener::Agent;
 use runtime::{Exec, Foreground, Holding, Layout};
 use std::path::Path;
 use sys::signal::Signals;
@@ -139,23 +140,30 @@ fn run(words: &[String], context: &Context) -> Result<u8> {
     let layout = Layout::detect().map_err(runtime::Error::from)?;
     let cgroup = container.cgroup.follow(&layout, handle.pid as u32)?;
     let ours = &container.record.corun;
-    let filter = None;
+    let filter = ours.filter.as_ref().map(|_| container.dir.filter()).transpose()?;
+    let profile = ours.filter.as_ref().map(crate::container::Listener::profile);
+    let served = Spec {
+        annotations: ours.annotations.clone(),
+        linux: Some(Linux { seccomp: profile.clone(), ..Linux::default() }),
+        ..Spec::default()
+    };
+    let agent = Agent::new(&served, id, Path::new(&ours.bundle)).map(|agent| agent.of_running(handle.pid));
     let mut made = runtime::exec(&Exec {
         id,
         handle,
         namespaces: &ours.namespaces,
         process: &process,
         personality: ours.personality.as_ref(),
-        filter,
-        profile: None,
-        agent: None,
+        filter: filter.as_ref(),
+        profile: profile.as_ref(),
+        agent: agent.as_ref(),
         cgroup: Some(&cgroup),
         layout: &layout,
         holding: Holding { wait: true, preserve_fds: given.preserve_fds, ..Holding::default() },
         no_new_keyring: false,
     })?;
     let terminal = made.terminal.take();
-    let spec = oci::runtime::Spec { process: Some(process), ..Default::default() };
+    let spec = Spec { process: Some(process), ..Spec::default() };
     let started = given.hand_over.sockets(&made.handle.pidfd, terminal).and_then(|terminal| {
         made.start(&spec)?;
         given.hand_over.pid(made.handle.pid)?;
