@@ -72,14 +72,6 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
-    /// A system call of ours failed.
-    #[error("{what}")]
-    System {
-        /// What it was for.
-        what: &'static str,
-        /// Why.
-        source: sys::Error,
-    },
     /// A cgroup refuses.
     #[error(transparent)]
     Cgroup(#[from] cgroup::Error),
@@ -133,6 +125,6 @@ pub trait What<T> {
 
 impl<T> What<T> for sys::Result<T> {
     fn what(self, what: &'static str) -> Result<T> {
-        self.map_err(|source| Error::System { what, source })
+        self.map_err(|source| Error::Runtime(runtime::Error::System { what, source }))
     }
 }

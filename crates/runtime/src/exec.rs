@@ -131,7 +131,8 @@ pub fn exec(request: &Exec<'_>) -> Result<Container> {
     }
     .what("make a process in the container");
     drop((pid, bound, limits, given, theirs, proc, bytes));
-    let Launched { child, terminal, socket } = launch::launch(born?, ours, None, &subjects, &spec, &Ear { agent: request.agent, ..Ear::plain(cgroup) })?;
+    let Launched { child, terminal, socket } =
+        launch::launch(born?, ours, None, &subjects, &spec, &Ear { agent: request.agent, ..Ear::plain(cgroup) })?;
     let handle = Handle { pid: child.pid, pidfd: child.pidfd, cgroup: Cgroup::default() };
     Ok(Container { handle, terminal, subjects, socket })
 }

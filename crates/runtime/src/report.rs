@@ -27,7 +27,12 @@ pub fn failed(subject: &Subject, number: u32, errno: i32, spec: &Spec) -> Error 
                 // sched_setattr(2): SCHED_DEADLINE wants the affinity to be all CPUs.
                 intent.push_str(" (process scheduler can't be used together with AllowedCPUs)");
             }
-            Error::Step { subject: subject.clone(), intent, call: sys::nr::name(number).unwrap_or("system call"), errno }
+            Error::Step {
+                subject: subject.clone(),
+                intent,
+                call: sys::nr::name(number).unwrap_or("system call"),
+                errno,
+            }
         }
     }
 }

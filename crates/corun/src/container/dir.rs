@@ -4,6 +4,7 @@
 //! Who changes a container holds the flock(2) of its directory, which the kernel drops with its holder. A directory
 //! without `state.json` whose lock can be had is what a killed `create` left: whoever comes next to it clears it away.
 
+use super::{Container, Status};
 use crate::error::{Error, Result, What};
 use crate::global::Context;
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags, flock};
@@ -195,11 +196,16 @@ impl AsFd for Dir {
     }
 }
 
-/// A directory that is in the way, if nobody holds it and no container is in it.
+/// A directory that is in the way, if nobody holds it and there is no container in it that anybody waits for.
 fn abandoned(path: &Path, id: &str) -> Result<Dir> {
     let dir = Dir::at(path, id)?;
     dir.take(FlockOperation::NonBlockingLockExclusive)?;
-    if dir.has(STATE) { Err(Error::Exists { id: id.to_owned() }) } else { Ok(dir) }
+    if !dir.has(STATE) {
+        return Ok(dir);
+    }
+    let container = Container::of(dir)?;
+    let left = container.record.corun.held && container.status() == Status::Stopped;
+    if left { Ok(container.dir) } else { Err(Error::Exists { id: id.to_owned() }) }
 }
 
 /// An id is a name of directories and cgroups.

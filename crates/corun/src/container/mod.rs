@@ -81,7 +81,6 @@ impl Container {
         self.handle.as_ref().ok_or(Error::NotRunning)
     }
 
-
     /// Removes all that there is of it: processes, cgroup, directory. Can be repeated at any point.
     pub fn remove(self) -> Result<()> {
         runtime::delete(&self.cgroup)?;

@@ -55,6 +55,9 @@ pub struct Ours {
     pub annotations: BTreeMap<String, String>,
     /// The name of its command, for messages.
     pub command: String,
+    /// It dies with the `run` that holds it, which removes it; if that is killed, whoever comes next does.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
     /// The kinds of namespaces that are not the host's.
     pub namespaces: Vec<NamespaceKind>,
     /// Its execution domain.
@@ -124,6 +127,7 @@ impl Record {
                 bundle: bundle_text,
                 annotations: spec.annotations.clone(),
                 command: command.unwrap_or_default(),
+                held: false,
                 namespaces: kinds.collect(),
                 personality: linux.and_then(|linux| linux.personality.clone()),
                 filter: linux.and_then(|linux| linux.seccomp.as_ref()).map(Listener::of),

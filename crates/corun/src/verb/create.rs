@@ -9,6 +9,7 @@ use crate::hand_over::HandOver;
 use flag::{Flag, Help, Invalid, Order, put_word};
 use oci::runtime::Spec;
 use runtime::{Cgroup, Holding, Layout, Request, rootfs::Rootfs};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 /// `create` and `run`: their flags, as given.
@@ -96,7 +97,7 @@ fn run(words: &[String], context: &Context) -> Result<u8> {
             return Err(error);
         }
     };
-    let done = made.settle(&dir, &bundle, &given).and_then(|_| Ok(made.container.park()?));
+    let done = made.settle(&dir, &bundle, &given, false).and_then(|_| Ok(made.container.park()?));
     if let Err(error) = done {
         made.undo(dir);
         return Err(error);
@@ -129,7 +130,7 @@ pub fn make(
     given: &Given,
     context: &Context,
     holding: Holding,
-    gate: Option<std::os::fd::OwnedFd>,
+    gate: Option<OwnedFd>,
 ) -> Result<Made> {
     let layout = Layout::detect().map_err(runtime::Error::from)?;
     let profile = bundle.spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref());
@@ -166,9 +167,11 @@ fn make_cgroup(dir: &Dir, spec: &Spec, layout: &Layout, context: &Context) -> Re
 
 impl Made {
     /// Writes the container down and hands over what the caller gets of it; a terminal that stays here comes back.
-    pub fn settle(&mut self, dir: &Dir, bundle: &Bundle, given: &Given) -> Result<Option<std::os::fd::OwnedFd>> {
+    pub fn settle(&mut self, dir: &Dir, bundle: &Bundle, given: &Given, held: bool) -> Result<Option<OwnedFd>> {
         let handle = &self.container.handle;
-        Record::new(dir.id(), &bundle.spec, &bundle.dir, handle).write(dir)?;
+        let mut record = Record::new(dir.id(), &bundle.spec, &bundle.dir, handle);
+        record.corun.held = held;
+        record.write(dir)?;
         let terminal = given.hand_over.sockets(&handle.pidfd, self.container.terminal.take())?;
         given.hand_over.pid(handle.pid)?;
         Ok(terminal)

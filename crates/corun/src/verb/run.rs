@@ -51,7 +51,7 @@ fn run(words: &[String], context: &Context) -> Result<u8> {
             return Err(error);
         }
     };
-    let settled = made.settle(&dir, &bundle, &given);
+    let settled = made.settle(&dir, &bundle, &given, !given.detach && !given.keep);
     let started =
         settled.and_then(|terminal| made.container.start(&bundle.spec).map(|()| terminal).map_err(Into::into));
     let terminal = match started {

@@ -123,7 +123,8 @@ fn an_ordinary_user_runs_a_container_of_his_own() {
     let program = bundle.sandbox.join("bin/corun");
     std::fs::copy(testkit::Program::Corun.path(), &program).unwrap();
     let _ = bundle.invocation();
-    let corun = bundle.sandbox.command(program).args(["run", "--bundle"]).arg(bundle.dir()).arg(&bundle.id).user(&user);
+    let corun = bundle.sandbox.command(program).arg("--root").arg(bundle.dir().join("state"));
+    let corun = corun.args(["run", "--bundle"]).arg(bundle.dir()).arg(&bundle.id).user(&user);
     bundle.run_as(corun).code(0).stdout_is("0\nbox\n");
     assert_eq!(
         std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(bundle.rootfs.inside("made")).unwrap()),
