@@ -112,7 +112,8 @@ impl Filter {
 
     /// Takes up a filter that was written down as [`Self::flags`] and [`Self::as_bytes`]; none if it cannot be one.
     pub fn from_parts(flags: u32, program: Vec<u8>) -> Option<Self> {
-        let whole = !program.is_empty() && program.len() % WIDTH == 0 && program.len() / WIDTH <= MAX_INSTRUCTIONS;
+        let whole =
+            !program.is_empty() && program.len().is_multiple_of(WIDTH) && program.len() / WIDTH <= MAX_INSTRUCTIONS;
         whole.then_some(Self { program: Cow::Owned(program), flags: Flags(flags) })
     }
 

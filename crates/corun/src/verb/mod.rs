@@ -74,7 +74,9 @@ pub fn run(face: Face, words: impl Iterator<Item = OsString>) -> u8 {
 }
 
 fn words_of(words: impl Iterator<Item = OsString>) -> Result<Vec<String>> {
-    let text = |word: OsString| word.into_string().map_err(|word| Error::Arguments(format!("{word:?} is not UTF-8")));
+    let text = |word: OsString| {
+        word.into_string().map_err(|word| Error::Arguments(format!("{} is not UTF-8", word.display())))
+    };
     words.map(text).collect()
 }
 
