@@ -175,6 +175,8 @@ pub mod target {
     pub const OPTIONAL: u64 = 4;
     /// The destination may not be in procfs, by whatever links it is reached (CVE-2019-16884).
     pub const NOT_PROC: u64 = 8;
+    /// A destination that is a link is the place itself, and not what it leads to.
+    pub const NO_FOLLOW: u64 = 16;
 }
 
 /// What a tmpfs takes over from the directory below it.

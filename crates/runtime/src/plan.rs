@@ -153,6 +153,23 @@ impl Plan {
         slot
     }
 
+    /// The same of a link itself, where the path ends in one.
+    pub fn open_tree_itself(&mut self, subject: Subject, path: &str, recursive: bool) -> Slot {
+        let flags = sys::mount::CLONE | if recursive { sys::mount::RECURSIVE } else { 0 };
+        let path = self.encoder.text(path);
+        let slot = Slot(self.encoder.slot());
+        let flags = flags | sys::mount::NOFOLLOW;
+        self.step(subject, Op::OpenTree, Some(slot), [path.into(), flags.into()]);
+        slot
+    }
+
+    /// Maps the ids of a mount by a user namespace.
+    pub fn map_ids(&mut self, subject: Subject, slot: Slot, namespace: OwnedFd) {
+        let namespace = self.give(namespace);
+        let args = [attr::IDMAP.into(), 0_u32.into(), 0_u32.into(), 0_u32.into(), namespace.0.into()];
+        self.step(subject, Op::SetAttr, Some(slot), args);
+    }
+
     /// Changes attributes of a mount, or of the tree below it.
     pub fn set_attr(&mut self, subject: Subject, slot: Slot, attributes: &MountAttr, recursive: bool) {
         let flags = if recursive { u64::from(sys::mount::RECURSIVE) } else { 0 };
