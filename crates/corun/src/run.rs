@@ -2,7 +2,7 @@
 
 use crate::usage::Run;
 use oci::runtime::Spec;
-use runtime::{Foreground, Holding, Request, rootfs::Rootfs};
+use runtime::{Foreground, Holding, Newlines, Request, rootfs::Rootfs};
 use std::path::PathBuf;
 use sys::signal::Signals;
 
@@ -60,11 +60,16 @@ pub fn run(arguments: &Run) -> Result<u8, Error> {
         filter: None,
         layout: &layout,
         cgroup: Some(runtime::make_cgroup(&arguments.id, &spec, &layout)?),
-        holding: Holding { preserve_fds: arguments.preserve_fds, die_with_parent: true, ..Holding::default() },
+        holding: Holding {
+            preserve_fds: arguments.preserve_fds,
+            die_with_parent: true,
+            newlines: Newlines::AsWritten,
+            ..Holding::default()
+        },
         no_new_keyring: arguments.no_new_keyring,
         ring: None,
     })?;
-    let how = Foreground { pass_signals: true, input: true, timeout: None };
+    let how = Foreground { pass_signals: true, input: true, timeout: None, newlines: Newlines::AsWritten };
     let exit = runtime::hold(&container.handle, container.terminal, &signals, how);
     container.handle.delete()?;
     Ok(exit?.code())

@@ -7,7 +7,9 @@
 use crate::affinity::Affinity;
 use crate::context::{self, Context};
 use crate::error::{Error, Result, What};
+use crate::foreground::Newlines;
 use crate::handle::Handle;
+use crate::hooks::{self, Identity, Point};
 use crate::inherit::{Entered, Raised};
 use crate::listener::Agent;
 use crate::namespace::{Namespaces, flag_of};
@@ -17,7 +19,7 @@ use crate::rootfs::{self, Rootfs};
 use crate::subject::Subject;
 use crate::{idmap, net_device, report, sysctl};
 use cgroup::{Cgroup, CgroupPath, JoinBy, Layout};
-use init::plan::{Op, message, sync};
+use init::plan::{Op, message, newline, sync};
 use oci::runtime::{Linux, NamespaceKind, Spec};
 use rustix::fs::Mode;
 use std::ffi::CString;
@@ -71,7 +73,9 @@ pub fn create(request: Request<'_>) -> Result<Container> {
     let default = Linux::default();
     let linux = spec.linux.as_ref().unwrap_or(&default);
     let umask = sys::process::umask(0);
-    let refused = refuse_what_is_missing(spec).and_then(|()| process::check_preserved(holding.preserve_fds));
+    let refused = refuse_what_is_missing(spec)
+        .and_then(|()| hooks::check(spec))
+        .and_then(|()| process::check_preserved(holding.preserve_fds));
     let born = refused.and_then(|()| Namespaces::open(spec)).and_then(|mut namespaces| {
         prepare_and_clone(&mut Preparation {
             id,
@@ -91,7 +95,8 @@ pub fn create(request: Request<'_>) -> Result<Container> {
     sys::process::umask(umask);
     let agent = Agent::new(spec, id, bundle);
     let result = born.and_then(|(born, socket, gate, subjects)| {
-        launch(born, socket, gate, subjects, spec, cgroup.as_ref(), agent.as_ref())
+        let container = Identity { id, bundle, spec };
+        launch(born, socket, gate, subjects, container, cgroup.as_ref(), agent.as_ref())
     });
     match result {
         Ok((child, terminal, socket, subjects)) => {
@@ -114,7 +119,7 @@ impl Container {
         let Some(socket) = self.socket.take() else { return Ok(()) };
         sys::socket::release(&socket).what("start the container")?;
         let child = &self.handle;
-        listen(&socket, (child.pid, &child.pidfd), &self.subjects, spec, Some(&child.cgroup), None).map(drop)
+        listen(&socket, (child.pid, &child.pidfd), &self.subjects, spec, Some(&child.cgroup), None, None).map(drop)
     }
 }
 
@@ -122,7 +127,6 @@ impl Container {
 fn refuse_what_is_missing(spec: &Spec) -> Result<()> {
     let linux = spec.linux.as_ref();
     let missing = [
-        (spec.hooks.as_ref().is_some_and(|hooks| *hooks != oci::runtime::Hooks::default()), "hooks"),
         (linux.is_some_and(|linux| linux.intel_rdt.is_some()), "linux.intelRdt"),
         (linux.is_some_and(|linux| linux.mount_label.as_deref().is_some_and(|l| !l.is_empty())), "linux.mountLabel"),
     ];
@@ -206,7 +210,8 @@ fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
             plan.write(Subject::MemoryLimit, file, &limit);
         }
     }
-    finish_plan(&mut plan, spec, &context, holding, keyring, preparation.filter)?;
+    let identity = Identity { id, bundle: preparation.bundle, spec };
+    finish_plan(&mut plan, identity, &context, holding, keyring, preparation.filter)?;
 
     let (ours, theirs) = sys::socket::pair().what("talk to the stub")?;
     let proc = context::open_proc()?;
@@ -336,14 +341,14 @@ fn apart(linux: &Linux) -> u64 {
 
 fn finish_plan(
     plan: &mut Plan,
-    spec: &Spec,
+    container: Identity<'_>,
     context: &Context<'_>,
     holding: Holding,
     keyring: Option<&str>,
     filter: Option<&seccomp::Filter>,
 ) -> Result<()> {
     use oci::runtime::Propagation;
-    let linux = context.linux;
+    let (linux, spec) = (context.linux, container.spec);
     if rootfs::new_network(context) {
         plan.plain(Subject::Loopback, Op::Loopback, []);
     }
@@ -359,15 +364,21 @@ fn finish_plan(
     if process.terminal {
         let size = process.console_size.unwrap_or_default();
         let size = u64::from(size.height) << 32 | u64::from(size.width);
-        plan.plain(Subject::Terminal, Op::Terminal, [u64::from(process.user.uid), size, 1]);
+        let newlines = match holding.newlines {
+            Newlines::Translated => newline::TRANSLATED,
+            Newlines::AsWritten => newline::AS_WRITTEN,
+        };
+        plan.plain(Subject::Terminal, Op::Terminal, [u64::from(process.user.uid), size, 1, newlines]);
     } else {
         plan.plain(Subject::Session, Op::Session, []);
     }
     if context.namespaces.joins_mounts() {
-        return process::after_pivot(plan, spec, process, holding, filter);
+        hooks_of_creation(plan, container)?;
+        return process::after_pivot(plan, container, process, holding, filter);
     }
     process::working_directory(plan, process);
     rootfs::read_only_root(plan, spec, context);
+    hooks_of_creation(plan, container)?;
     plan.plain(Subject::Pivot, Op::Pivot, []);
     if let Some(propagation) = linux.and_then(|linux| linux.rootfs_propagation) {
         let flag = match propagation {
@@ -378,7 +389,15 @@ fn finish_plan(
         };
         plan.plain(Subject::RootPropagation, Op::Propagation, [flag]);
     }
-    process::after_pivot(plan, spec, process, holding, filter)
+    process::after_pivot(plan, container, process, holding, filter)
+}
+
+/// The hooks between the container's namespaces and its root: ours first, for which the stub waits, then its own.
+fn hooks_of_creation(plan: &mut Plan, container: Identity<'_>) -> Result<()> {
+    if hooks::interrupt(container.spec) {
+        plan.plain(Subject::Hooks, Op::Sync, [sync::HOOKS]);
+    }
+    hooks::plan(plan, Point::CreateContainer, container)
 }
 
 type Launched = (sys::process::Child, Option<OwnedFd>, Option<OwnedFd>, Vec<Subject>);
@@ -389,10 +408,11 @@ fn launch(
     socket: OwnedFd,
     gate: Option<OwnedFd>,
     subjects: Vec<Subject>,
-    spec: &Spec,
+    container: Identity<'_>,
     cgroup: Option<&Cgroup>,
     agent: Option<&Agent<'_>>,
 ) -> Result<Launched> {
+    let spec = container.spec;
     let mapped = match &gate {
         None => Ok(()),
         Some(gate) => {
@@ -406,7 +426,7 @@ fn launch(
     // Its end is what a child that waits for maps that never come reads.
     drop(gate);
     let listened = match mapped {
-        Ok(()) => listen(&socket, (born.child.pid, &born.child.pidfd), &subjects, spec, cgroup, agent),
+        Ok(()) => listen(&socket, (born.child.pid, &born.child.pidfd), &subjects, spec, cgroup, agent, Some(container)),
         Err(error) => {
             let _ = sys::process::pidfd_send_signal(&born.child.pidfd, 9);
             let _ = sys::process::wait(&born.child.pidfd);
@@ -445,6 +465,7 @@ fn listen(
     spec: &Spec,
     cgroup: Option<&Cgroup>,
     agent: Option<&Agent<'_>>,
+    container: Option<Identity<'_>>,
 ) -> Result<(Option<OwnedFd>, Reached)> {
     let mut terminal = None;
     let mut executing = false;
@@ -470,11 +491,15 @@ fn listen(
                 let moved = spec.linux.as_ref().map_or(Ok(()), |linux| net_device::move_in(linux, pid));
                 go_on(moved, socket, pidfd)?;
             }
+            message::SYNC if u64::from(word(8)) == sync::HOOKS => {
+                let ran = container.map_or(Ok(()), |container| hooks::of_creation(container, pid));
+                go_on(ran, socket, pidfd)?;
+            }
             message::SYNC => return Ok((terminal, Reached::Gate)),
             message::FAILED => {
                 let subject = subjects.get(word(4) as usize).cloned().unwrap_or(Subject::Exec);
                 let _ = sys::process::wait(pidfd);
-                return Err(report::failed(subject, word(8), word(12) as i32, spec));
+                return Err(report::failed(subject, word(8), word(12) as i32, spec, fd));
             }
             _ => {}
         }

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::subject::Subject;
 use init::plan::{NONE, Op, parameter, target};
 use init::{Arg, Encoder};
+use oci::runtime::Hook;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use sys::mount::{MountAttr, attr};
 
@@ -240,10 +241,22 @@ impl Plan {
         self.step(subject, Op::Seccomp, None, [program.into(), flags.into(), u32::from(listener).into()]);
     }
 
-    /// Finds the command, and later executes it.
-    pub fn find(&mut self, args: &[String], path: &str) {
+    /// A program that runs beside: the state around its pid, and numbers by their places ([`init::plan::hook`]).
+    pub fn hook(&mut self, subject: Subject, hook: &Hook, env: &[String], state: [&str; 2], numbers: &[u64]) {
+        let argv = if hook.args.is_empty() { std::slice::from_ref(&hook.path) } else { &hook.args };
+        let (path, argv, envp) = (self.encoder.text(&hook.path), self.encoder.texts(argv), self.encoder.texts(env));
+        let mut details: Vec<Arg> = numbers.iter().map(|number| Arg::Number(*number)).collect();
+        for (place, text) in [init::plan::hook::BEFORE_PID, init::plan::hook::AFTER_PID].into_iter().zip(state) {
+            details[place] = self.encoder.text(text).into();
+        }
+        let details = self.encoder.list(&details);
+        self.step(subject, Op::Hook, None, [path.into(), argv.into(), envp.into(), details.into()]);
+    }
+
+    /// Finds the command, which is executed later; `over` says that it is with a capability over the modes of files.
+    pub fn find(&mut self, args: &[String], path: &str, over: bool) {
         let (argv, path) = (self.encoder.texts(args), self.encoder.text(path));
-        self.step(Subject::Find, Op::Find, None, [argv.into(), path.into()]);
+        self.step(Subject::Find, Op::Find, None, [argv.into(), path.into(), u32::from(over).into()]);
     }
 
     /// Executes the found command.
