@@ -236,8 +236,8 @@ fn no_permission_is_told_with_the_way_out() {
 
 #[test]
 fn what_is_refused_leaves_nothing() {
-    requires!(root, cgroups);
-    for world in [World::root(), World::root_auto()] {
+    requires!(root, cgroups, subuid_user, user_namespaces);
+    for world in [World::root(), World::root_auto(), World::user(), World::single_id()] {
         let before = world.leavings();
         let host: &[&str] = &["host:", "true"];
         refused(&world, &[], &["host:", "no-such-command"], 127, &[]);

@@ -214,11 +214,13 @@ impl Held<'_> {
         drop(source);
         self.container.unlock();
         let started = now();
+        let newlines = runtime::Newlines::Translated;
         let holding = Holding {
             die_with_parent: true,
             reaper: composed.init,
             wait: false,
             preserve_fds: config.process.preserve_fds,
+            newlines,
             no_setgroups: !engine.setgroups(),
         };
         let request = Request {
@@ -238,6 +240,7 @@ impl Held<'_> {
             pass_signals: config.foreground.proxy_signals,
             input: config.process.stdin == StdinMode::Open,
             timeout: config.process.timeout.filter(|t| *t > 0).map(|t| Duration::from_secs(t.into())),
+            newlines,
         };
         let order = monitor::Order { request, run_dir: self.run_dir, foreground, signals };
         let ended = monitor::run(order)?;

@@ -17,6 +17,8 @@ mod record;
 
 mod attributes;
 mod copy_up;
+mod home;
+mod hook;
 mod kernel;
 mod mount;
 mod path;

@@ -67,7 +67,10 @@ impl Mounts {
     /// Attaches a mount to a path in the root.
     pub fn attach(&self, mount: i32, path: &CStr, flags: u64) -> Outcome {
         let links = flags & target::NO_LINKS == 0;
-        let found = if flags & target::CREATE == 0 {
+        let itself = if flags & target::NO_FOLLOW == 0 { None } else { self.there(path)? };
+        let found = if let Some(place) = itself {
+            Ok(place)
+        } else if flags & target::CREATE == 0 {
             path::find(self.root, path, links)
         } else {
             let directory = kernel::stat(mount)?.kind() == S_IFDIR;
@@ -83,6 +86,18 @@ impl Mounts {
         explained(kernel::move_mount(mount, place, c""), mount, place)?;
         kernel::close(place);
         attributes::attached(mount)
+    }
+
+    /// What is at a path, be it a link; `None` where nothing is.
+    fn there(&self, path: &CStr) -> Outcome<Option<i32>> {
+        let mut name = Buffer::new();
+        let dir = path::parent(self.root, path, &mut name)?;
+        let found = kernel::openat2(dir, name.as_cstr(), O_PATH | O_NOFOLLOW, 0, RESOLVE_BENEATH);
+        kernel::close(dir);
+        match found {
+            Err(Failure { errno: ENOENT, .. }) => Ok(None),
+            other => other.map(Some),
+        }
     }
 
     /// Attaches the coming root. Its place is the old root itself: nothing is looked up, and nothing is left behind.

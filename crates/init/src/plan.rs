@@ -113,7 +113,7 @@ operations! {
     /// umask(2); args: mask.
     Umask = 22,
     /// Opens a pseudo-terminal of the root's devpts, sends its master to the parent and makes it the standard
-    /// streams; args: owner, rows and columns (rows in the upper half), 1 for a /dev/console on it.
+    /// streams; args: owner, rows and columns (rows in the upper half), 1 for a /dev/console on it, [`newline`].
     Terminal = 23,
     /// Sets the loopback interface up.
     Loopback = 24,
@@ -131,7 +131,7 @@ operations! {
     Seccomp = 30,
     /// `PR_SET_PDEATHSIG`, and a check that the parent still lives; args: signal.
     DeathSignal = 31,
-    /// Finds the command along PATH and remembers it; args: argv, PATH.
+    /// Finds the command along PATH and remembers it; args: argv, PATH, 1 if modes of files are no obstacle.
     Find = 32,
     /// Tells the parent that this point is reached, and waits for its word; args: one of [`sync`].
     Sync = 33,
@@ -159,6 +159,10 @@ operations! {
     Hide = 44,
     /// The root is where this process is: that of a mount namespace that it has joined.
     Here = 45,
+    /// Runs a program as a child and waits for it; args: path, argv, envp, [`hook`] details.
+    Hook = 50,
+    /// Finds the user's home for the environment that the command gets; args: uid.
+    Home = 51,
 }
 
 /// The points at which the stub waits for its parent.
@@ -167,6 +171,8 @@ pub mod sync {
     pub const START: u64 = 0;
     /// The namespaces are there, and nothing is done in them.
     pub const NAMESPACES: u64 = 1;
+    /// The root is ready to be pivoted to; the parent runs hooks.
+    pub const HOOKS: u64 = 2;
 }
 
 /// How a mount's destination is found.
@@ -179,6 +185,16 @@ pub mod target {
     pub const OPTIONAL: u64 = 4;
     /// The destination may not be in procfs, by whatever links it is reached (CVE-2019-16884).
     pub const NOT_PROC: u64 = 8;
+    /// A destination that is a link is the place itself, and not what it leads to.
+    pub const NO_FOLLOW: u64 = 16;
+}
+
+/// What a new terminal does with newlines.
+pub mod newline {
+    /// A carriage return comes before each, as on any terminal.
+    pub const TRANSLATED: u64 = 0;
+    /// Nothing.
+    pub const AS_WRITTEN: u64 = 1;
 }
 
 /// What a tmpfs takes over from the directory below it.
@@ -189,6 +205,20 @@ pub mod copy_up {
     pub const OWNER: u64 = 2;
     /// All that is in it (`tmpcopyup`).
     pub const CONTENT: u64 = 4;
+}
+
+/// Details of a hook, by their places in a list.
+pub mod hook {
+    /// A text: the state up to the pid.
+    pub const BEFORE_PID: usize = 0;
+    /// A text: the state from behind the pid.
+    pub const AFTER_PID: usize = 1;
+    /// Seconds that it may take; 0 means that it may take any.
+    pub const TIMEOUT: usize = 2;
+    /// 1 if its environment is the process's, with what [`super::Op::Home`] has found.
+    pub const INHERITS: usize = 3;
+    /// How many there are.
+    pub const DETAILS: usize = 4;
 }
 
 /// Kinds of file system parameters, the first of each triple in a parameter list.
@@ -213,7 +243,7 @@ pub struct Message {
     pub number: u32,
     /// The error number, or 0.
     pub errno: i32,
-    /// The operation, for who does not know the plan.
+    /// The operation, and in the upper half how many of its kind came before: for who does not know the plan.
     pub op: u32,
 }
 

@@ -158,11 +158,12 @@ impl Command {
     }
 
     /// Looks a command up as a shell would: with a slash it is a path, else it is searched for.
-    pub fn find(&mut self, name: &CStr, search: &CStr) -> Outcome {
+    /// `over` says that it will be executed with a capability over the modes of files.
+    pub fn find(&mut self, name: &CStr, search: &CStr, over: bool) -> Outcome {
         self.path.truncate(0);
         if name.to_bytes().contains(&b'/') {
             self.path.push(name.to_bytes())?;
-            return executable(self.path.as_cstr());
+            return executable(self.path.as_cstr(), over);
         }
         let mut failure = Failure { number: nr::execve, errno: ENOENT };
         if name.is_empty() {
@@ -175,7 +176,7 @@ impl Command {
                 self.path.push(b"/")?;
             }
             self.path.push(name.to_bytes())?;
-            match executable(self.path.as_cstr()) {
+            match executable(self.path.as_cstr(), over) {
                 Ok(()) => return Ok(()),
                 Err(found) if found.errno == EACCES => failure = found,
                 _ => {}
@@ -184,12 +185,12 @@ impl Command {
         Err(failure)
     }
 
-    /// Executes it.
-    pub fn execute(&self, plan: &Plan<'_>, argv: u64, envp: u64) -> Outcome {
+    /// Executes it, with one variable more if there is one.
+    pub fn execute(&self, plan: &Plan<'_>, argv: u64, envp: u64, variable: Option<&CStr>) -> Outcome {
         // SAFETY: the stub has one thread, and this is the only use of the space.
         let pointers = unsafe { &mut *(&raw mut POINTERS) };
         let (argc, envc) = (plan.length(argv), plan.length(envp));
-        if argc + envc + 2 > MOST_POINTERS {
+        if argc + envc + 3 > MOST_POINTERS {
             const E2BIG: i32 = 7;
             return fail(nr::execve, E2BIG);
         }
@@ -200,6 +201,7 @@ impl Command {
         for i in 0..envc {
             pointers[argc + 1 + i] = pointer(envp, i).ok_or(Failure { number: nr::execve, errno: EINVAL })?;
         }
+        pointers[argc + 1 + envc] = variable.map_or(0, |variable| variable.as_ptr() as usize);
         let (argv, envp) = (pointers.as_ptr() as usize, pointers[argc + 1..].as_ptr() as usize);
         // SAFETY: both arrays end with a zero and point into the plan.
         unsafe {
@@ -215,11 +217,14 @@ const MOST_POINTERS: usize = 1 << 16;
 static mut POINTERS: [usize; MOST_POINTERS] = [0; MOST_POINTERS];
 
 /// Says why a file cannot be executed before the attempt, while there is somebody to tell.
-fn executable(path: &CStr) -> Outcome {
+fn executable(path: &CStr, over: bool) -> Outcome {
     const EXECUTE: usize = 1;
+    // With the capabilities that there are; else with what the user may without any (access(2)).
+    const EACCESS: usize = 0x200;
+    let (number, flags) = if over { (nr::faccessat2, EACCESS) } else { (nr::faccessat, 0) };
     let dir = AT_FDCWD as isize as usize;
     // SAFETY: the kernel reads the path.
-    match unsafe { kernel::call(nr::faccessat, [dir, path.as_ptr() as usize, EXECUTE, 0, 0, 0]) } {
+    match unsafe { kernel::call(number, [dir, path.as_ptr() as usize, EXECUTE, flags, 0, 0]) } {
         Err(Failure { errno: ENOTDIR, .. }) => return fail(nr::execve, ENOENT),
         Err(failure) => return fail(nr::execve, failure.errno),
         Ok(_) => {}

@@ -3,9 +3,11 @@
 use crate::kernel::{self, EDQUOT, EINTR, EINVAL, ENOSYS, EPERM, Failure, Outcome, fail, nr, plain};
 use crate::mount::{self, Mounts};
 use crate::plan::{Message, NONE, Op, Plan, SLOTS, Step, message};
+use crate::path::Buffer;
 use crate::process::{self, Command};
+use crate::hook::Hook;
 use crate::attributes::{self, Attributes};
-use crate::{copy_up, reap, terminal};
+use crate::{copy_up, home, reap, terminal};
 use core::ffi::CStr;
 
 /// File descriptors by slot, each plus one: an empty slot is 0, so that the array costs the executable no byte.
@@ -39,6 +41,10 @@ struct Stage<'a> {
     slots: &'a mut Slots,
     mounts: Mounts,
     command: Command,
+    /// A file with what a failed hook wrote.
+    said: Option<i32>,
+    /// `HOME=…`, if it was looked for.
+    home: Buffer,
 }
 
 /// Reads the plan behind `fd` and does it; never comes back.
@@ -56,7 +62,7 @@ pub fn run(fd: i32) -> ! {
         }
     }
     let (socket, proc) = (header.socket, header.proc);
-    let mut stage = Stage { plan, socket, proc, slots, mounts: Mounts::new(), command: Command::new() };
+    let mut stage = Stage { plan, socket, proc, slots, mounts: Mounts::new(), command: Command::new(), said: None, home: Buffer::new() };
     for index in 0..header.steps {
         kernel::step(index);
         let outcome = match plan.step(index) {
@@ -64,7 +70,7 @@ pub fn run(fd: i32) -> ! {
             None => fail(nr::read, EINVAL),
         };
         if let Err(failure) = outcome {
-            stage.tell(message::FAILED, index, failure.number, failure.errno, None);
+            stage.tell(message::FAILED, index, failure.number, failure.errno, stage.said);
             break;
         }
     }
@@ -151,7 +157,7 @@ impl Stage<'_> {
             Op::Personality => plain(nr::personality, [a as usize, 0, 0, 0, 0, 0]).map(drop),
             Op::Umask => plain(nr::umask, [a as usize, 0, 0, 0, 0, 0]).map(drop),
             Op::Terminal => {
-                let master = terminal::open(self.mounts.root, a as u32, b, c != 0)?;
+                let master = terminal::open(self.mounts.root, a as u32, b, c != 0, d)?;
                 self.tell(message::TERMINAL, index, 0, 0, Some(master));
                 kernel::close(master);
                 Ok(())
@@ -183,14 +189,14 @@ impl Stage<'_> {
             Op::Find => {
                 let name = self.plan.entry(a, 0).and_then(|name| self.plan.text(name)).unwrap_or(c"");
                 let search = self.plan.text(b).unwrap_or(c"");
-                self.command.find(name, search)
+                self.command.find(name, search, c != 0)
             }
             Op::Sync => self.sync(index, a),
             Op::Reap => reap::fork(self.socket),
             Op::Close => self.close_all(a as usize, self.slots.get(step.slot).ok()),
             Op::Exec => {
                 self.tell(message::EXEC, index, 0, 0, None);
-                self.command.execute(&self.plan, a, b)
+                self.command.execute(&self.plan, a, b, self.home())
             }
             Op::Gate => self.gate(step.slot),
             Op::Hide => process::hide(),
@@ -203,12 +209,24 @@ impl Stage<'_> {
             Op::Scheduler => process::scheduler(self.data(nr::sched_setattr, a)?),
             Op::MemoryPolicy if b == NONE => process::memory_policy(a, &[]),
             Op::MemoryPolicy => process::memory_policy(a, self.data(nr::set_mempolicy, b)?),
+            Op::Home => home::find(a as u32, &mut self.home),
+            Op::Hook => {
+                let mut said = None;
+                let hook = Hook { plan: &self.plan, args, home: self.home() };
+                let outcome = hook.run(|| self.close_all(3, None), &mut said);
+                self.said = said;
+                outcome
+            }
             Op::CopyUp => copy_up::copy_up(self.mounts.root, self.text(a)?, self.slots.get(step.slot)?, b),
             Op::IoPriority => {
                 const WHO_PGRP: usize = 2;
                 plain(nr::ioprio_set, [WHO_PGRP, 0, a as usize, 0, 0, 0]).map(drop)
             }
         }
+    }
+
+    fn home(&self) -> Option<&CStr> {
+        Some(self.home.as_cstr()).filter(|home| !home.is_empty())
     }
 
     /// A session keyring of our own. Ordinary users have 200 keys: without one left we go on (keyrings(7)), and so
@@ -334,6 +352,8 @@ impl Stage<'_> {
     /// the calls of sockets.
     fn tell(&self, kind: u32, step: u32, number: u32, errno: i32, fd: Option<i32>) {
         let op = self.plan.step(step).map_or(0, |step| step.op);
+        let before = (0..step).filter(|at| self.plan.step(*at).is_some_and(|step| step.op == op)).count() as u32;
+        let op = op | before << 16;
         let message = Message { kind, step, number, errno, op };
         if fd.is_none() {
             // SAFETY: the kernel reads the message, which is alive here. There are no signals yet: SIGPIPE is only for

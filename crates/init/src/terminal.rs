@@ -5,6 +5,7 @@ use crate::kernel::{
     RESOLVE_BENEATH, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, fail, nr, plain,
 };
 use crate::path::{self, Make};
+use crate::plan::newline;
 
 const TIOCSPTLCK: usize = 0x4004_5431;
 const TIOCGPTPEER: usize = 0x5441;
@@ -15,7 +16,7 @@ const TIOCSCTTY: usize = 0x540e;
 ///
 /// The slave comes by `TIOCGPTPEER`, never by its name, which somebody could swap (CVE-2025-52565); nor is
 /// /dev/console opened through a link (CVE-2026-88264).
-pub fn open(root: i32, owner: u32, size: u64, console: bool) -> Outcome<i32> {
+pub fn open(root: i32, owner: u32, size: u64, console: bool, newlines: u64) -> Outcome<i32> {
     let safe = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
     let devpts = kernel::openat2(root, c"dev/pts", O_PATH | O_DIRECTORY, 0, safe)?;
     if kernel::statfs(devpts)?.magic != DEVPTS_SUPER_MAGIC {
@@ -30,6 +31,9 @@ pub fn open(root: i32, owner: u32, size: u64, console: bool) -> Outcome<i32> {
     if rows != 0 && columns != 0 {
         let window = [rows, columns, 0, 0];
         kernel::ioctl(slave, TIOCSWINSZ, window.as_ptr() as usize)?;
+    }
+    if newlines == newline::AS_WRITTEN {
+        keep_newlines(slave)?;
     }
     kernel::fchown(slave, owner, u32::MAX)?;
     if console {
@@ -47,6 +51,18 @@ pub fn open(root: i32, owner: u32, size: u64, console: bool) -> Outcome<i32> {
     }
     kernel::close(slave);
     Ok(master)
+}
+
+/// No carriage return before a newline: whoever shows the output has a terminal that adds it, or none.
+fn keep_newlines(slave: i32) -> Outcome {
+    const TCGETS: usize = 0x5401;
+    const TCSETS: usize = 0x5402;
+    const ONLCR: u32 = 4;
+    // struct termios of the kernel: four words of modes, of which the second is for output, and 20 bytes.
+    let mut termios = [0u32; 9];
+    kernel::ioctl(slave, TCGETS, termios.as_mut_ptr() as usize)?;
+    termios[1] &= !ONLCR;
+    kernel::ioctl(slave, TCSETS, termios.as_ptr() as usize).map(drop)
 }
 
 /// A session of our own: no terminal of the host's is ours (CVE-2017-5226). Leading one already is as good.

@@ -8,6 +8,7 @@ use crate::affinity::Affinity;
 use crate::context::{self, Context};
 use crate::error::{Error, Result, What};
 use crate::handle::Handle;
+use crate::hooks::{self, Identity, Point};
 use crate::inherit::{Entered, Raised};
 use crate::launch::{self, Ear, Launched};
 use crate::listener::Agent;
@@ -74,7 +75,9 @@ pub fn create(request: Request<'_>) -> Result<Container> {
     let default = Linux::default();
     let linux = spec.linux.as_ref().unwrap_or(&default);
     let umask = sys::process::umask(0);
-    let refused = refuse_what_is_missing(spec).and_then(|()| process::check_preserved(holding.preserve_fds));
+    let refused = refuse_what_is_missing(spec)
+        .and_then(|()| hooks::check(spec))
+        .and_then(|()| process::check_preserved(holding.preserve_fds));
     let born = refused.and_then(|()| Namespaces::open(spec)).and_then(|mut namespaces| {
         prepare_and_clone(&mut Preparation {
             id,
@@ -95,8 +98,13 @@ pub fn create(request: Request<'_>) -> Result<Container> {
     sys::process::umask(umask);
     let agent = Agent::new(spec, id, bundle);
     let result = born.and_then(|(born, socket, gate, subjects)| {
-        let made = |pid| spec.linux.as_ref().map_or(Ok(()), |linux| net_device::move_in(linux, pid));
-        let ear = Ear { cgroup: cgroup.as_ref(), agent: agent.as_ref(), made: &made };
+        let container = Identity { id, bundle, spec };
+        let meanwhile = |point, pid| match point {
+            sync::NAMESPACES => spec.linux.as_ref().map_or(Ok(()), |linux| net_device::move_in(linux, pid)),
+            sync::HOOKS => hooks::of_creation(container, pid),
+            _ => Ok(()),
+        };
+        let ear = Ear { cgroup: cgroup.as_ref(), agent: agent.as_ref(), meanwhile: &meanwhile };
         launch::launch(born, socket, gate, &subjects, spec, &ear).map(|launched| (launched, subjects))
     });
     match result {
@@ -133,7 +141,6 @@ impl Container {
 fn refuse_what_is_missing(spec: &Spec) -> Result<()> {
     let linux = spec.linux.as_ref();
     let missing = [
-        (spec.hooks.as_ref().is_some_and(|hooks| *hooks != oci::runtime::Hooks::default()), "hooks"),
         (linux.is_some_and(|linux| linux.intel_rdt.is_some()), "linux.intelRdt"),
         (linux.is_some_and(|linux| linux.mount_label.as_deref().is_some_and(|l| !l.is_empty())), "linux.mountLabel"),
     ];
@@ -225,7 +232,8 @@ fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
     }
     let gate = preparation.gate.take().map(|gate| plan.give(gate));
     let last = Last { holding, filter: preparation.filter, gate };
-    finish_plan(&mut plan, spec, &context, &last, keyring)?;
+    let identity = Identity { id, bundle: preparation.bundle, spec };
+    finish_plan(&mut plan, identity, &context, &last, keyring)?;
 
     let Packed { stub, bytes, number, inherit, subjects, ours, theirs, proc, given } = parts::pack(plan, ring)?;
     let gate = if maps.is_some() { Some(sys::socket::pair().what("hold the child back")?) } else { None };
@@ -337,13 +345,13 @@ fn apart(linux: &Linux) -> u64 {
 
 fn finish_plan(
     plan: &mut Plan,
-    spec: &Spec,
+    container: Identity<'_>,
     context: &Context<'_>,
     last: &Last<'_>,
     keyring: Option<&str>,
 ) -> Result<()> {
     use oci::runtime::Propagation;
-    let linux = context.linux;
+    let (linux, spec) = (context.linux, container.spec);
     if rootfs::new_network(context) {
         plan.plain(Subject::Loopback, Op::Loopback, []);
     }
@@ -357,12 +365,14 @@ fn finish_plan(
     if !console {
         plan.plain(Subject::Enter, Op::Here, []);
     }
-    parts::session(plan, process, keyring, console);
+    parts::session(plan, process, keyring, console, last.holding.newlines);
     if context.namespaces.joins_mounts() {
-        return process::after_pivot(plan, spec, process, last);
+        hooks_of_creation(plan, container)?;
+        return process::after_pivot(plan, container, process, last);
     }
     process::working_directory(plan, process);
     rootfs::read_only_root(plan, spec, context);
+    hooks_of_creation(plan, container)?;
     plan.plain(Subject::Pivot, Op::Pivot, []);
     if let Some(propagation) = linux.and_then(|linux| linux.rootfs_propagation) {
         let flag = match propagation {
@@ -373,5 +383,13 @@ fn finish_plan(
         };
         plan.plain(Subject::RootPropagation, Op::Propagation, [flag]);
     }
-    process::after_pivot(plan, spec, process, last)
+    process::after_pivot(plan, container, process, last)
+}
+
+/// The hooks between the container's namespaces and its root: ours first, for which the stub waits, then its own.
+fn hooks_of_creation(plan: &mut Plan, container: Identity<'_>) -> Result<()> {
+    if hooks::interrupt(container.spec) {
+        plan.plain(Subject::Hooks, Op::Sync, [sync::HOOKS]);
+    }
+    hooks::plan(plan, Point::CreateContainer, container)
 }

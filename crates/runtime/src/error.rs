@@ -61,10 +61,12 @@ pub enum Error {
     #[error("seccomp profile")]
     Seccomp(#[from] seccomp::Error),
     /// A hook failed.
-    #[error("{kind} hook {path}: {problem}")]
+    #[error("error running {point} hook #{index}: {path}: {problem}")]
     Hook {
         /// Which list.
-        kind: &'static str,
+        point: &'static str,
+        /// Its place there.
+        index: usize,
         /// The program.
         path: String,
         /// What happened.
@@ -167,6 +169,9 @@ impl Error {
             Self::Step { subject: Subject::Sysctl(name), errno: Errno::NOENT, .. } => {
                 Some(format!("this kernel has no parameter {name}"))
             }
+            Self::Step { subject: Subject::Mount(_), errno: Errno::LOOP, .. } => Some(
+                "procfs and sysfs must be mounted on ordinary directory, and not behind a link of the image".into(),
+            ),
             Self::Step { subject: Subject::Mount(_), errno: Errno::NODEV, .. } => {
                 Some("this kernel does not know that file system; see /proc/filesystems".into())
             }

@@ -12,6 +12,7 @@ use crate::context::{self, Context};
 use crate::create::Container;
 use crate::error::{Result, What};
 use crate::handle::Handle;
+use crate::hooks::Identity;
 use crate::inherit::{Entered, Raised};
 use crate::launch::{self, Ear, Launched};
 use crate::listener::Agent;
@@ -99,10 +100,11 @@ pub fn exec(request: &Exec<'_>) -> Result<Container> {
     }
     plan.plain(Subject::Enter, Op::Here, []);
     process::before_pivot(&mut plan, &spec, process, &context)?;
-    parts::session(&mut plan, process, (!request.no_new_keyring).then_some(id), false);
+    parts::session(&mut plan, process, (!request.no_new_keyring).then_some(id), false, holding.newlines);
     let no_setgroups = has(NamespaceKind::User) && idmap::denies_setgroups(handle.pid);
     let holding = Holding { no_setgroups: no_setgroups || holding.no_setgroups, ..holding };
-    process::after_pivot(&mut plan, &spec, process, &Last { holding, filter, gate: None })?;
+    let container = Identity { id, bundle: Path::new("/"), spec: &spec };
+    process::after_pivot(&mut plan, container, process, &Last { holding, filter, gate: None })?;
 
     let parts::Packed { stub, bytes, number, inherit, subjects, ours, theirs, proc, given } = parts::pack(plan, None)?;
     if has(NamespaceKind::User) {

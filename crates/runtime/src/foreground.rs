@@ -15,6 +15,16 @@ use std::time::{Duration, Instant};
 use sys::process::Exit;
 use sys::signal::Signals;
 
+/// What a container's terminal does with newlines; the caller's own terminal does the rest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Newlines {
+    /// A carriage return comes before each, as on any terminal.
+    #[default]
+    Translated,
+    /// Nothing: output into a pipe or a file is as the command wrote it, which callers of runc expect.
+    AsWritten,
+}
+
 /// Who holds it, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct Foreground {
@@ -24,6 +34,8 @@ pub struct Foreground {
     pub input: bool,
     /// It is killed after this time.
     pub timeout: Option<Duration>,
+    /// As the container's terminal was made.
+    pub newlines: Newlines,
 }
 
 const SIGKILL: i32 = 9;
@@ -36,7 +48,7 @@ const SIGTTOU: i32 = 22;
 
 /// Holds the container until its first process ends, and reaps it.
 pub fn hold(handle: &Handle, terminal: Option<OwnedFd>, signals: &Signals, how: Foreground) -> Result<Exit> {
-    let mut relay = terminal.map(|master| Relay::new(master, how.input)).transpose()?;
+    let mut relay = terminal.map(|master| Relay::new(master, how)).transpose()?;
     let mut deadline = how.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     loop {
         let readable = wait(handle.pidfd.as_fd(), signals.as_fd(), relay.as_ref(), deadline)?;
@@ -116,7 +128,8 @@ struct Relay {
 }
 
 impl Relay {
-    fn new(master: OwnedFd, input: bool) -> Result<Self> {
+    fn new(master: OwnedFd, how: Foreground) -> Result<Self> {
+        let input = how.input;
         let stdin = rustix::stdio::stdin();
         let mut relay = Self { master, input, output: true, saved: None };
         relay.resize();
@@ -125,6 +138,9 @@ impl Relay {
             let saved = tcgetattr(stdin).map_err(failed).what("make the terminal raw")?;
             let mut raw = saved.clone();
             raw.make_raw();
+            if how.newlines == Newlines::AsWritten {
+                raw.output_modes = saved.output_modes;
+            }
             tcsetattr(stdin, OptionalActions::Now, &raw).map_err(failed).what("make the terminal raw")?;
             relay.saved = Some(saved);
         }

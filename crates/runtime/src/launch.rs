@@ -22,14 +22,14 @@ pub struct Ear<'a> {
     pub cgroup: Option<&'a Cgroup>,
     /// Who gets the listener of a filter that has one.
     pub agent: Option<&'a Agent<'a>>,
-    /// What we do when its namespaces exist, by its pid; it waits meanwhile.
-    pub made: &'a dyn Fn(i32) -> Result<()>,
+    /// What we do at a point ([`sync`]) at which it waits for us, by its pid.
+    pub meanwhile: &'a dyn Fn(u64, i32) -> Result<()>,
 }
 
 impl<'a> Ear<'a> {
     /// Where nothing is to be done meanwhile.
     pub fn plain(cgroup: Option<&'a Cgroup>) -> Self {
-        Self { cgroup, agent: None, made: &|_| Ok(()) }
+        Self { cgroup, agent: None, meanwhile: &|_, _| Ok(()) }
     }
 }
 
@@ -100,31 +100,35 @@ pub fn release(socket: &OwnedFd, handle: &Handle, subjects: &[Subject], spec: &S
 }
 
 /// Gives a container that waits at its gate the word through a connection to it, and listens until its command runs.
-/// `command` is its name, for what may have to be said of it.
-pub fn begin(gate: &OwnedFd, handle: &Handle, command: &str) -> Result<()> {
+/// `spec` needs no more than what may have to be talked of: the command and the hooks.
+pub fn begin(gate: &OwnedFd, handle: &Handle, spec: &Spec) -> Result<()> {
     sys::socket::release(gate).what("start the container")?;
     let tell = |told: Told| {
-        let subject = Op::from_number(told.op).map_or(Subject::Exec, Subject::of);
-        report::failed(&subject, told.number, told.errno, &report::only_command(command))
+        let op = Op::from_number(told.op & 0xffff).unwrap_or(Op::Exec);
+        let subject = Subject::of(op, (told.op >> 16) as usize, spec);
+        report::failed(&subject, told.number, told.errno, spec, told.said)
     };
     let ear = Ear::plain(Some(&handle.cgroup));
     listen(gate, (handle.pid, &handle.pidfd), &ear, &tell).map(drop)
 }
 
 /// What a stub says of a step that failed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Told {
     step: u32,
     number: u32,
     errno: i32,
+    /// The operation, and above it how many of the kind came before.
     op: u32,
+    /// What its hook has written.
+    said: Option<OwnedFd>,
 }
 
 /// The words for it, by the plan.
 fn told(subjects: &[Subject], spec: &Spec) -> impl Fn(Told) -> Error {
     move |told| {
         let subject = subjects.get(told.step as usize).unwrap_or(&Subject::Exec);
-        report::failed(subject, told.number, told.errno, spec)
+        report::failed(subject, told.number, told.errno, spec, told.said)
     }
 }
 
@@ -168,11 +172,19 @@ fn listen(
                 let taken = ear.agent.map_or(Ok(()), |agent| agent.take_over(pidfd.as_fd(), pid, word(8)));
                 go_on(taken, socket, pidfd)?;
             }
-            message::SYNC if u64::from(word(8)) == sync::NAMESPACES => go_on((ear.made)(pid), socket, pidfd)?,
+            message::SYNC if u64::from(word(8)) != sync::START => {
+                go_on((ear.meanwhile)(word(8).into(), pid), socket, pidfd)?;
+            }
             message::SYNC => return Ok((terminal, Reached::Word)),
             message::FAILED => {
                 let _ = sys::process::wait(pidfd);
-                return Err(tell(Told { step: word(4), number: word(8), errno: word(12) as i32, op: word(16) }));
+                return Err(tell(Told {
+                    step: word(4),
+                    number: word(8),
+                    errno: word(12) as i32,
+                    op: word(16),
+                    said: fd,
+                }));
             }
             _ => {}
         }

@@ -2,10 +2,11 @@
 
 use crate::context;
 use crate::error::{Result, What};
+use crate::foreground::Newlines;
 use crate::plan::Plan;
 use crate::subject::Subject;
 use cgroup::{Cgroup, JoinBy};
-use init::plan::Op;
+use init::plan::{Op, newline};
 use oci::runtime::Process;
 use std::ffi::CString;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -21,14 +22,19 @@ pub fn enter_cgroup(plan: &mut Plan, cgroup: Option<&Cgroup>, by: JoinBy) -> Res
 }
 
 /// Adds the session: its keyring, and its terminal if it has one, with a /dev/console on it for a new container.
-pub fn session(plan: &mut Plan, process: &Process, keyring: Option<&str>, console: bool) {
+pub fn session(plan: &mut Plan, process: &Process, keyring: Option<&str>, console: bool, newlines: Newlines) {
     if let Some(name) = keyring {
         plan.text(Subject::Keyring, Op::Keyring, name);
     }
     if process.terminal {
         let size = process.console_size.unwrap_or_default();
         let size = u64::from(size.height) << 32 | u64::from(size.width);
-        plan.plain(Subject::Terminal, Op::Terminal, [u64::from(process.user.uid), size, u64::from(console)]);
+        let newlines = match newlines {
+            Newlines::Translated => newline::TRANSLATED,
+            Newlines::AsWritten => newline::AS_WRITTEN,
+        };
+        let args = [u64::from(process.user.uid), size, u64::from(console), newlines];
+        plan.plain(Subject::Terminal, Op::Terminal, args);
     } else {
         plan.plain(Subject::Session, Op::Session, []);
     }

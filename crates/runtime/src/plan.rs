@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::subject::Subject;
 use init::plan::{NONE, Op, parameter, target};
 use init::{Arg, Encoder};
+use oci::runtime::Hook;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use sys::mount::{MountAttr, attr};
 
@@ -159,6 +160,23 @@ impl Plan {
         slot
     }
 
+    /// The same of a link itself, where the path ends in one.
+    pub fn open_tree_itself(&mut self, subject: Subject, path: &str, recursive: bool) -> Slot {
+        let flags = sys::mount::CLONE | if recursive { sys::mount::RECURSIVE } else { 0 };
+        let path = self.encoder.text(path);
+        let slot = Slot(self.encoder.slot());
+        let flags = flags | sys::mount::NOFOLLOW;
+        self.step(subject, Op::OpenTree, Some(slot), [path.into(), flags.into()]);
+        slot
+    }
+
+    /// Maps the ids of a mount by a user namespace.
+    pub fn map_ids(&mut self, subject: Subject, slot: Slot, namespace: OwnedFd) {
+        let namespace = self.give(namespace);
+        let args = [attr::IDMAP.into(), 0_u32.into(), 0_u32.into(), 0_u32.into(), namespace.0.into()];
+        self.step(subject, Op::SetAttr, Some(slot), args);
+    }
+
     /// Changes attributes of a mount, or of the tree below it.
     pub fn set_attr(&mut self, subject: Subject, slot: Slot, attributes: &MountAttr, recursive: bool) {
         let flags = if recursive { u64::from(sys::mount::RECURSIVE) } else { 0 };
@@ -239,10 +257,22 @@ impl Plan {
         self.step(subject, Op::Seccomp, None, [program.into(), flags.into(), u32::from(listener).into()]);
     }
 
-    /// Finds the command, and later executes it.
-    pub fn find(&mut self, args: &[String], path: &str) {
+    /// A program that runs beside: the state around its pid, and numbers by their places ([`init::plan::hook`]).
+    pub fn hook(&mut self, subject: Subject, hook: &Hook, env: &[String], state: [&str; 2], numbers: &[u64]) {
+        let argv = if hook.args.is_empty() { std::slice::from_ref(&hook.path) } else { &hook.args };
+        let (path, argv, envp) = (self.encoder.text(&hook.path), self.encoder.texts(argv), self.encoder.texts(env));
+        let mut details: Vec<Arg> = numbers.iter().map(|number| Arg::Number(*number)).collect();
+        for (place, text) in [init::plan::hook::BEFORE_PID, init::plan::hook::AFTER_PID].into_iter().zip(state) {
+            details[place] = self.encoder.text(text).into();
+        }
+        let details = self.encoder.list(&details);
+        self.step(subject, Op::Hook, None, [path.into(), argv.into(), envp.into(), details.into()]);
+    }
+
+    /// Finds the command, which is executed later; `over` says that it is with a capability over the modes of files.
+    pub fn find(&mut self, args: &[String], path: &str, over: bool) {
         let (argv, path) = (self.encoder.texts(args), self.encoder.text(path));
-        self.step(Subject::Find, Op::Find, None, [argv.into(), path.into()]);
+        self.step(Subject::Find, Op::Find, None, [argv.into(), path.into(), u32::from(over).into()]);
     }
 
     /// Executes the found command.

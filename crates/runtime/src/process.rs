@@ -2,6 +2,8 @@
 
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::foreground::Newlines;
+use crate::hooks::{self, Identity, Point};
 use crate::plan::{Plan, Slot};
 use crate::subject::Subject;
 use crate::{listener, numa, scheduler};
@@ -9,6 +11,7 @@ use init::plan::{Op, sync};
 use oci::runtime::{Capabilities, NamespaceKind, PersonalityDomain, Process, Spec};
 use seccomp::Filter;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 /// Resource limits: name and number (getrlimit(2), asm-generic/resource.h).
 const RLIMITS: [(&str, u64); 16] = [
@@ -99,6 +102,8 @@ pub struct Holding {
     pub preserve_fds: u32,
     /// setgroups(2) is denied in its user namespace.
     pub no_setgroups: bool,
+    /// Of its terminal.
+    pub newlines: Newlines,
 }
 
 /// What is left to be said when the process's own part of a plan is written.
@@ -185,7 +190,7 @@ fn rlimits(plan: &mut Plan, process: &Process) -> Result<()> {
 }
 
 /// What the process becomes, after the pivot, up to its exec.
-pub fn after_pivot(plan: &mut Plan, spec: &Spec, process: &Process, last: &Last<'_>) -> Result<()> {
+pub fn after_pivot(plan: &mut Plan, container: Identity<'_>, process: &Process, last: &Last<'_>) -> Result<()> {
     let holding = last.holding;
     if process.args.is_empty() {
         return Err(Error::spec("process.args is empty"));
@@ -197,7 +202,7 @@ pub fn after_pivot(plan: &mut Plan, spec: &Spec, process: &Process, last: &Last<
         // setresuid(2) takes it for "leave it as it is", which is root.
         return Err(Error::spec(format!("process.user: {} is no id", u32::MAX)));
     }
-    let linux = spec.linux.as_ref();
+    let linux = container.spec.linux.as_ref();
     if let Some(personality) = linux.and_then(|linux| linux.personality.as_ref()) {
         let persona = match personality.domain {
             PersonalityDomain::Linux => 0,
@@ -215,6 +220,9 @@ pub fn after_pivot(plan: &mut Plan, spec: &Spec, process: &Process, last: &Last<
         numa::memory_policy(plan, policy)?;
     }
     labels(plan, process)?;
+    if environment(process).1 {
+        plan.plain(Subject::Home, Op::Home, [u64::from(process.user.uid)]);
+    }
     let caps = process.capabilities.clone().unwrap_or_default();
     plan.close(Subject::Fds, 3 + holding.preserve_fds, last.gate);
     plan.plain(Subject::Bounding, Op::Bounding, [capability_bits(&caps.bounding)]);
@@ -229,7 +237,7 @@ pub fn after_pivot(plan: &mut Plan, spec: &Spec, process: &Process, last: &Last<
         plan.plain(Subject::DeathSignal, Op::DeathSignal, [SIGKILL]);
     }
     let path = process.env.iter().rev().find_map(|variable| variable.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH);
-    plan.find(&process.args, path);
+    plan.find(&process.args, path, capability_bits(&caps.effective) & DAC_OVERRIDE != 0);
     let filter = match (last.filter, linux.and_then(|linux| linux.seccomp.as_ref())) {
         (Some(filter), _) => Some(Cow::Borrowed(filter)),
         (None, Some(profile)) => Some(Cow::Owned(seccomp::compile(profile)?)),
@@ -261,12 +269,29 @@ pub fn after_pivot(plan: &mut Plan, spec: &Spec, process: &Process, last: &Last<
     if listens {
         last.wait(plan);
     }
+    // Under all that holds for the process: a hook in the container is part of it.
+    hooks::plan(plan, Point::StartContainer, container)?;
     if holding.reaper {
         plan.plain(Subject::Reaper, Op::Reap, []);
     }
-    plan.exec(&process.args, &process.env);
+    plan.exec(&process.args, &environment(process).0);
     Ok(())
 }
+
+/// The variables, of each the last, and whether `HOME` is missing: an empty one counts as none.
+pub fn environment(process: &Process) -> (Vec<String>, bool) {
+    let name = |variable: &str| variable.split('=').next().unwrap_or_default().to_owned();
+    let mut known = BTreeSet::new();
+    let mut env: Vec<String> =
+        process.env.iter().rev().filter(|variable| known.insert(name(variable))).cloned().collect();
+    env.reverse();
+    env.retain(|variable| variable != "HOME=");
+    let homeless = !env.iter().any(|variable| variable.starts_with("HOME="));
+    (env, homeless)
+}
+
+/// The bit of `CAP_DAC_OVERRIDE`.
+const DAC_OVERRIDE: u64 = 1 << 1;
 
 /// Effective, permitted, inheritable, ambient.
 fn capability_sets(caps: &Capabilities) -> [u64; 4] {
@@ -293,6 +318,16 @@ fn labels(plan: &mut Plan, process: &Process) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_each_variable_the_last_counts_and_an_empty_home_is_none() {
+        let env = |env: &[&str]| {
+            environment(&Process { env: env.iter().map(|v| (*v).to_owned()).collect(), ..Process::default() })
+        };
+        assert_eq!(env(&["A=1", "B=2", "HOME=/x", "A=3"]), (vec!["B=2".into(), "HOME=/x".into(), "A=3".into()], false));
+        assert_eq!(env(&["HOME=/x", "HOME="]), (vec![], true));
+        assert_eq!(env(&[]), (vec![], true));
+    }
 
     #[test]
     fn capabilities_are_bits_by_their_number_and_unknown_ones_none() {

@@ -1,14 +1,20 @@
 //! What the stub says, as errors.
 
 use crate::error::Error;
+use crate::hooks::{self, Point};
 use crate::subject::Subject;
 use cgroup::Cgroup;
 use oci::runtime::Spec;
+use std::os::fd::OwnedFd;
 use sys::Errno;
 use sys::process::Exit;
 
-/// A step failed.
-pub fn failed(subject: &Subject, number: u32, errno: i32, spec: &Spec) -> Error {
+/// A step failed; a hook has perhaps said something.
+pub fn failed(subject: &Subject, number: u32, errno: i32, spec: &Spec, said: Option<OwnedFd>) -> Error {
+    if let Subject::Hook(point, index) = *subject {
+        let said = said.map(hooks::written).unwrap_or_default();
+        return hook(point, index, number, errno, spec, &said);
+    }
     let errno = Errno::from_raw_os_error(errno);
     let command = || spec.process.as_ref().and_then(|process| process.args.first()).cloned().unwrap_or_default();
     match (subject, errno) {
@@ -43,6 +49,17 @@ fn confined(spec: &Spec) -> bool {
     resources.and_then(|resources| resources.cpu.as_ref()).is_some_and(|cpu| cpu.cpus.is_some())
 }
 
+/// A hook that the stub ran: its status stands in the place of an error number.
+fn hook(point: Point, index: usize, number: u32, errno: i32, spec: &Spec, said: &str) -> Error {
+    let hook = point.of(spec).get(index).cloned().unwrap_or_default();
+    let problem = match number {
+        sys::nr::wait4 => hooks::ended(errno, said),
+        sys::nr::ppoll => hooks::timed_out(&hook),
+        _ => sys::Named(Errno::from_raw_os_error(errno)).to_string(),
+    };
+    hooks::failed(point, index, &hook.path, problem)
+}
+
 fn not_executable(subject: &Subject, errno: Errno) -> String {
     match (subject, errno) {
         (Subject::Find, Errno::ACCESS) => {
@@ -65,12 +82,6 @@ fn not_executable(subject: &Subject, errno: Errno) -> String {
 
 /// Why a stub dies under a small limit.
 pub const TOO_LITTLE_MEMORY: &str = "out of memory: its memory limit is too low to start in";
-
-/// A specification of which only the command's name is known.
-pub fn only_command(name: &str) -> Spec {
-    let process = oci::runtime::Process { args: vec![name.to_owned()], ..Default::default() };
-    Spec { process: Some(process), ..Spec::default() }
-}
 
 /// The stub ended without a word.
 pub fn ended(exit: Option<Exit>, cgroup: Option<&Cgroup>) -> Error {

@@ -1,6 +1,7 @@
 //! What each step of a plan is for. Kept beside the plan as small values; turned into words only when somebody asks:
 //! an error, or `--explain`.
 
+use crate::hooks::Point;
 use crate::namespace;
 use init::plan::Op;
 use oci::runtime::{NamespaceKind, Spec};
@@ -122,16 +123,30 @@ pub enum Subject {
     Wait,
     /// PID 1 stays ours.
     Reaper,
+    /// The user's home is looked up.
+    Home,
+    /// The stub waits for hooks in our namespaces.
+    Hooks,
+    /// A hook in the container's namespaces, by its place in the list.
+    Hook(Point, usize),
     /// The command runs.
     Exec,
 }
 
 impl Subject {
-    /// What a step is for that is known by its operation only: one behind the gate.
-    pub fn of(op: Op) -> Self {
+    /// What a step is for of which only the operation is known, and how many of its kind came before: one behind the
+    /// gate.
+    pub fn of(op: Op, before: usize, spec: &Spec) -> Self {
         match op {
+            Op::Hook => {
+                let inside = Point::CreateContainer.of(spec).len();
+                match before.checked_sub(inside) {
+                    Some(index) => Self::Hook(Point::StartContainer, index),
+                    None => Self::Hook(Point::CreateContainer, before),
+                }
+            }
             Op::NoNewPrivs => Self::NoNewPrivs,
-            Op::Rlimit => Self::Rlimit(usize::MAX),
+            Op::Rlimit => Self::Rlimit(before),
             Op::Capabilities => Self::Capabilities,
             Op::Seccomp => Self::Seccomp,
             Op::Reap => Self::Reaper,
@@ -181,7 +196,15 @@ impl Subject {
             | Self::Label
             | Self::Keyring
             | Self::Personality => Heading::MayDo,
-            Self::Cwd | Self::Find | Self::DeathSignal | Self::Wait | Self::Reaper | Self::Exec => Heading::Runs,
+            Self::Cwd
+            | Self::Find
+            | Self::DeathSignal
+            | Self::Wait
+            | Self::Reaper
+            | Self::Home
+            | Self::Hooks
+            | Self::Hook(..)
+            | Self::Exec => Heading::Runs,
         }
     }
 
@@ -214,6 +237,9 @@ impl Subject {
             Self::Bounding | Self::Capabilities => "process.capabilities".to_owned(),
             Self::NoNewPrivs => "process.noNewPrivileges".to_owned(),
             Self::Seccomp => "linux.seccomp".to_owned(),
+            Self::Home => "process.env".to_owned(),
+            Self::Hooks => "hooks".to_owned(),
+            Self::Hook(point, _) => format!("hooks.{}", point.name()),
             Self::Find | Self::Exec => "process.args".to_owned(),
             _ => String::new(),
         }
@@ -279,6 +305,9 @@ impl Subject {
             Self::DeathSignal => "die with the supervisor".to_owned(),
             Self::Wait => "wait for the word to start".to_owned(),
             Self::Reaper => "stay PID 1 and reap".to_owned(),
+            Self::Home => "find the user's home".to_owned(),
+            Self::Hooks => "wait for the hooks in the runtime's namespaces".to_owned(),
+            Self::Hook(point, index) => format!("run {} hook #{index}", point.name()),
             Self::Exec => format!("run {}", process.and_then(|p| p.args.first()).map_or("the command", |a| a)),
         }
     }

@@ -18,6 +18,8 @@ numbers! {
     read 0 63
     write 1 64
     close 3 57
+    lseek 8 62
+    getpid 39 172
     mmap 9 222
     munmap 11 215
     rt_sigaction 13 134
@@ -102,6 +104,7 @@ numbers! {
     set_mempolicy 238 237
     ppoll 271 73
     faccessat 269 48
+    faccessat2 439 439
     getcwd 79 17
     socket 41 198
     setsockopt 54 208

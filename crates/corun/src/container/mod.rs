@@ -8,8 +8,11 @@ pub use record::{Listener, Record};
 
 use crate::error::{Error, Result};
 use crate::global::Context;
+use oci::runtime::Spec;
+use runtime::hooks::{self, Identity, Point};
 use runtime::{Cgroup, Handle};
 use std::fmt;
+use std::path::Path;
 
 /// What a container does, by the specification's words and runc's "paused".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,9 +84,29 @@ impl Container {
         self.handle.as_ref().ok_or(Error::NotRunning)
     }
 
+    /// Runs the hooks of a command that has just begun to run. If one fails, so does the start: the container ends.
+    pub fn started(&self, spec: &Spec) -> Result<()> {
+        const SIGKILL: i32 = 9;
+        let bundle = Path::new(&self.record.corun.bundle);
+        let identity = Identity { id: &self.record.id, bundle, spec };
+        let Some(handle) = &self.handle else { return Ok(()) };
+        hooks::run(Point::Poststart, identity, Some(handle.pid)).or_else(|error| {
+            handle.signal(SIGKILL)?;
+            Err(error.into())
+        })
+    }
+
     /// Removes all that there is of it: processes, cgroup, directory. Can be repeated at any point.
+    ///
+    /// Its last hooks run when all is gone; a failure of one is told, and is no error (runtime.md, "Lifecycle").
     pub fn remove(self) -> Result<()> {
         runtime::delete(&self.cgroup)?;
-        self.dir.remove()
+        self.dir.remove()?;
+        let (spec, bundle) = (self.record.spec(), Path::new(&self.record.corun.bundle));
+        let identity = Identity { id: &self.record.id, bundle, spec: &spec };
+        if let Err(error) = hooks::run(Point::Poststop, identity, None) {
+            eprintln!("corun: {error}");
+        }
+        Ok(())
     }
 }

@@ -3,7 +3,7 @@
 
 use super::Dir;
 use crate::error::{Error, Result};
-use oci::runtime::{NamespaceKind, Personality, Seccomp, Spec};
+use oci::runtime::{Hooks, NamespaceKind, Personality, Process, Seccomp, Spec};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -55,6 +55,9 @@ pub struct Ours {
     pub annotations: BTreeMap<String, String>,
     /// The name of its command, for messages.
     pub command: String,
+    /// The programs that run at points of its life that are still to come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<Hooks>,
     /// It dies with the `run` that holds it, which removes it; if that is killed, whoever comes next does.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub held: bool,
@@ -127,6 +130,7 @@ impl Record {
                 bundle: bundle_text,
                 annotations: spec.annotations.clone(),
                 command: command.unwrap_or_default(),
+                hooks: spec.hooks.clone(),
                 held: false,
                 namespaces: kinds.collect(),
                 personality: linux.and_then(|linux| linux.personality.clone()),
@@ -146,6 +150,18 @@ impl Record {
         let bytes =
             serde_json::to_vec(self).map_err(|source| Error::Parse { path: dir.path().join("state.json"), source })?;
         dir.write_state(&bytes)
+    }
+
+    /// As much of its specification as its later life needs: the command's name, the hooks, the annotations.
+    pub fn spec(&self) -> Spec {
+        let process = Process { args: vec![self.corun.command.clone()], ..Process::default() };
+        Spec {
+            oci_version: self.config.version.clone(),
+            process: Some(process),
+            hooks: self.corun.hooks.clone(),
+            annotations: self.corun.annotations.clone(),
+            ..Spec::default()
+        }
     }
 
     /// What the runtime needs to find the container again.

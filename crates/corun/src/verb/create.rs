@@ -8,7 +8,7 @@ use crate::global::{Context, Manager};
 use crate::hand_over::HandOver;
 use flag::{Flag, Help, Invalid, Order, put_word};
 use oci::runtime::Spec;
-use runtime::{Cgroup, Holding, Layout, Request, rootfs::Rootfs};
+use runtime::{Cgroup, Holding, Layout, Newlines, Request, rootfs::Rootfs};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -145,7 +145,7 @@ pub fn make(
         filter,
         layout: &layout,
         cgroup,
-        holding: Holding { preserve_fds: given.preserve_fds, ..holding },
+        holding: Holding { preserve_fds: given.preserve_fds, newlines: Newlines::AsWritten, ..holding },
         gate,
         no_new_keyring: given.no_new_keyring,
         ring: None,

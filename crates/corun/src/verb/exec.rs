@@ -10,7 +10,7 @@ use crate::hand_over::HandOver;
 use flag::{Flag, Help, Invalid, Order, push_word, put_word};
 use oci::runtime::{Capabilities, Linux, Process, Spec};
 use runtime::listener::Agent;
-use runtime::{Exec, Foreground, Holding, Layout};
+use runtime::{Exec, Foreground, Holding, Layout, Newlines};
 use std::path::Path;
 use sys::signal::Signals;
 
@@ -159,7 +159,12 @@ fn run(words: &[String], context: &Context) -> Result<u8> {
         agent: agent.as_ref(),
         cgroup: Some(&cgroup),
         layout: &layout,
-        holding: Holding { wait: true, preserve_fds: given.preserve_fds, ..Holding::default() },
+        holding: Holding {
+            wait: true,
+            preserve_fds: given.preserve_fds,
+            newlines: Newlines::AsWritten,
+            ..Holding::default()
+        },
         no_new_keyring: false,
     })?;
     let terminal = made.terminal.take();
@@ -179,7 +184,7 @@ fn run(words: &[String], context: &Context) -> Result<u8> {
         }
     };
     let Some(signals) = signals else { return Ok(0) };
-    let how = Foreground { pass_signals: true, input: true, timeout: None };
+    let how = Foreground { pass_signals: true, input: true, timeout: None, newlines: Newlines::AsWritten };
     Ok(runtime::hold(&made.handle, terminal, &signals, how)?.code())
 }
 

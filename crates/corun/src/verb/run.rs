@@ -6,7 +6,7 @@ use crate::container::{Container, Dir};
 use crate::error::{Result, What};
 use crate::global::Context;
 use flag::{Flag, Help, Order};
-use runtime::{Foreground, Holding};
+use runtime::{Foreground, Holding, Newlines};
 use sys::signal::Signals;
 
 type F = Flag<Given>;
@@ -64,7 +64,7 @@ fn run(words: &[String], context: &Context) -> Result<u8> {
     let Some(signals) = signals else { return Ok(0) };
     // While it runs it is everybody's: others may pause it, kill it, look at it.
     drop(dir);
-    let how = Foreground { pass_signals: true, input: true, timeout: None };
+    let how = Foreground { pass_signals: true, input: true, timeout: None, newlines: Newlines::AsWritten };
     let exit = runtime::hold(&made.container.handle, terminal, &signals, how);
     if !given.keep {
         match Container::lock(context, id) {

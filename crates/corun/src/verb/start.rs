@@ -25,6 +25,9 @@ fn run(words: &[String], context: &Context) -> Result<u8> {
         _ => return Err(Error::State("cannot start an already running container".to_owned())),
     }
     let gate = container.dir.pass_gate()?;
-    runtime::begin(&gate, container.running()?, &container.record.corun.command)?;
+    let handle = container.running()?;
+    let spec = container.record.spec();
+    runtime::begin(&gate, handle, &spec)?;
+    container.started(&spec)?;
     Ok(0)
 }

@@ -201,7 +201,6 @@ fn no_emulation() -> Result<(), String> {
 fn what_is_not_supported_yet_is_refused_and_not_left_out() {
     requires!(root, busybox);
     for (path, value, text) in [
-        ("/hooks", json!({ "prestart": [{ "path": "/bin/true" }] }), "hooks"),
         ("/linux/intelRdt", json!({ "closID": "x" }), "intelRdt"),
         ("/linux/mountLabel", json!("x"), "mountLabel"),
         ("/process/apparmorProfile", json!("no-such"), "AppArmor"),

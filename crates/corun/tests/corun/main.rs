@@ -15,6 +15,7 @@ mod cve_proc;
 mod cve_races;
 mod devices;
 mod end;
+mod hooks;
 mod ids;
 mod limits;
 mod masks;

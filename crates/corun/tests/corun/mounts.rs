@@ -201,3 +201,118 @@ fn a_start_that_fails_at_its_last_mount_leaves_nothing() {
     fs::remove_file(bundle.dir().join("config.json")).unwrap();
     before.assert_same(CLEARING);
 }
+
+#[test]
+fn every_option_of_a_mount_is_taken_on_new_and_on_bound_file_systems() {
+    requires!(root, busybox);
+    let words = [
+        "async",
+        "sync",
+        "dirsync",
+        "lazytime",
+        "nolazytime",
+        "mand",
+        "nomand",
+        "iversion",
+        "noiversion",
+        "silent",
+        "loud",
+        "nosymfollow",
+        "symfollow",
+        "rnosymfollow",
+        "rsymfollow",
+        "rstrictatime",
+        "rnostrictatime",
+        "rro",
+        "rrw",
+    ];
+    for word in words {
+        let mut bundle = Bundle::new();
+        let file = bundle.sandbox.file("vol/in", "");
+        bundle.mount("tmpfs", "tmpfs", "/new", &[word]).mount(
+            "bind",
+            file.parent().unwrap(),
+            "/bound",
+            &["bind", word],
+        );
+        bundle.ok();
+    }
+    let mut bundle = Bundle::script("grep -E ' (/new|/lazy) ' /proc/self/mountinfo | sed 's/.* - //'");
+    bundle.mount("tmpfs", "tmpfs", "/new", &["sync", "dirsync"]).mount("tmpfs", "tmpfs", "/lazy", &["lazytime"]);
+    bundle.ok().stdout_contains("sync,dirsync").stdout_contains("lazytime");
+    let mut bundle = Bundle::new();
+    bundle.mount("tmpfs", "tmpfs", "/new", &["no-such-option"]);
+    bundle.run().code(1).stderr_contains("/new");
+}
+
+#[test]
+fn recursive_attributes_reach_what_is_mounted_below() {
+    requires!(root, busybox);
+    for (word, shown) in [
+        ("rnosuid", "nosuid"),
+        ("rnodev", "nodev"),
+        ("rnoexec", "noexec"),
+        ("rnodiratime", "nodiratime"),
+        ("rnoatime", "noatime"),
+        ("rnosymfollow", "nosymfollow"),
+    ] {
+        let mut bundle = Bundle::script("grep ' /vol/sub ' /proc/self/mountinfo | cut -d' ' -f6");
+        let top = tree(&bundle);
+        bundle.mount("bind", &top, "/vol", &["rbind", word]);
+        let outcome = bundle.invocation().run();
+        outcome.code(0);
+        assert!(outcome.stdout.trim().split(',').any(|attribute| attribute == shown), "{word}: {outcome}");
+    }
+}
+
+#[test]
+fn a_new_file_system_may_have_mapped_ids() {
+    requires!(root, busybox, kernel = (6, 3));
+    let mut bundle = Bundle::script("stat -c %u:%g /vol");
+    let map = json!([{ "containerID": 0, "hostID": 5000, "size": 1 }]);
+    for options in [json!(["idmap"]), json!([])] {
+        bundle.without_mount("/vol");
+        bundle.push(
+            "/mounts",
+            json!({
+                "destination": "/vol", "type": "tmpfs", "source": "tmpfs", "options": options,
+                "uidMappings": map, "gidMappings": map
+            }),
+        );
+        bundle.ok().stdout_is("5000:5000\n");
+    }
+}
+
+#[test]
+fn mapped_ids_without_maps_are_refused() {
+    requires!(root, busybox);
+    let mut bundle = Bundle::new();
+    bundle.mount("tmpfs", "tmpfs", "/vol", &["idmap"]);
+    bundle.refused("uidMappings");
+}
+
+#[test]
+fn a_link_is_copied_where_that_is_asked() {
+    requires!(root, busybox);
+    let mut bundle = Bundle::script("readlink /new/link; cat /new/file");
+    let file = bundle.sandbox.file("vol/file", "followed\n");
+    let link = bundle.sandbox.join("vol/link");
+    symlink("somewhere", &link).unwrap();
+    bundle.mount("bind", &link, "/new/link", &["bind", "copy-symlink"]);
+    bundle.mount("bind", &file, "/new/file", &["bind", "copy-symlink"]);
+    bundle.ok().stdout_is("somewhere\nfollowed\n");
+    bundle.mount("bind", &link, "/x", &["bind", "copy-symlink", "src-nofollow"]);
+    bundle.run().code(1).stderr_contains("copy-symlink");
+}
+
+#[test]
+fn links_are_mounted_and_mounted_over_where_that_is_asked() {
+    requires!(root, busybox);
+    let mut bundle = Bundle::script("readlink /place; cat /target");
+    symlink("target", bundle.rootfs.inside("place")).unwrap();
+    bundle.rootfs.file("target", "untouched\n");
+    let link = bundle.sandbox.join("link");
+    symlink("from the host", &link).unwrap();
+    bundle.mount("bind", &link, "/place", &["bind", "src-nofollow", "dest-nofollow"]);
+    bundle.ok().stdout_is("from the host\nuntouched\n");
+}

@@ -18,6 +18,37 @@ fn the_environment_is_the_specifications_and_nothing_else() {
 }
 
 #[test]
+fn a_home_that_is_not_given_is_what_the_image_says_of_the_user() {
+    requires!(root, busybox);
+    let mut bundle = Bundle::script("echo $HOME");
+    let long = format!("other:x:1000:1000:{}:/far", ":".repeat(3));
+    bundle.rootfs.file(
+        "etc/passwd",
+        format!("root:x:0:0:r:/root:/bin/sh\n{long}\nu:x:1001:1:{}:/home/u:/bin/sh", "g".repeat(2000)),
+    );
+    bundle.set("/process/env", json!(["PATH=/bin"]));
+    for (uid, home) in [(0, "/root"), (1001, "/home/u"), (1002, "/"), (1000, "/")] {
+        bundle.set("/process/user/uid", uid).ok().stdout_is(&format!("{home}\n"));
+    }
+    bundle.set("/process/env", json!(["HOME=/x", "PATH=/bin", "HOME="])).set("/process/user/uid", 0);
+    bundle.ok().stdout_is("/root\n");
+    bundle.set("/process/env", json!(["PATH=/bin", "HOME=/x"]));
+    bundle.ok().stdout_is("/x\n");
+}
+
+#[test]
+fn a_passwd_that_is_no_file_does_not_stop_a_start() {
+    requires!(root, busybox);
+    let mut bundle = Bundle::script("echo $HOME");
+    bundle.set("/process/env", json!(["PATH=/bin"]));
+    let passwd = bundle.rootfs.inside("etc/passwd");
+    let _ = fs::remove_file(&passwd);
+    bundle.ok().stdout_is("/\n");
+    testkit::Invocation::new("mkfifo").arg(&passwd).ok();
+    bundle.ok().stdout_is("/\n");
+}
+
+#[test]
 fn a_missing_working_directory_is_made_also_for_an_ordinary_user() {
     requires!(root, busybox);
     let mut bundle = Bundle::script("pwd; stat -c '%a %u' .");

@@ -150,3 +150,11 @@ fn the_console_size_of_the_specification_is_the_terminals() {
         .rootfs
         .mode("bin/busybox", std::fs::metadata(bundle.rootfs.inside("bin/busybox")).unwrap().permissions().mode());
 }
+
+#[test]
+fn output_into_a_pipe_has_the_newlines_that_the_command_wrote() {
+    requires!(root, busybox);
+    with_terminal("echo one; echo two").ok().stdout_is("one\ntwo\n");
+    // On a terminal it is that one that adds what it needs.
+    Pty::spawn(&with_terminal("echo one; echo two").invocation()).wait().stdout_is("one\r\ntwo\r\n");
+}

@@ -17,7 +17,9 @@ use oci::runtime::{Mount, NamespaceKind, Spec};
 use rustix::fs::CWD;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use sys::mount::{CLONE, EMPTY_PATH, FsContext, MountAttr, RECURSIVE, attr, mount_setattr, open_tree, propagation};
+use sys::mount::{
+    CLONE, EMPTY_PATH, FsContext, MountAttr, NOFOLLOW, RECURSIVE, attr, mount_setattr, open_tree, propagation,
+};
 
 /// Adds all steps from the first mount to the last mask. The root is attached, and not yet pivoted to.
 pub fn compose(plan: &mut Plan, spec: &Spec, rootfs: Rootfs, context: &Context<'_>) -> Result<()> {
@@ -184,20 +186,33 @@ fn mount_one(
     dev: &mut Dev,
     context: &Context<'_>,
 ) -> Result<()> {
-    let options = Options::parse(&mount.options);
+    let mut options = Options::parse(&mount.options);
+    if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
+        // Maps without the word ask for it, as in runc.
+        options.idmap = options.idmap.or(Some(Bind::One));
+    }
     let subject = Subject::Mount(index);
     let at_dev = is_dev(&mount.destination);
     if let Some(bind) = options.bind.or((mount.kind.as_deref() == Some("bind")).then_some(Bind::One)) {
         if at_dev {
             *dev = Dev::Foreign;
         }
+        if let Some(to) = copied_link(mount, &options, context)? {
+            plan.link(subject, &mount.destination, &to);
+            return Ok(());
+        }
         let slot = bind_source(plan, index, mount, bind, &options, context)?;
-        plan.attach(subject, slot, &mount.destination, target::CREATE | proc_mount::flag(&mount.destination));
+        let nofollow = if options.dest_nofollow { target::NO_FOLLOW } else { 0 };
+        let flags = target::CREATE | nofollow | proc_mount::flag(&mount.destination);
+        plan.attach(subject, slot, &mount.destination, flags);
         return Ok(());
     }
     let kind = mount.kind.as_deref().unwrap_or_default();
     match kind {
         "" | "none" => Err(Error::spec(format!("mount at {}: neither a type nor bind", mount.destination))),
+        "cgroup" | "cgroup2" | "tmpfs" if options.idmap.is_some() && (at_dev || kind != "tmpfs") => {
+            Err(Error::spec(format!("mount at {}: its ids cannot be mapped", mount.destination)))
+        }
         "cgroup" | "cgroup2" => cgroup_view::mount(plan, index, mount, &options, context),
         "tmpfs" if at_dev && context.copies_mounts => {
             let (tree, changes, rest) = dev_directory(spec, mount, &options, context)?;
@@ -232,9 +247,6 @@ fn new_file_system(
     options: &Options,
     context: &Context<'_>,
 ) -> Result<Slot> {
-    if options.idmap.is_some() {
-        return Err(Error::spec(format!("mount at {}: ids are mapped on bind mounts only", mount.destination)));
-    }
     let mut params = Vec::with_capacity(options.parameters.len() + 1);
     if let Some(source) = mount.source.as_deref().filter(|source| !source.is_empty()) {
         params.push(Param::Text("source", source));
@@ -255,6 +267,12 @@ fn new_file_system(
     let slot = plan.fs_mount(Subject::Mount(index), kind, &params, first);
     if taken != 0 {
         plan.copy_up(Subject::Mount(index), slot, &mount.destination, taken);
+    }
+    if options.idmap.is_some() {
+        if !context.copies_mounts {
+            return Err(Error::spec(format!("mount at {}: mapping ids needs root", mount.destination)));
+        }
+        plan.map_ids(Subject::Mount(index), slot, mapped_ids(mount, context)?);
     }
     if first != attributes {
         let read_only = MountAttr { set: attr::RDONLY, ..MountAttr::default() };
@@ -278,6 +296,35 @@ fn taken_over(options: &Options) -> u64 {
     taken
 }
 
+/// A user namespace with the id maps of a mount: its own, else the container's.
+fn mapped_ids(mount: &Mount, context: &Context<'_>) -> Result<OwnedFd> {
+    let (uids, gids) = if mount.uid_mappings.is_empty() && mount.gid_mappings.is_empty() {
+        context.mappings()
+    } else {
+        (mount.uid_mappings.as_slice(), mount.gid_mappings.as_slice())
+    };
+    if uids.is_empty() || gids.is_empty() {
+        let at = &mount.destination;
+        return Err(Error::spec(format!(
+            "mount at {at}: idmap needs uidMappings and gidMappings, or a user namespace"
+        )));
+    }
+    crate::idmap::namespace(uids, gids)
+}
+
+/// What a source says that is a link and is to be copied.
+fn copied_link(mount: &Mount, options: &Options, context: &Context<'_>) -> Result<Option<String>> {
+    if !options.copy_symlink {
+        return Ok(None);
+    }
+    if options.src_nofollow || options.dest_nofollow {
+        let at = &mount.destination;
+        return Err(Error::spec(format!("mount at {at}: copy-symlink excludes src-nofollow and dest-nofollow")));
+    }
+    let source = context.absolute(mount.source.as_deref().unwrap_or_default());
+    Ok(std::fs::read_link(source).ok().map(|to| to.to_string_lossy().into_owned()))
+}
+
 /// The source of a bind mount with its attributes, detached.
 fn bind_source(
     plan: &mut Plan,
@@ -287,7 +334,7 @@ fn bind_source(
     options: &Options,
     context: &Context<'_>,
 ) -> Result<Slot> {
-    if let Some(word) = options.parameters.first() {
+    if let Some(word) = options.unknown_to_bind() {
         return Err(Error::spec(format!("bind mount at {}: unknown option {word}", mount.destination)));
     }
     let source = mount.source.as_deref().filter(|source| !source.is_empty());
@@ -307,7 +354,11 @@ fn bind_source(
             return Err(Error::spec(format!("bind mount at {}: mapping ids needs root", mount.destination)));
         }
         let subject = || Subject::Mount(index);
-        let slot = plan.open_tree(subject(), &path.to_string_lossy(), recursive);
+        let slot = if options.src_nofollow {
+            plan.open_tree_itself(subject(), &path.to_string_lossy(), recursive)
+        } else {
+            plan.open_tree(subject(), &path.to_string_lossy(), recursive)
+        };
         plan.set_attr(subject(), slot, &tree, recursive && whole);
         if one.set | one.clear != 0 {
             // What the host locked stays as it is: only what the options ask for is touched.
@@ -317,15 +368,10 @@ fn bind_source(
     }
     let failed =
         |source| Error::BindSource { source_path: path.clone(), destination: mount.destination.clone(), source };
-    let fd = open_bind(&path, recursive).map_err(failed)?;
+    let fd = open_bind(&path, recursive, options.src_nofollow).map_err(failed)?;
     let mut changes = Changes::default();
     if let Some(idmap) = options.idmap {
-        let (uids, gids) = if mount.uid_mappings.is_empty() {
-            context.mappings()
-        } else {
-            (mount.uid_mappings.as_slice(), mount.gid_mappings.as_slice())
-        };
-        let userns = crate::idmap::namespace(uids, gids)?;
+        let userns = mapped_ids(mount, context)?;
         let attributes = MountAttr {
             set: attr::IDMAP,
             userns_fd: std::os::fd::AsRawFd::as_raw_fd(&userns) as u64,
@@ -340,8 +386,9 @@ fn bind_source(
     Ok(changes.give(plan, fd, &Subject::Mount(index)))
 }
 
-fn open_bind(path: &Path, recursive: bool) -> sys::Result<OwnedFd> {
-    open_tree(CWD, path, CLONE | if recursive { RECURSIVE } else { 0 })
+fn open_bind(path: &Path, recursive: bool, nofollow: bool) -> sys::Result<OwnedFd> {
+    let follow = if nofollow { NOFOLLOW } else { 0 };
+    open_tree(CWD, path, CLONE | follow | if recursive { RECURSIVE } else { 0 })
 }
 
 /// /dev as a detached, filled directory; with it what is still to be changed of it, and the nodes that are still to be

@@ -22,6 +22,12 @@ pub struct Options {
     pub bind: Option<Bind>,
     /// `idmap` or `ridmap`.
     pub idmap: Option<Bind>,
+    /// A source that is a link becomes a link at the destination (`copy-symlink`, of crun).
+    pub copy_symlink: bool,
+    /// A source that is a link is mounted itself (`src-nofollow`, of crun).
+    pub src_nofollow: bool,
+    /// A destination that is a link is mounted over (`dest-nofollow`, of crun).
+    pub dest_nofollow: bool,
     /// Parameters of the file system, `key` or `key=value`.
     pub parameters: Vec<String>,
 }
@@ -59,6 +65,12 @@ impl Options {
             "rslave" => self.propagation = Some((propagation::SLAVE, true)),
             "unbindable" => self.propagation = Some((propagation::UNBINDABLE, false)),
             "runbindable" => self.propagation = Some((propagation::UNBINDABLE, true)),
+            "copy-symlink" => self.copy_symlink = true,
+            "src-nofollow" => self.src_nofollow = true,
+            "dest-nofollow" => self.dest_nofollow = true,
+            // Whether mount(2) says what it does in the kernel's log, which the new calls do not. And whether inodes have
+            // version counters: file systems that have them no longer let that be chosen.
+            "silent" | "loud" | "iversion" | "noiversion" => {}
             "defaults" | "rw" | "suid" | "dev" | "exec" | "atime" | "diratime" | "symfollow" | "norelatime"
             | "nostrictatime" => self.clear_word(word),
             _ => match attribute(word) {
@@ -69,6 +81,13 @@ impl Options {
                 None => self.recursive_or_parameter(word),
             },
         }
+    }
+
+    /// The first parameter that means nothing to a bind mount. What is an option of the file system as a whole, whatever
+    /// its kind, is the source's own and stays so, as with mount(2).
+    pub fn unknown_to_bind(&self) -> Option<&str> {
+        const WHOLE: [&str; 7] = ["sync", "async", "dirsync", "lazytime", "nolazytime", "mand", "nomand"];
+        self.parameters.iter().map(String::as_str).find(|word| !WHOLE.contains(word))
     }
 
     fn clear_word(&mut self, word: &str) {
@@ -149,6 +168,23 @@ mod tests {
     fn a_recursive_access_time_clears_the_whole_field_first() {
         let options = Options::parse(&["rnoatime"]);
         assert_eq!((options.recursive_set, options.recursive_clear), (attr::NOATIME, attr::ATIME));
+    }
+
+    #[test]
+    fn every_option_of_the_specification_is_known() {
+        // config.md, "Linux mount options", but for remount, which is no option of a new mount.
+        let attributes = "atime bind defaults dev diratime exec iversion loud noatime nodev nodiratime noexec noiversion \
+            norelatime nostrictatime nosuid nosymfollow private ratime rbind rdev rdiratime relatime rexec rnoatime \
+            rnodiratime rnoexec rnorelatime rnostrictatime rnosuid rnosymfollow ro rprivate rrelatime rro rrw rshared \
+            rslave rstrictatime rsuid rsymfollow runbindable rw shared silent slave strictatime suid symfollow \
+            unbindable idmap ridmap rnodev";
+        let words: Vec<&str> = attributes.split_whitespace().collect();
+        assert_eq!(Options::parse(&words).parameters, [""; 0]);
+        // These are flags of the file system, which fsconfig(2) takes by these names.
+        let flags = ["async", "dirsync", "lazytime", "mand", "nolazytime", "nomand", "sync"];
+        let options = Options::parse(&flags);
+        assert_eq!((options.parameters.len(), options.unknown_to_bind()), (flags.len(), None));
+        assert_eq!(Options::parse(&["sync", "size=1m"]).unknown_to_bind(), Some("size=1m"));
     }
 
     #[test]

@@ -1,0 +1,113 @@
+//! Hooks: when they run, where, what they are told, and what their failure does (config.md, "POSIX-platform Hooks").
+
+use crate::bundle::Bundle;
+use serde_json::{Value, json};
+use std::fs;
+use testkit::requires;
+
+/// A hook that runs a script.
+fn shell(script: &str) -> Value {
+    json!({ "path": "/bin/sh", "args": ["sh", "-c", script] })
+}
+
+#[test]
+fn hooks_of_the_runtime_run_in_its_namespaces_and_in_their_order() {
+    requires!(root, busybox);
+    let mut bundle = Bundle::script("cat /proc/self/mountinfo > /seen");
+    let log = bundle.sandbox.join("log");
+    let note = |word: &str| shell(&format!("echo {word} $(readlink /proc/self/ns/mnt) >> {}", log.display()));
+    bundle.set("/hooks/prestart", json!([note("a"), note("b")]));
+    bundle.set("/hooks/createRuntime", json!([note("c")]));
+    bundle.ok();
+    let ours = fs::read_link("/proc/self/ns/mnt").unwrap();
+    let ours = ours.display();
+    assert_eq!(fs::read_to_string(&log).unwrap(), format!("a {ours}\nb {ours}\nc {ours}\n"));
+}
+
+#[test]
+fn a_hook_is_told_the_state() {
+    requires!(root, busybox);
+    let mut bundle = Bundle::new();
+    bundle.set("/annotations", json!({ "a": "b\"pid\":0" }));
+    let (there, inside) = (bundle.sandbox.join("there"), bundle.sandbox.join("inside"));
+    bundle.set("/hooks/createRuntime", json!([shell(&format!("cat > {}", there.display()))]));
+    bundle.set("/hooks/createContainer", json!([shell(&format!("cat > {}", inside.display()))]));
+    bundle.set("/hooks/startContainer", json!([shell("cat > /start")]));
+    bundle.ok();
+    let start = bundle.rootfs.inside("start");
+    for (file, status, first) in [(&there, "creating", false), (&inside, "creating", true), (&start, "created", true)] {
+        let state: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+        assert_eq!(state["ociVersion"], "1.3.0");
+        assert_eq!((&state["id"], &state["status"]), (&json!(bundle.id), &json!(status)));
+        assert_eq!(state["bundle"], json!(bundle.dir()));
+        assert_eq!(state["annotations"]["a"], "b\"pid\":0");
+        assert_eq!(state["pid"] == 1, first, "{file:?}: {state}");
+    }
+}
+
+#[test]
+fn hooks_of_the_container_run_in_its_namespaces_before_and_behind_the_pivot() {
+    requires!(root, busybox);
+    let mut bundle = Bundle::script("cat /order");
+    let order = bundle.rootfs.inside("order");
+    // The program of the first is the host's, though it runs beside the container's first process.
+    let here = format!("test $$ != 1; test -e /proc/1/root; echo $(hostname) > {}", order.display());
+    bundle.set("/hostname", "inside");
+    bundle.set("/hooks/createContainer", json!([shell(&here)]));
+    bundle.set(
+        "/hooks/startContainer",
+        json!([{ "path": "/bin/busybox", "args": ["sh", "-c", "echo $0 $A $HOME >> /order"] }]),
+    );
+    bundle.set("/process/env", json!(["A=b"]));
+    bundle.ok().stdout_is("inside\nsh b /root\n");
+}
+
+#[test]
+fn a_hook_within_the_container_may_do_no_more_than_its_process() {
+    requires!(root, busybox);
+    let mut bundle = Bundle::script("cat /hook; grep -E 'Cap(Prm|Eff|Bnd)|NoNewPrivs|^Uid' /proc/self/status");
+    bundle.set("/process/noNewPrivileges", true).set("/process/user/uid", 1000);
+    bundle.capabilities(&["CAP_CHOWN"]).rootfs.file("hook", "").mode("hook", 0o666);
+    let look = "grep -E 'Cap(Prm|Eff|Bnd)|NoNewPrivs|^Uid' /proc/self/status > /hook";
+    bundle.set("/hooks/startContainer", json!([shell(look)]));
+    let outcome = bundle.ok();
+    let lines = outcome.lines();
+    let (hook, process) = lines.split_at(lines.len() / 2);
+    assert_eq!(hook, process, "{outcome}");
+    assert_eq!(hook.len(), 5, "{outcome}");
+}
+
+#[test]
+fn a_hook_that_fails_ends_the_start_and_is_told_with_what_it_wrote() {
+    requires!(root, busybox);
+    for point in ["prestart", "createRuntime", "createContainer", "startContainer"] {
+        let mut bundle = Bundle::script("echo ran");
+        let fine = shell("exit 0");
+        bundle.set(&format!("/hooks/{point}"), json!([fine, shell("echo some; echo words >&2; exit 7")]));
+        let text = format!("error running {point} hook #1: /bin/sh: exit code 7: some; words");
+        bundle.refused(&text).stdout_is("");
+    }
+}
+
+#[test]
+fn a_hook_that_takes_too_long_is_killed_wherever_it_runs() {
+    requires!(root, busybox);
+    for point in ["createRuntime", "createContainer", "startContainer"] {
+        let mut bundle = Bundle::new();
+        bundle
+            .set(&format!("/hooks/{point}"), json!([{ "path": "/bin/sleep", "args": ["sleep", "60"], "timeout": 1 }]));
+        bundle.refused(&format!("error running {point} hook #0: /bin/sleep: not done within 1 s"));
+    }
+}
+
+#[test]
+fn a_hook_that_is_not_there_is_an_error() {
+    requires!(root, busybox);
+    for point in ["createRuntime", "createContainer", "startContainer"] {
+        let mut bundle = Bundle::new();
+        bundle.set(&format!("/hooks/{point}"), json!([{ "path": "/no/such" }]));
+        bundle.refused("/no/such").stderr_contains("hook #0");
+        bundle.set(&format!("/hooks/{point}"), json!([{ "path": "sh" }]));
+        bundle.refused("is not absolute");
+    }
+}
