@@ -115,3 +115,34 @@ pub fn receive_text(socket: impl AsFd) -> Result<Option<String>> {
     };
     Ok((length > 0).then(|| String::from_utf8_lossy(&buffer[..length]).into_owned()))
 }
+
+/// A non-blocking stream to the unix socket at a path.
+pub fn connect_path(path: &[u8]) -> Result<OwnedFd> {
+    let detail = || String::from_utf8_lossy(path).into_owned();
+    let address = SocketAddrUnix::new(path).map_err(|errno| Error::new("connect", detail(), errno))?;
+    stream_to(&address).map_err(|errno| Error::new("connect", detail(), errno))
+}
+
+/// A non-blocking stream to the unix socket of an abstract name.
+pub fn connect_abstract(name: &[u8]) -> Result<OwnedFd> {
+    let detail = || format!("@{}", String::from_utf8_lossy(name));
+    let address = SocketAddrUnix::new_abstract_name(name).map_err(|errno| Error::new("connect", detail(), errno))?;
+    stream_to(&address).map_err(|errno| Error::new("connect", detail(), errno))
+}
+
+fn stream_to(address: &SocketAddrUnix) -> std::result::Result<OwnedFd, Errno> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    rustix::net::connect(&socket, address)?;
+    Ok(socket)
+}
+
+/// Sends as many of the bytes as there is room for; tells how many.
+pub fn send_some(socket: impl AsFd, bytes: &[u8]) -> Result<usize> {
+    loop {
+        match rustix::net::send(&socket, bytes, SendFlags::NOSIGNAL) {
+            Err(Errno::INTR) => {}
+            other => return other.map_err(|errno| Error::new("send", format!("{} bytes", bytes.len()), errno)),
+        }
+    }
+}
