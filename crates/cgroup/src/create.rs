@@ -14,6 +14,15 @@ use rustix::io::Errno;
 /// How often a parent may vanish under our hands (another container's removal) before we give up.
 const RACES: u32 = 16;
 
+/// Whose directories they are that are there already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tenure {
+    /// Nobody's: they are made, or found empty.
+    Ours,
+    /// Made for us by somebody, with something of ours in them.
+    Given,
+}
+
 impl Cgroup {
     /// Makes the cgroup `path` in every hierarchy that a container joins. An existing one is taken if nothing is in it.
     ///
@@ -21,9 +30,19 @@ impl Cgroup {
     /// It is in use or frozen, or a directory cannot be made for another reason than missing permission. What was made
     /// until then is removed again.
     pub fn create(layout: &Layout, path: &CgroupPath) -> Result<Self> {
+        Self::grown(layout, path, Tenure::Ours)
+    }
+
+    /// Takes up the cgroup `path` that systemd has made for us, where something of ours is in it, and makes it in the
+    /// hierarchies that systemd has no part in.
+    pub(crate) fn adopt(layout: &Layout, path: &CgroupPath) -> Result<Self> {
+        Self::grown(layout, path, Tenure::Given)
+    }
+
+    fn grown(layout: &Layout, path: &CgroupPath, tenure: Tenure) -> Result<Self> {
         let mut cgroup = Self::default();
         let mut made = Vec::new();
-        let result = layout.joined().try_for_each(|hierarchy| cgroup.grow(hierarchy, path, &mut made));
+        let result = layout.joined().try_for_each(|hierarchy| cgroup.grow(hierarchy, path, tenure, &mut made));
         if let Err(error) = result {
             for directory in made.iter().rev() {
                 // The first error is the one to tell.
@@ -49,7 +68,7 @@ impl Cgroup {
     }
 
     /// Makes the directory in one hierarchy.
-    fn grow(&mut self, hierarchy: &Hierarchy, path: &CgroupPath, made: &mut Vec<String>) -> Result<()> {
+    fn grow(&mut self, hierarchy: &Hierarchy, path: &CgroupPath, tenure: Tenure, made: &mut Vec<String>) -> Result<()> {
         let inner = hierarchy.inner(path)?;
         let directory = format!("{}/{inner}", hierarchy.mount);
         let fresh = match make(hierarchy, &directory, made) {
@@ -65,8 +84,9 @@ impl Cgroup {
             Err(source) => return Err(Error::Create { path: directory, source }),
         };
         let mut branch = Branch::new(hierarchy.version, &hierarchy.key, directory);
-        branch.unruled.set(fresh);
-        if !fresh {
+        // What systemd has attached to its v2 cgroup it keeps, and ours stands beside it.
+        branch.unruled.set(fresh || tenure == Tenure::Given && hierarchy.version == Version::V2);
+        if !fresh && tenure == Tenure::Ours {
             vacant(&branch)?;
         }
         if hierarchy.version == Version::V2 {

@@ -158,6 +158,35 @@ pub enum Error {
         /// Each with the reason.
         failures: Vec<sys::Error>,
     },
+    /// systemd could not be asked, or says no.
+    #[error("systemd does not make or change the container's unit (--cgroup-manager=cgroupfs does without it)")]
+    Systemd(#[source] Box<dbus::Error>),
+    /// Nothing tells where an ordinary user's systemd is.
+    #[error(
+        "an ordinary user's systemd cannot be found: log in with a session of your own, set XDG_RUNTIME_DIR or \
+         DBUS_SESSION_BUS_ADDRESS, or do without it (--cgroup-manager=cgroupfs)"
+    )]
+    NoUserBus,
+    /// The unit is somebody else's.
+    #[error("systemd has a unit {unit} already, and it runs: choose another name, or stop it (systemctl stop {unit})")]
+    UnitExists {
+        /// Its name.
+        unit: String,
+    },
+    /// systemd tried and failed.
+    #[error("systemd did not start or stop {unit}, its job was {result}: see journalctl -u {unit}")]
+    Job {
+        /// The unit.
+        unit: String,
+        /// How its job ended: canceled, timeout, failed, dependency or skipped.
+        result: String,
+    },
+    /// The unit's first process is not where systemd should have put it.
+    #[error("systemd put nothing into {unit}: it may run in another cgroup or PID namespace")]
+    NotMoved {
+        /// The unit.
+        unit: String,
+    },
     /// A state-changing call that none of the above describes.
     #[error("cannot change the state of a cgroup")]
     Change(#[source] sys::Error),

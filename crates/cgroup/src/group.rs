@@ -1,15 +1,28 @@
 //! A container's cgroup: one directory in each hierarchy that matters.
 
+use crate::systemd::{Occupant, Unit};
 use crate::{Controller, Controllers, Denied, Error, Result, Version, file};
 use rustix::io::Errno;
 use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// A container's cgroup. It can be written down by [`Cgroup::paths`] and read back by [`Cgroup::from_paths`].
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Cgroup {
     pub(crate) branches: Vec<Branch>,
     pub(crate) denied: Vec<Denied>,
+    /// Who made it, if it was systemd.
+    pub(crate) unit: Option<Unit>,
+    /// What keeps a new unit alive.
+    pub(crate) occupant: Cell<Option<Occupant>>,
+}
+
+impl fmt::Debug for Cgroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { branches, denied, unit, .. } = self;
+        f.debug_struct("Cgroup").field("branches", branches).field("denied", denied).field("unit", unit).finish()
+    }
 }
 
 /// The cgroup's directory in one hierarchy.
@@ -94,7 +107,7 @@ impl Cgroup {
         }
         // v2 last, as in a layout.
         branches.sort_by_key(|branch| branch.version == Version::V2);
-        Self { branches, denied: Vec::new() }
+        Self { branches, ..Self::default() }
     }
 
     /// The directories, by controller name (v1; co-mounted controllers each with the same path), `name=systemd`, and
@@ -172,7 +185,7 @@ mod tests {
                 Branch::new(Version::V1, "name=systemd", "/sys/fs/cgroup/systemd/x".to_owned()),
                 Branch::new(Version::V2, "", "/sys/fs/cgroup/unified/x".to_owned()),
             ],
-            denied: Vec::new(),
+            ..Cgroup::default()
         };
         let paths = cgroup.paths();
         assert_eq!(paths.len(), 4, "{paths:?}");

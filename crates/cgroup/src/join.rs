@@ -46,7 +46,8 @@ impl Cgroup {
         let branches = self.branches.iter().map(|branch| {
             actual(branch).unwrap_or_else(|| Branch::new(branch.version, &branch.key, branch.path.clone()))
         });
-        Ok(Self { branches: branches.collect(), denied: self.denied.clone() })
+        Ok(Self { branches: branches.collect(), denied: self.denied.clone(), ..Self::default() }
+            .with_unit(self.unit.clone()))
     }
 
     /// Opens what a process needs to enter this cgroup.

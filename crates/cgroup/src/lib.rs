@@ -26,6 +26,7 @@ mod mountinfo;
 mod path;
 mod remove;
 mod stats;
+mod systemd;
 mod view;
 mod walk;
 
@@ -37,4 +38,5 @@ pub use join::{Join, JoinBy};
 pub use layout::{Hierarchy, Layout, Mode};
 pub use path::CgroupPath;
 pub use stats::{CpuStats, HugetlbStats, IoStats, MemoryStats, PidsStats, Stats};
+pub use systemd::{Bus, Driver, Unit, UnitRequest};
 pub use view::{Namespace, ViewStep};

@@ -13,11 +13,14 @@ use std::time::Duration;
 
 impl Cgroup {
     /// Removes every directory of this cgroup with all below; what has gone already is fine. Waits up to `limit` in all
-    /// for processes that are ending. Directories above it are left.
+    /// for processes that are ending. Directories above it are left. A unit of systemd's goes last, when nothing is in it
+    /// that it could wait for.
     ///
     /// # Errors
     /// Lists each directory that stayed. Calling it again is allowed and goes on where it stopped.
     pub fn remove(&self, limit: Duration) -> Result<()> {
+        // Nothing is to be kept alive any more.
+        drop(self.occupant.take());
         let mut failures = Vec::new();
         let mut busy = Vec::new();
         for branch in &self.branches {
@@ -29,7 +32,7 @@ impl Cgroup {
         }
         let mut deadline = Deadline::after(limit);
         failures.extend(busy.into_iter().filter_map(|branch| clear(branch, &mut deadline).err()));
-        if failures.is_empty() { Ok(()) } else { Err(Error::Remove { failures }) }
+        if failures.is_empty() { self.stop_unit() } else { Err(Error::Remove { failures }) }
     }
 }
 

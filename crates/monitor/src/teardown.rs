@@ -36,7 +36,7 @@ pub fn end(run_dir: &RunDir) -> Result<()> {
 /// The first process takes its PID namespace with it; what the cgroup holds beside is ended with the cgroup.
 fn kill(pid: i32, start_time: u64) {
     const SIGKILL: i32 = 9;
-    let record = Record { pid, start_time, cgroup: std::collections::BTreeMap::new() };
+    let record = Record { pid, start_time, cgroup: std::collections::BTreeMap::new(), unit: None };
     if let Ok((Some(handle), _)) = Handle::open(&record) {
         let _ = handle.signal(SIGKILL);
     }

@@ -18,8 +18,8 @@ use crate::plan::Plan;
 use crate::process::{self, Holding, Last};
 use crate::rootfs::{self, Rootfs};
 use crate::subject::Subject;
-use crate::{idmap, net_device, sysctl};
-use cgroup::{Cgroup, CgroupPath, JoinBy, Layout};
+use crate::{group, idmap, net_device, sysctl};
+use cgroup::{Cgroup, JoinBy, Layout};
 use init::plan::{Op, sync};
 use oci::runtime::{Linux, NamespaceKind, Spec};
 use rustix::fs::Mode;
@@ -110,6 +110,11 @@ pub fn create(request: Request<'_>) -> Result<Container> {
     match result {
         Ok((Launched { child, terminal, socket }, subjects)) => {
             let handle = Handle { pid: child.pid, pidfd: child.pidfd, cgroup: cgroup.unwrap_or_default() };
+            if let Err(error) = handle.cgroup.inhabited() {
+                group::end(&handle.pidfd);
+                let _ = handle.delete();
+                return Err(error.into());
+            }
             Ok(Container { handle, terminal, subjects, socket })
         }
         Err(error) => {
@@ -150,33 +155,6 @@ fn refuse_what_is_missing(spec: &Spec) -> Result<()> {
     }
 }
 
-/// The cgroup that a spec names, or that its container's id does.
-pub fn cgroup_path(id: &str, spec: &Spec) -> String {
-    let path = spec.linux.as_ref().and_then(|linux| linux.cgroups_path.as_deref()).filter(|path| !path.is_empty());
-    path.map_or_else(|| format!("/{id}"), str::to_owned)
-}
-
-/// Makes the cgroup that a spec names, and sets its limits. Nothing is left of it on failure.
-///
-/// The devices that every container has are allowed besides those of the spec; all others are denied, also where the
-/// spec has no list (GHSA-g54h-m393-cpwq), if that is ours to say.
-pub fn make_cgroup(id: &str, spec: &Spec, layout: &Layout) -> Result<Cgroup> {
-    let linux = spec.linux.as_ref();
-    let path = CgroupPath::new(&cgroup_path(id, spec))?;
-    let cgroup = Cgroup::create(layout, &path)?;
-    let mut limits = linux.and_then(|linux| linux.resources.clone()).unwrap_or_default();
-    if !limits.devices.is_empty() || context::is_root() && cgroup.denied().is_empty() && !cgroup.is_empty() {
-        limits.devices.extend(cgroup::default_rules());
-    }
-    match cgroup.apply(&limits) {
-        Ok(()) => Ok(cgroup),
-        Err(error) => {
-            let _ = cgroup.remove(crate::handle::REMOVAL);
-            Err(error.into())
-        }
-    }
-}
-
 struct Preparation<'a> {
     id: &'a str,
     spec: &'a Spec,
@@ -211,7 +189,8 @@ fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
     }
     net_device::check(linux, context.namespaces)?;
     let by = if joins.user.is_some() { JoinBy::Write } else { JoinBy::Clone };
-    let directory = enter_cgroup(&mut plan, cgroup, by, &context)?;
+    let attached = cgroup.is_some_and(|cgroup| cgroup.attaches(preparation.layout));
+    let directory = enter_cgroup(&mut plan, cgroup.filter(|_| !attached), by, &context)?;
     if !linux.net_devices.is_empty() {
         plan.plain(Subject::NetDevices, Op::Sync, [sync::NAMESPACES]);
     }
@@ -236,7 +215,8 @@ fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
     finish_plan(&mut plan, identity, &context, &last, keyring)?;
 
     let Packed { stub, bytes, number, inherit, subjects, ours, theirs, proc, given } = parts::pack(plan, ring)?;
-    let gate = if maps.is_some() { Some(sys::socket::pair().what("hold the child back")?) } else { None };
+    let held_back = maps.is_some() || attached || cgroup.is_some_and(Cgroup::is_crowded);
+    let gate = if held_back { Some(sys::socket::pair().what("hold the child back")?) } else { None };
     if joins.user.is_some() {
         // Who has its capabilities there may look into any process of it, unless that runs what it cannot read: such
         // memory belongs to our user namespace (CVE-2016-9962).
@@ -264,6 +244,7 @@ fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
         None => sys::process::clone_stub(&order),
     }
     .what("create the container's namespaces");
+    let born = born.and_then(|born| group::settle_in(born, cgroup, preparation.layout, directory.is_some()));
     drop((entered, entered_pid, time, limits, given, theirs, proc, bytes));
     Ok((born?, ours, gate.map(|(ours, _)| ours), subjects))
 }

@@ -4,7 +4,7 @@
 //! [`Record`] down where he likes, `corun` in runc's shape, the engine in its own container record.
 
 use crate::error::{Result, What};
-use cgroup::Cgroup;
+use cgroup::{Cgroup, Unit};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -30,12 +30,14 @@ pub struct Record {
     pub start_time: u64,
     /// The cgroup's directories, by hierarchy.
     pub cgroup: BTreeMap<String, String>,
+    /// The unit that it belongs to, if systemd made it.
+    pub unit: Option<Unit>,
 }
 
 impl Handle {
     /// Takes up a container that somebody made; `None` for the process if it is gone.
     pub fn open(record: &Record) -> Result<(Option<Self>, Cgroup)> {
-        let cgroup = || Cgroup::from_paths(&record.cgroup);
+        let cgroup = || Cgroup::from_paths(&record.cgroup).with_unit(record.unit.clone());
         let pidfd = match sys::process::pidfd_open(record.pid) {
             Ok(pidfd) => pidfd,
             Err(error) if error.errno == sys::Errno::SRCH || error.errno == sys::Errno::INVAL => {
@@ -52,7 +54,8 @@ impl Handle {
 
     /// What finds it again.
     pub fn record(&self) -> Record {
-        Record { pid: self.pid, start_time: start_time(self.pid).unwrap_or(0), cgroup: self.cgroup.paths() }
+        let (cgroup, unit) = (self.cgroup.paths(), self.cgroup.unit().cloned());
+        Record { pid: self.pid, start_time: start_time(self.pid).unwrap_or(0), cgroup, unit }
     }
 
     /// Sends a signal to the first process. One that has ended already is no error.
@@ -82,8 +85,10 @@ const AT_ONCE: Duration = Duration::from_millis(20);
 
 /// Ends what still runs in a container's cgroup and removes it. Idempotent.
 pub fn delete(cgroup: &Cgroup) -> Result<()> {
-    if cgroup.is_empty() || cgroup.remove(AT_ONCE).is_ok() {
-        return Ok(());
+    match cgroup.remove(AT_ONCE) {
+        Err(cgroup::Error::Remove { .. }) => {}
+        // Where systemd does not answer, asking it again would take as long again.
+        other => return Ok(other?),
     }
     // Without a PID namespace of its own the first process's end is nobody else's.
     cgroup.kill(REMOVAL)?;

@@ -56,6 +56,10 @@ fn alone(map: &[IdMapping], own: u32) -> bool {
 
 /// Writes both maps of the process; `true` if setgroups(2) had to be given up for it.
 pub fn write(pid: i32, uids: &[IdMapping], gids: &[IdMapping]) -> Result<bool> {
+    if uids.is_empty() && gids.is_empty() {
+        // No user namespace of its own: it was held back for another reason.
+        return Ok(false);
+    }
     check("uidMappings", uids)?;
     check("gidMappings", gids)?;
     let file = |name: &str| format!("/proc/{pid}/{name}");

@@ -15,6 +15,7 @@ pub mod memfd;
 pub mod mount;
 pub mod netlink;
 pub mod nr;
+pub mod parked;
 pub mod process;
 pub mod raw;
 pub mod record;

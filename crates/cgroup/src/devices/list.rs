@@ -56,6 +56,11 @@ pub(super) fn apply(branch: &Branch, policy: &Policy) -> Result<()> {
     Ok(())
 }
 
+/// What a policy allows, where it is "nothing but these".
+pub(super) fn allowed(policy: &Policy) -> Option<BTreeMap<Devices, u8>> {
+    List::with_default(policy, false).ok().map(|list| list.exceptions)
+}
+
 impl List {
     /// From ordered rules, by the default that they end in or by the other one.
     fn new(policy: &Policy) -> Result<Self> {

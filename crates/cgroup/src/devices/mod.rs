@@ -4,11 +4,13 @@
 //! no such list (a default and exceptions from it, of which one must cover the whole access), v2 runs a BPF program;
 //! both are made from the same reduced [`Policy`].
 
+mod allow;
 mod attach;
 mod list;
 mod policy;
 mod program;
 
+pub(crate) use allow::{DeviceAllow, device_allow};
 pub use policy::default_rules;
 
 use crate::{Cgroup, Controller, Result};

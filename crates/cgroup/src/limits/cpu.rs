@@ -89,7 +89,7 @@ fn bandwidth(branch: &Branch, quota: Option<i64>, period: Option<u64>, burst: Op
 
 /// v2's weight (1 to 10000, usually 100) for v1's shares (2 to 262144, usually 1024): the parabola over the logarithm
 /// that maps both ends and the usual value onto one another, the same as runc 1.3.2 and crun 1.23 use.
-fn weight(shares: u64) -> u64 {
+pub(crate) fn weight(shares: u64) -> u64 {
     if shares <= *SHARES.start() {
         return 1;
     }

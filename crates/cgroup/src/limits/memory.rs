@@ -93,7 +93,7 @@ pub(super) fn apply(cgroup: &Cgroup, limits: &Memory) -> Result<()> {
 }
 
 /// What is wrong whatever the version.
-fn check(limit: Option<i64>, swap: Option<i64>) -> Result<()> {
+pub(crate) fn check(limit: Option<i64>, swap: Option<i64>) -> Result<()> {
     match (limit, swap) {
         (Some(limit), _) if limit < -1 => Err(invalid("memory.limit", limit, "is negative; −1 means no limit")),
         (_, Some(swap)) if swap < -1 => Err(invalid("memory.swap", swap, "is negative; −1 means no limit")),
@@ -110,7 +110,7 @@ fn check(limit: Option<i64>, swap: Option<i64>) -> Result<()> {
 }
 
 /// Refuses a limit below what is in use (`checkBeforeUpdate`); v2 would kill until it fits.
-fn room(branch: &Branch, limit: Option<i64>) -> Result<()> {
+pub(crate) fn room(branch: &Branch, limit: Option<i64>) -> Result<()> {
     let Some(limit) = limit.and_then(|limit| u64::try_from(limit).ok()) else { return Ok(()) };
     let usage = usage(branch)?;
     if usage > limit { Err(Error::MemoryInUse { limit, usage }) } else { Ok(()) }

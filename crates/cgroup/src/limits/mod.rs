@@ -7,10 +7,12 @@ mod cpu;
 mod cpuset;
 mod hugetlb;
 mod io;
-mod memory;
+pub(crate) mod memory;
 mod network;
 mod rdma;
 mod unified;
+
+pub(crate) use cpu::weight;
 
 use crate::group::Branch;
 use crate::{Cgroup, Controller, Error, Result, Version, file};
@@ -62,12 +64,12 @@ fn or_max(limit: i64) -> String {
 }
 
 /// A value that was really given: Docker writes 0 for "not given".
-fn given<T: Default + PartialEq>(value: Option<T>) -> Option<T> {
+pub(crate) fn given<T: Default + PartialEq>(value: Option<T>) -> Option<T> {
     value.filter(|value| *value != T::default())
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "numbers and short texts")]
-fn invalid(field: &str, value: impl ToString, problem: impl Into<String>) -> Error {
+pub(crate) fn invalid(field: &str, value: impl ToString, problem: impl Into<String>) -> Error {
     Error::Invalid { field: field.to_owned(), value: value.to_string(), problem: problem.into() }
 }
 

@@ -9,4 +9,6 @@ mod lab;
 mod lifecycle;
 mod limits;
 mod rootless;
+mod systemd;
+mod user_systemd;
 mod views;

@@ -4,6 +4,7 @@
 use super::Dir;
 use crate::error::{Error, Result};
 use oci::runtime::{Hooks, NamespaceKind, Personality, Process, Seccomp, Spec};
+use runtime::Bus;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -69,6 +70,42 @@ pub struct Ours {
     /// It has a filter, whose program lies beside; what it says of who serves the filter's listener.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filter: Option<Listener>,
+    /// The unit that systemd made for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Unit>,
+}
+
+/// A unit and the systemd that has it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Unit {
+    /// Its name.
+    pub name: String,
+    /// It is an ordinary user's and not the machine's.
+    pub user: bool,
+    /// His runtime directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<String>,
+    /// The address of his bus.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+}
+
+impl From<runtime::Unit> for Unit {
+    fn from(unit: runtime::Unit) -> Self {
+        let name = unit.name;
+        match unit.bus {
+            Bus::System => Self { name, ..Self::default() },
+            Bus::User { runtime, address } => Self { name, user: true, runtime, address },
+        }
+    }
+}
+
+impl From<Unit> for runtime::Unit {
+    fn from(unit: Unit) -> Self {
+        let Unit { name, user, runtime, address } = unit;
+        Self { name, bus: if user { Bus::User { runtime, address } } else { Bus::System } }
+    }
 }
 
 /// Who serves the listener of a filter.
@@ -135,6 +172,7 @@ impl Record {
                 namespaces: kinds.collect(),
                 personality: linux.and_then(|linux| linux.personality.clone()),
                 filter: linux.and_then(|linux| linux.seccomp.as_ref()).map(Listener::of),
+                unit: found.unit.map(Unit::from),
             },
         }
     }
@@ -170,6 +208,7 @@ impl Record {
             pid: self.init_process_pid,
             start_time: self.init_process_start,
             cgroup: self.cgroup_paths.clone(),
+            unit: self.corun.unit.clone().map(runtime::Unit::from),
         }
     }
 }

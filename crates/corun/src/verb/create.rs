@@ -3,12 +3,12 @@
 use super::{Verb, only_id, read};
 use crate::bundle::Bundle;
 use crate::container::{Dir, Record};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::global::{Context, Manager};
 use crate::hand_over::HandOver;
 use flag::{Flag, Help, Invalid, Order, put_word};
 use oci::runtime::Spec;
-use runtime::{Cgroup, Holding, Layout, Newlines, Request, rootfs::Rootfs};
+use runtime::{Bus, Cgroup, Driver, Holding, Layout, Newlines, Request, rootfs::Rootfs};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -157,12 +157,22 @@ pub fn make(
 fn make_cgroup(dir: &Dir, spec: &Spec, layout: &Layout, context: &Context) -> Result<Option<Cgroup>> {
     match context.manager {
         Manager::Disabled => Ok(None),
-        Manager::Systemd => Err(Error::State("cgroups by systemd are not there yet".to_owned())),
+        // Nothing is written down of it: a scope that nothing is in any more systemd removes by itself.
+        Manager::Systemd => Ok(Some(runtime::make_cgroup_with(&Driver::Systemd(bus()), dir.id(), spec, layout)?)),
         Manager::Cgroupfs => {
             dir.note_cgroup(&runtime::cgroup_path(dir.id(), spec))?;
             Ok(Some(runtime::make_cgroup(dir.id(), spec, layout)?))
         }
     }
+}
+
+/// The machine's systemd, or that of the user who we are.
+fn bus() -> Bus {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    if rustix::process::geteuid().is_root() {
+        return Bus::System;
+    }
+    Bus::User { runtime: variable("XDG_RUNTIME_DIR"), address: variable("DBUS_SESSION_BUS_ADDRESS") }
 }
 
 impl Made {

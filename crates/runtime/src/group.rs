@@ -1,0 +1,98 @@
+//! A container's cgroup, as its specification has it, made by whom the caller says.
+
+use crate::context;
+use crate::error::Result;
+use cgroup::{Bus, Cgroup, CgroupPath, Driver, Layout, UnitRequest};
+use oci::runtime::{Resources, Spec};
+use sys::process::Born;
+
+/// The cgroup that a spec names, or that its container's id does.
+pub fn cgroup_path(id: &str, spec: &Spec) -> String {
+    named(spec).map_or_else(|| format!("/{id}"), str::to_owned)
+}
+
+/// Makes the cgroup that a spec names, and sets its limits. Nothing is left of it on failure. As [`make_cgroup_with`] and
+/// the cgroupfs driver.
+pub fn make_cgroup(id: &str, spec: &Spec, layout: &Layout) -> Result<Cgroup> {
+    make_cgroup_with(&Driver::Cgroupfs, id, spec, layout)
+}
+
+/// Has a driver make the cgroup that a spec names, with its limits. Nothing is left of it on failure.
+///
+/// The devices that every container has are allowed besides those of the spec; all others are denied, also where the
+/// spec has no list (GHSA-g54h-m393-cpwq), if that is ours to say.
+pub fn make_cgroup_with(driver: &Driver, id: &str, spec: &Spec, layout: &Layout) -> Result<Cgroup> {
+    let linux = spec.linux.as_ref();
+    let path = named(spec);
+    let mut limits = linux.and_then(|linux| linux.resources.clone()).unwrap_or_default();
+    match driver {
+        Driver::Cgroupfs => {
+            let cgroup = Cgroup::create(layout, &CgroupPath::new(&cgroup_path(id, spec))?)?;
+            let all_ours = cgroup.denied().is_empty() && !cgroup.is_empty();
+            with_default_devices(&mut limits, all_ours);
+            limited(cgroup, &limits)
+        }
+        Driver::Systemd(bus) => {
+            with_default_devices(&mut limits, *bus == Bus::System);
+            let request = UnitRequest { id, path, resources: &limits, annotations: &spec.annotations };
+            Ok(Cgroup::create_unit(layout, bus, &request)?)
+        }
+        Driver::Disabled => {
+            // Without a cgroup of its own there is nothing that could hold them, and every spec has some.
+            limits.devices.clear();
+            limited(Cgroup::default(), &limits)
+        }
+    }
+}
+
+/// Where [`make_cgroup_with`] is going to make it, for whoever writes down what is to be removed before it exists.
+pub fn plan_cgroup(driver: &Driver, id: &str, spec: &Spec, layout: &Layout) -> Result<Cgroup> {
+    let path = named(spec);
+    Ok(match driver {
+        Driver::Cgroupfs => Cgroup::planned(layout, &CgroupPath::new(&cgroup_path(id, spec))?)?,
+        Driver::Systemd(bus) => Cgroup::planned_unit(layout, bus, id, path)?,
+        Driver::Disabled => Cgroup::default(),
+    })
+}
+
+fn named(spec: &Spec) -> Option<&str> {
+    spec.linux.as_ref()?.cgroups_path.as_deref().filter(|path| !path.is_empty())
+}
+
+fn with_default_devices(limits: &mut Resources, all_ours: bool) {
+    if !limits.devices.is_empty() || context::is_root() && all_ours {
+        limits.devices.extend(cgroup::default_rules());
+    }
+}
+
+fn limited(cgroup: Cgroup, limits: &Resources) -> Result<Cgroup> {
+    match cgroup.apply(limits) {
+        Ok(()) => Ok(cgroup),
+        Err(error) => {
+            let _ = cgroup.remove(crate::handle::REMOVAL);
+            Err(error.into())
+        }
+    }
+}
+
+/// A child has been born: moves it where it could not be born, and lets go what stood in its place. On failure the child
+/// is dead and reaped.
+pub(crate) fn settle_in(born: Born, cgroup: Option<&Cgroup>, layout: &Layout, inside: bool) -> Result<Born> {
+    let Some(cgroup) = cgroup else { return Ok(born) };
+    let settled = match (cgroup.attaches(layout), inside) {
+        (true, _) => cgroup.attach(born.child.pid.unsigned_abs()).and_then(|()| cgroup.inhabited()),
+        (false, true) => cgroup.born(),
+        (false, false) => Ok(()),
+    };
+    if let Err(error) = settled {
+        end(&born.child.pidfd);
+        return Err(error.into());
+    }
+    Ok(born)
+}
+
+/// Kills and reaps a child of ours.
+pub(crate) fn end(pidfd: impl std::os::fd::AsFd) {
+    let _ = sys::process::pidfd_send_signal(&pidfd, 9);
+    let _ = sys::process::wait(&pidfd);
+}
