@@ -6,6 +6,7 @@ use crate::container::{Container, Dir};
 use crate::error::{Result, What};
 use crate::global::Context;
 use flag::{Flag, Help, Order};
+use runtime::hooks::{self, Identity, Point};
 use runtime::{Foreground, Holding, Newlines};
 use sys::signal::Signals;
 
@@ -54,6 +55,10 @@ fn run(words: &[String], context: &Context) -> Result<u8> {
     let settled = made.settle(&dir, &bundle, &given, !given.detach && !given.keep);
     let started =
         settled.and_then(|terminal| made.container.start(&bundle.spec).map(|()| terminal).map_err(Into::into));
+    let identity = Identity { id, bundle: &bundle.dir, spec: &bundle.spec };
+    let pid = made.container.handle.pid;
+    let started = started
+        .and_then(|terminal| hooks::run(Point::Poststart, identity, Some(pid)).map(|()| terminal).map_err(Into::into));
     let terminal = match started {
         Ok(terminal) => terminal,
         Err(error) => {

@@ -80,8 +80,8 @@ fn a_hook_within_the_container_may_do_no_more_than_its_process() {
 #[test]
 fn a_hook_that_fails_ends_the_start_and_is_told_with_what_it_wrote() {
     requires!(root, busybox);
-    for point in ["prestart", "createRuntime", "createContainer", "startContainer"] {
-        let mut bundle = Bundle::script("echo ran");
+    for point in ["prestart", "createRuntime", "createContainer", "startContainer", "poststart"] {
+        let mut bundle = Bundle::script(if point == "poststart" { "sleep 60" } else { "echo ran" });
         let fine = shell("exit 0");
         bundle.set(&format!("/hooks/{point}"), json!([fine, shell("echo some; echo words >&2; exit 7")]));
         let text = format!("error running {point} hook #1: /bin/sh: exit code 7: some; words");

@@ -2,6 +2,7 @@
 
 use crate::bundle::Bundle;
 use serde_json::json;
+use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use testkit::requires;
 
@@ -72,4 +73,13 @@ fn masks_go_through_links_that_stay_inside() {
     std::os::unix::fs::symlink("/real", bundle.rootfs.inside("alias")).unwrap();
     bundle.push("/linux/maskedPaths", json!("/alias/key"));
     bundle.ok().stdout_is("");
+}
+
+#[test]
+fn a_path_that_stands_twice_is_hidden_once() {
+    requires!(root, busybox);
+    let mut bundle = Bundle::script("grep -c ' /secrets ' /proc/self/mountinfo");
+    fs::create_dir(bundle.rootfs.inside("secrets")).unwrap();
+    bundle.push("/linux/maskedPaths", json!("/secrets")).push("/linux/maskedPaths", json!("/secrets"));
+    bundle.ok().stdout_is("1\n");
 }

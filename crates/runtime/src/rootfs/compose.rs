@@ -15,6 +15,7 @@ use crate::subject::Subject;
 use init::plan::{Op, copy_up, target};
 use oci::runtime::{Mount, NamespaceKind, Spec};
 use rustix::fs::CWD;
+use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use sys::mount::{
@@ -47,7 +48,8 @@ pub fn compose(plan: &mut Plan, spec: &Spec, rootfs: Rootfs, context: &Context<'
         for (index, path) in linux.readonly_paths.iter().enumerate() {
             plan.text(Subject::ReadOnlyPath(index), Op::ReadOnly, path);
         }
-        for (index, path) in linux.masked_paths.iter().enumerate() {
+        let mut masked = BTreeSet::new();
+        for (index, path) in linux.masked_paths.iter().enumerate().filter(|(_, path)| masked.insert(*path)) {
             plan.text(Subject::Masked(index), Op::Mask, path);
         }
     }
