@@ -1,6 +1,7 @@
 //! The long proofs at full length: what the gate does one short round of.
 //!
-//! Property tests take many more cases, races many more starts. Two environment variables say so to the tests.
+//! Property tests take many more cases, races many more starts. Two environment variables say so to the
+//! tests, a third gives them the time.
 
 use std::process::Command;
 
@@ -19,6 +20,7 @@ pub fn run() -> Result {
         .args(STEPS)
         .env("CORACLE_LONG", "1")
         .env("PROPTEST_CASES", CASES)
+        .env("NEXTEST_PROFILE", "long")
         .status()
         .map_err(|error| Error::Usage(format!("cannot run the tests: {error}")))?;
     match status.code() {
