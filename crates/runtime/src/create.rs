@@ -145,10 +145,7 @@ impl Container {
 /// What the specification has and we do not, yet: refused rather than left out.
 fn refuse_what_is_missing(spec: &Spec) -> Result<()> {
     let linux = spec.linux.as_ref();
-    let missing = [
-        (linux.is_some_and(|linux| linux.intel_rdt.is_some()), "linux.intelRdt"),
-        (linux.is_some_and(|linux| linux.mount_label.as_deref().is_some_and(|l| !l.is_empty())), "linux.mountLabel"),
-    ];
+    let missing = [(linux.is_some_and(|linux| linux.intel_rdt.is_some()), "linux.intelRdt")];
     match missing.iter().find(|(there, _)| *there) {
         Some((_, name)) => Err(Error::spec(format!("{name} is not supported yet"))),
         None => Ok(()),

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod activation;
 pub mod affinity;
 mod context;
 mod cpuset;
@@ -18,10 +19,12 @@ mod handle;
 pub mod hooks;
 pub mod idmap;
 mod inherit;
+mod label;
 mod launch;
 pub mod listener;
 mod namespace;
 mod net_device;
+pub mod notify;
 mod numa;
 mod parts;
 mod plan;

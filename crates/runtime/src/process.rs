@@ -6,7 +6,7 @@ use crate::foreground::Newlines;
 use crate::hooks::{self, Identity, Point};
 use crate::plan::{Plan, Slot};
 use crate::subject::Subject;
-use crate::{listener, numa, scheduler};
+use crate::{label, listener, numa, scheduler};
 use init::plan::{Op, sync};
 use oci::runtime::{Capabilities, NamespaceKind, PersonalityDomain, Process, Spec};
 use seccomp::Filter;
@@ -306,10 +306,7 @@ fn labels(plan: &mut Plan, process: &Process) -> Result<()> {
         }
         plan.write_proc(Subject::Label, "self/attr/apparmor/exec", &format!("exec {profile}"));
     }
-    if let Some(label) = process.selinux_label.as_deref().filter(|label| !label.is_empty()) {
-        if !std::path::Path::new("/sys/fs/selinux/enforce").exists() {
-            return Err(Error::spec(format!("selinuxLabel {label}: SELinux is not enabled on this machine")));
-        }
+    if let Some(label) = label::given("selinuxLabel", process.selinux_label.as_deref())? {
         plan.write_proc(Subject::Label, "self/attr/exec", label);
     }
     Ok(())

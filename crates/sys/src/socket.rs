@@ -41,11 +41,7 @@ pub fn connect_in(directory: impl AsFd, name: &str) -> Result<OwnedFd> {
 /// Connects to a stream socket of somebody else; `@name` is one of the abstract ones (unix(7)).
 pub fn connect(path: &std::path::Path) -> Result<OwnedFd> {
     let failed = |errno| Error::new("connect", path.display().to_string(), errno);
-    let address = match path.as_os_str().as_encoded_bytes().strip_prefix(b"@") {
-        Some(name) => SocketAddrUnix::new_abstract_name(name),
-        None => SocketAddrUnix::new(path),
-    }
-    .map_err(failed)?;
+    let address = address_of(path).map_err(failed)?;
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
         .map_err(|errno| Error::new("socket", "AF_UNIX, SOCK_STREAM", errno))?;
     rustix::net::connect(&socket, &address).map_err(failed)?;
@@ -59,6 +55,35 @@ fn path_in(directory: BorrowedFd<'_>, name: &str) -> String {
 fn seqpacket() -> Result<OwnedFd> {
     socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
         .map_err(|errno| Error::new("socket", "AF_UNIX, SOCK_SEQPACKET", errno))
+}
+
+/// A datagram socket at a path, for whoever wants to say something there.
+pub fn bind_datagram(path: &std::path::Path) -> Result<OwnedFd> {
+    let failed = |errno| Error::new("bind", path.display().to_string(), errno);
+    let address = SocketAddrUnix::new(path).map_err(failed)?;
+    let socket = datagram()?;
+    rustix::net::bind(&socket, &address).map_err(failed)?;
+    Ok(socket)
+}
+
+/// Connects to a datagram socket of somebody else; `@name` is one of the abstract ones.
+pub fn connect_datagram(path: &std::path::Path) -> Result<OwnedFd> {
+    let failed = |errno| Error::new("connect", path.display().to_string(), errno);
+    let socket = datagram()?;
+    rustix::net::connect(&socket, &address_of(path).map_err(failed)?).map_err(failed)?;
+    Ok(socket)
+}
+
+fn datagram() -> Result<OwnedFd> {
+    socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
+        .map_err(|errno| Error::new("socket", "AF_UNIX, SOCK_DGRAM", errno))
+}
+
+fn address_of(path: &std::path::Path) -> rustix::io::Result<SocketAddrUnix> {
+    match path.as_os_str().as_encoded_bytes().strip_prefix(b"@") {
+        Some(name) => SocketAddrUnix::new_abstract_name(name),
+        None => SocketAddrUnix::new(path),
+    }
 }
 
 /// Sends bytes and fds in one message.

@@ -105,6 +105,16 @@ fn sysctls_of_its_own_namespaces_are_set() {
 }
 
 #[test]
+fn limits_of_a_user_namespace_of_its_own_are_set() {
+    requires!(root, busybox);
+    let host = fs::read_to_string("/proc/sys/user/max_mnt_namespaces").unwrap();
+    let mut bundle = Bundle::script("cat /proc/sys/user/max_mnt_namespaces");
+    bundle.user_namespace().set("/linux/sysctl", json!({ "user.max_mnt_namespaces": "9" }));
+    bundle.ok().stdout_is("9\n");
+    assert_eq!(fs::read_to_string("/proc/sys/user/max_mnt_namespaces").unwrap(), host);
+}
+
+#[test]
 fn a_sysctl_of_the_whole_machine_is_refused() {
     requires!(root, busybox);
     let file = "/proc/sys/vm/overcommit_memory";

@@ -10,6 +10,7 @@ use super::source::{FileSystem, Item, Parameter, Rootfs};
 use super::{cgroup_view, proc_mount};
 use crate::context::Context;
 use crate::error::{Error, Result, What};
+use crate::label;
 use crate::plan::{Param, Plan, Slot};
 use crate::subject::Subject;
 use init::plan::{Op, copy_up, target};
@@ -262,6 +263,10 @@ fn new_file_system(
             None => params.push(Param::Flag(word)),
         }
     }
+    let label = context.linux.and_then(|linux| linux.mount_label.as_deref()).filter(|_| label::on(kind));
+    if let Some(label) = label::given("mountLabel", label)? {
+        params.push(Param::Text("context", label));
+    }
     let attributes = options.set | options.recursive_set;
     let taken = if kind == "tmpfs" { taken_over(options) } else { 0 };
     // What is read-only takes nothing over.
@@ -409,6 +414,10 @@ fn dev_directory(spec: &Spec, mount: &Mount, options: &Options, context: &Contex
             None => tmpfs.flag(word),
         }
         .what(WHAT)?;
+    }
+    let label = spec.linux.as_ref().and_then(|linux| linux.mount_label.as_deref());
+    if let Some(label) = label::given("mountLabel", label)? {
+        tmpfs.set("context", label).what(WHAT)?;
     }
     let tree = tmpfs.mount(options.set & !attr::RDONLY).what(WHAT)?;
     let nodes = device::nodes(spec.linux.as_ref().map_or(&[], |linux| &linux.devices), context)?;
