@@ -8,6 +8,7 @@ mod list;
 mod pause;
 mod ps;
 mod run;
+mod spec;
 mod start;
 mod state;
 
@@ -47,6 +48,7 @@ const VERBS: &[&Verb] = &[
     &ps::VERB,
     &pause::PAUSE,
     &pause::RESUME,
+    &spec::VERB,
 ];
 
 const HELP: Help = Help {

@@ -31,5 +31,6 @@ mod root;
 mod scheduling;
 mod seccomp;
 mod seccomp_notify;
+mod spec;
 mod terminal;
 mod tmpcopyup;
