@@ -29,6 +29,7 @@ pub const EINVAL: i32 = 22;
 pub const ELOOP: i32 = 40;
 pub const ENAMETOOLONG: i32 = 36;
 pub const ENOSYS: i32 = 38;
+pub const ESTALE: i32 = 116;
 pub const EDQUOT: i32 = 122;
 
 pub const AT_FDCWD: i32 = -100;
@@ -190,6 +191,20 @@ pub fn stat(descriptor: i32) -> Outcome<Stat> {
     #[cfg(target_arch = "aarch64")]
     let (uid, gid) = (ids as u32, (ids >> 32) as u32);
     Ok(Stat { mode, uid, gid, rdev, size })
+}
+
+/// The id of the mount behind an fd; `which` is the bit of statx(2)'s mask that asks for it. Unknown to the kernel, it
+/// is an id that no mount has.
+pub fn mount_id(descriptor: i32, which: u64) -> Outcome<u64> {
+    let mut buffer = [0u64; 32];
+    const EMPTY_PATH: usize = 0x1000;
+    // SAFETY: the kernel writes one struct statx, 256 bytes.
+    unsafe {
+        let at = buffer.as_mut_ptr() as usize;
+        call(nr::statx, [fd(descriptor), ptr(c""), EMPTY_PATH, which as usize, at, 0])?;
+    }
+    // stx_mask stands at the beginning, stx_mnt_id at byte 144.
+    Ok(if buffer[0] & which == 0 { 0 } else { buffer[18] })
 }
 
 /// What statfs(2) says that we want: the file system's magic number and the mount's `ST_…` flags.

@@ -1,8 +1,8 @@
 //! The steps that build the container's files: mounts, nodes, links, masks, and the pivot.
 
 use crate::kernel::{
-    self, AT_FDCWD, EEXIST, EINVAL, EISDIR, ELOOP, ENOENT, ENOSYS, ENOTDIR, EPERM, Failure, O_DIRECTORY, O_NOFOLLOW, O_PATH,
-    O_WRONLY, Outcome, PROC_SUPER_MAGIC, RESOLVE_BENEATH, RESOLVE_NO_XDEV, S_IFCHR, S_IFDIR, fail, nr, plain,
+    self, AT_FDCWD, EEXIST, EINVAL, EISDIR, ELOOP, ENOENT, ENOSYS, ENOTDIR, EPERM, ESTALE, Failure, O_DIRECTORY, O_NOFOLLOW,
+    O_PATH, O_WRONLY, Outcome, PROC_SUPER_MAGIC, RESOLVE_BENEATH, RESOLVE_NO_XDEV, S_IFCHR, S_IFDIR, fail, nr, plain,
 };
 use crate::attributes::{self, Attributes, NOEXEC, NOSUID, RDONLY};
 use crate::path::{self, Buffer, Make};
@@ -86,6 +86,23 @@ impl Mounts {
         explained(kernel::move_mount(mount, place, c""), mount, place)?;
         kernel::close(place);
         attributes::attached(mount)
+    }
+
+    /// Detaches what is mounted at a path in the root, if it is the mount that is meant.
+    pub fn unmount(&self, path: &CStr, flags: u64, (id, which): (u64, u64), proc: i32) -> Outcome {
+        let place = path::find(self.root, path, flags & target::NO_LINKS == 0)?;
+        if id != NONE && kernel::mount_id(place, which)? != id {
+            return fail(nr::statx, ESTALE);
+        }
+        // umount2(2) takes no fd: the magic link of the host's procfs leads to the very mount that was looked at.
+        let mut link = Buffer::new();
+        link.push(b"self/fd/")?;
+        link.push_number(place as u32)?;
+        plain(nr::fchdir, [proc as usize, 0, 0, 0, 0, 0])?;
+        const DETACH: usize = 2;
+        kernel::with_text(nr::umount2, link.as_cstr(), [DETACH, 0, 0, 0])?;
+        kernel::close(place);
+        Ok(())
     }
 
     /// What is at a path, be it a link; `None` where nothing is.

@@ -163,6 +163,11 @@ operations! {
     Hook = 50,
     /// Finds the user's home for the environment that the command gets; args: uid.
     Home = 51,
+    /// Sends the slot's fd to the parent.
+    Show = 52,
+    /// Detaches what is mounted at a path of the root, with what is mounted below it; args: path, [`target`] flags, the
+    /// mount's id or NONE for any, and which of its ids that is (a bit of statx(2)'s mask).
+    Unmount = 53,
 }
 
 /// The points at which the stub waits for its parent.
@@ -257,6 +262,8 @@ pub mod message {
     pub const TERMINAL: u32 = 3;
     /// The filter is in force; the number is its listener's fd in the stub. Answer with one byte when it is taken.
     pub const LISTENER: u32 = 4;
+    /// An fd of the plan, in the datagram.
+    pub const SHOWN: u32 = 6;
     /// The command is about to be executed; end of file that follows says that it was.
     pub const EXEC: u32 = 5;
 }

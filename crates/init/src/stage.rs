@@ -218,6 +218,11 @@ impl Stage<'_> {
                 outcome
             }
             Op::CopyUp => copy_up::copy_up(self.mounts.root, self.text(a)?, self.slots.get(step.slot)?, b),
+            Op::Show => {
+                self.tell(message::SHOWN, index, 0, 0, Some(self.slots.get(step.slot)?));
+                Ok(())
+            }
+            Op::Unmount => self.mounts.unmount(self.text(a)?, b, (c, d), self.proc),
             Op::IoPriority => {
                 const WHO_PGRP: usize = 2;
                 plain(nr::ioprio_set, [WHO_PGRP, 0, a as usize, 0, 0, 0]).map(drop)

@@ -175,6 +175,12 @@ impl Error {
             Self::Step { subject: Subject::Mount(_), errno: Errno::NODEV, .. } => {
                 Some("this kernel does not know that file system; see /proc/filesystems".into())
             }
+            Self::Step { subject: Subject::Unmount(_), errno, .. } => match *errno {
+                Errno::INVAL => Some("nothing is mounted there".into()),
+                Errno::STALE => Some("what was added there is not what is mounted there now".into()),
+                Errno::LOOP => Some("a link stands in the way, which is followed only to what was added".into()),
+                _ => None,
+            },
             Self::System { source, .. } if source.call == "clone3" => match source.errno {
                 Errno::NOSPC | Errno::USERS => {
                     Some("a limit on namespaces is reached: see /proc/sys/user/max_*_namespaces".into())

@@ -72,7 +72,7 @@ pub fn launch(
     // Its end is what a child that waits for maps that never come reads.
     drop(gate);
     let listened = match mapped {
-        Ok(()) => listen(&socket, (born.child.pid, &born.child.pidfd), ear, &told(subjects, spec)),
+        Ok(()) => listen(&socket, (born.child.pid, &born.child.pidfd), ear, &told(subjects, spec), &mut Vec::new()),
         Err(error) => {
             let _ = sys::process::pidfd_send_signal(&born.child.pidfd, 9);
             let _ = sys::process::wait(&born.child.pidfd);
@@ -92,11 +92,32 @@ pub fn launch(
     }
 }
 
+/// Listens to a child that runs no command, and ends it when it has done its steps: what it has shown, also before it
+/// failed, and what it failed at.
+pub fn errand(
+    born: Born,
+    socket: &OwnedFd,
+    subjects: &[Subject],
+    spec: &Spec,
+) -> Result<(Vec<OwnedFd>, Option<Error>)> {
+    let mut shown = Vec::new();
+    let who = (born.child.pid, &born.child.pidfd);
+    let listened = listen(socket, who, &Ear::plain(None), &told(subjects, spec), &mut shown);
+    // Its whole work is done: nobody waits for what it says now.
+    let _ = sys::process::pidfd_send_signal(&born.child.pidfd, 9);
+    let _ = sys::process::wait(&born.child.pidfd);
+    match (listened, born.settle().1) {
+        (Ok(_), _) => Ok((shown, None)),
+        (Err(_), Some(source)) => Err(source).what("execute the stub"),
+        (Err(error), None) => Ok((shown, Some(error))),
+    }
+}
+
 /// Gives a child of ours the word that it waits for, and listens until its command runs.
 pub fn release(socket: &OwnedFd, handle: &Handle, subjects: &[Subject], spec: &Spec) -> Result<()> {
     sys::socket::release(socket).what("start the container")?;
     let ear = Ear::plain(Some(&handle.cgroup));
-    listen(socket, (handle.pid, &handle.pidfd), &ear, &told(subjects, spec)).map(drop)
+    listen(socket, (handle.pid, &handle.pidfd), &ear, &told(subjects, spec), &mut Vec::new()).map(drop)
 }
 
 /// Gives a container that waits at its gate the word through a connection to it, and listens until its command runs.
@@ -109,7 +130,7 @@ pub fn begin(gate: &OwnedFd, handle: &Handle, spec: &Spec) -> Result<()> {
         report::failed(&subject, told.number, told.errno, spec, told.said)
     };
     let ear = Ear::plain(Some(&handle.cgroup));
-    listen(gate, (handle.pid, &handle.pidfd), &ear, &tell).map(drop)
+    listen(gate, (handle.pid, &handle.pidfd), &ear, &tell, &mut Vec::new()).map(drop)
 }
 
 /// What a stub says of a step that failed.
@@ -144,12 +165,13 @@ enum Reached {
 /// How long a stub may take from closing its socket to its end.
 const ENDING: Duration = Duration::from_secs(2);
 
-/// Reads what the stub says until its command runs or it waits. On failure the child is dead, and reaped if it is ours.
+/// Reads what the stub says until its command runs or it waits; fds of its plan that it shows are added to `shown`. On failure the child is dead, and reaped if it is ours.
 fn listen(
     socket: &OwnedFd,
     (pid, pidfd): (i32, &OwnedFd),
     ear: &Ear<'_>,
     tell: &impl Fn(Told) -> Error,
+    shown: &mut Vec<OwnedFd>,
 ) -> Result<(Option<OwnedFd>, Reached)> {
     let mut terminal = None;
     let mut executing = false;
@@ -167,6 +189,7 @@ fn listen(
         let word = |at: usize| bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_ne_bytes);
         match word(0) {
             message::TERMINAL => terminal = fd,
+            message::SHOWN => shown.extend(fd),
             message::EXEC => executing = true,
             message::LISTENER => {
                 let taken = ear.agent.map_or(Ok(()), |agent| agent.take_over(pidfd.as_fd(), pid, word(8)));

@@ -191,6 +191,17 @@ impl Plan {
         self.step(subject, Op::Attach, Some(slot), [path.into(), flags.into()]);
     }
 
+    /// Sends the parent the fd of a slot.
+    pub fn show(&mut self, subject: Subject, slot: Slot) {
+        self.step(subject, Op::Show, Some(slot), []);
+    }
+
+    /// Detaches what is mounted at a path; [`target`] flags, the mount's id, and which of its ids that is.
+    pub fn unmount(&mut self, subject: Subject, path: &str, flags: u64, id: u64, which: u64) {
+        let path = self.encoder.text(path);
+        self.step(subject, Op::Unmount, None, [path.into(), flags.into(), id.into(), which.into()]);
+    }
+
     /// Attaches a mount where links are followed in the root, making what is missing.
     pub fn attach_here(&mut self, subject: Subject, slot: Slot, path: &str) {
         self.attach(subject, slot, path, target::CREATE);

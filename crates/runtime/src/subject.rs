@@ -55,6 +55,8 @@ pub enum Subject {
     Piece(String),
     /// `mounts[i]` of the spec.
     Mount(usize),
+    /// A mount of a container that runs is removed: the one at this path.
+    Unmount(String),
     /// A default device or link.
     Device(String),
     /// `linux.maskedPaths[i]`.
@@ -180,6 +182,7 @@ impl Subject {
             Self::Root
             | Self::Piece(_)
             | Self::Mount(_)
+            | Self::Unmount(_)
             | Self::Device(_)
             | Self::Masked(_)
             | Self::ReadOnlyPath(_)
@@ -268,6 +271,7 @@ impl Subject {
                     _ => format!("mount {kind} at {}", mount.destination),
                 }
             }),
+            Self::Unmount(path) => format!("remove the mount at {path}"),
             Self::Device(path) => format!("make {path}"),
             Self::Masked(i) => format!("hide {}", path(linux.map(|l| &l.masked_paths), *i)),
             Self::ReadOnlyPath(i) => format!("make {} read-only", path(linux.map(|l| &l.readonly_paths), *i)),

@@ -64,6 +64,7 @@ numbers! {
     mknodat 259 33
     fchownat 260 54
     newfstatat 262 79
+    statx 332 291
     unlinkat 263 35
     linkat 265 37
     symlinkat 266 36

@@ -4,7 +4,7 @@ mod dir;
 mod record;
 
 pub use dir::{Dir, ids};
-pub use record::{Listener, Record};
+pub use record::{Added, Listener, Record};
 
 use crate::error::{Error, Result};
 use crate::global::Context;

@@ -73,6 +73,9 @@ pub struct Ours {
     /// The unit that systemd made for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<Unit>,
+    /// What was mounted while it ran.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<Added>,
 }
 
 /// A unit and the systemd that has it.
@@ -106,6 +109,17 @@ impl From<Unit> for runtime::Unit {
         let Unit { name, user, runtime, address } = unit;
         Self { name, bus: if user { Bus::User { runtime, address } } else { Bus::System } }
     }
+}
+
+/// A mount that was added while the container ran.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Added {
+    /// Where, as it was said.
+    pub destination: String,
+    /// Its id: statx(2).
+    pub id: u64,
+    /// The id is never given again.
+    pub unique: bool,
 }
 
 /// Who serves the listener of a filter.
@@ -173,6 +187,7 @@ impl Record {
                 personality: linux.and_then(|linux| linux.personality.clone()),
                 filter: linux.and_then(|linux| linux.seccomp.as_ref()).map(Listener::of),
                 unit: found.unit.map(Unit::from),
+                mounts: Vec::new(),
             },
         }
     }

@@ -5,6 +5,7 @@ mod delete;
 mod exec;
 mod kill;
 mod list;
+mod mounts;
 mod pause;
 mod ps;
 mod run;
@@ -49,6 +50,7 @@ const VERBS: &[&Verb] = &[
     &pause::PAUSE,
     &pause::RESUME,
     &spec::VERB,
+    &mounts::VERB,
 ];
 
 const HELP: Help = Help {

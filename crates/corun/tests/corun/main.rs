@@ -18,6 +18,7 @@ mod end;
 mod hooks;
 mod ids;
 mod limits;
+mod live_mounts;
 mod masks;
 mod memory;
 mod mounts;

@@ -29,16 +29,7 @@ pub fn compose(plan: &mut Plan, spec: &Spec, rootfs: Rootfs, context: &Context<'
     root(plan, spec, rootfs, context)?;
     let mut dev = Dev::Missing;
     for (index, mount) in spec.mounts.iter().enumerate() {
-        if !mount.destination.starts_with('/') {
-            return Err(Error::spec(format!("mount destination {} is not absolute", mount.destination)));
-        }
-        proc_mount::check(mount)?;
-        if proc_mount::normal(&mount.destination) == "/" {
-            return Err(Error::spec(format!(
-                "mount at {}: the root is root.path, and nothing else",
-                mount.destination
-            )));
-        }
+        check(mount)?;
         plan.begin();
         mount_one(plan, spec, index, mount, &mut dev, context)?;
     }
@@ -55,6 +46,24 @@ pub fn compose(plan: &mut Plan, spec: &Spec, rootfs: Rootfs, context: &Context<'
         }
     }
     Ok(())
+}
+
+/// Refuses what may not be mounted, by its destination.
+pub(super) fn check(mount: &Mount) -> Result<()> {
+    let at = &mount.destination;
+    if !at.starts_with('/') {
+        return Err(Error::spec(format!("mount destination {at} is not absolute")));
+    }
+    proc_mount::check(mount)?;
+    if proc_mount::normal(at) == "/" {
+        return Err(Error::spec(format!("mount at {at}: the root is root.path, and nothing else")));
+    }
+    Ok(())
+}
+
+/// Whether a mount binds, and how much.
+pub fn bind_of(mount: &Mount, options: &Options) -> Option<Bind> {
+    options.bind.or((mount.kind.as_deref() == Some("bind")).then_some(Bind::One))
 }
 
 /// Whether /dev is a directory of ours.
@@ -189,14 +198,10 @@ fn mount_one(
     dev: &mut Dev,
     context: &Context<'_>,
 ) -> Result<()> {
-    let mut options = Options::parse(&mount.options);
-    if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
-        // Maps without the word ask for it, as in runc.
-        options.idmap = options.idmap.or(Some(Bind::One));
-    }
+    let options = Options::of(mount);
     let subject = Subject::Mount(index);
     let at_dev = is_dev(&mount.destination);
-    if let Some(bind) = options.bind.or((mount.kind.as_deref() == Some("bind")).then_some(Bind::One)) {
+    if let Some(bind) = bind_of(mount, &options) {
         if at_dev {
             *dev = Dev::Foreign;
         }
@@ -242,7 +247,7 @@ fn is_dev(destination: &str) -> bool {
 }
 
 /// A file system of its own, made by the stub.
-fn new_file_system(
+pub(super) fn new_file_system(
     plan: &mut Plan,
     index: usize,
     mount: &Mount,
@@ -320,7 +325,7 @@ fn mapped_ids(mount: &Mount, context: &Context<'_>) -> Result<OwnedFd> {
 }
 
 /// What a source says that is a link and is to be copied.
-fn copied_link(mount: &Mount, options: &Options, context: &Context<'_>) -> Result<Option<String>> {
+pub(super) fn copied_link(mount: &Mount, options: &Options, context: &Context<'_>) -> Result<Option<String>> {
     if !options.copy_symlink {
         return Ok(None);
     }
@@ -333,7 +338,7 @@ fn copied_link(mount: &Mount, options: &Options, context: &Context<'_>) -> Resul
 }
 
 /// The source of a bind mount with its attributes, detached.
-fn bind_source(
+pub(super) fn bind_source(
     plan: &mut Plan,
     index: usize,
     mount: &Mount,

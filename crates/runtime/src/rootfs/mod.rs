@@ -1,5 +1,6 @@
 //! The container's files: the root, what is mounted on it, its devices, what is hidden.
 
+mod addition;
 mod cgroup_view;
 mod compose;
 mod device;
@@ -7,7 +8,8 @@ mod options;
 mod proc_mount;
 mod source;
 
-pub use compose::{compose, new_network, read_only_root};
+pub use addition::{Source, attach, remove, sources};
+pub use compose::{bind_of, compose, new_network, read_only_root};
 pub use device::Node;
 pub use options::{Bind, Options};
 pub use source::{FileSystem, Item, Parameter, Rootfs};

@@ -3,6 +3,7 @@
 //! A word is an attribute of the mount, a propagation type, a request to us, or, failing all these, a parameter of
 //! the file system.
 
+use oci::runtime::Mount;
 use sys::mount::{attr, propagation};
 
 /// What the words add up to.
@@ -42,6 +43,16 @@ pub enum Bind {
 }
 
 impl Options {
+    /// The words of a mount, and what its maps mean.
+    pub fn of(mount: &Mount) -> Self {
+        let mut options = Self::parse(&mount.options);
+        if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
+            // Maps without the word ask for it, as in runc.
+            options.idmap = options.idmap.or(Some(Bind::One));
+        }
+        options
+    }
+
     /// Reads the words; later ones win.
     pub fn parse<S: AsRef<str>>(words: &[S]) -> Self {
         let mut options = Self::default();
