@@ -187,6 +187,34 @@ pub enum Error {
         /// The unit.
         unit: String,
     },
+    /// A cgroup below another one is asked for by a path that leads elsewhere.
+    #[error("cgroup {path} is not a sub cgroup path: name one below the container's, without ..")]
+    NotBelow {
+        /// As given.
+        path: String,
+    },
+    /// It is not there.
+    #[error("error adding pid to sub-cgroup {path}")]
+    NoSub {
+        /// As given.
+        path: String,
+        /// Why.
+        source: sys::Error,
+    },
+    /// A choice of cgroups by controller that cannot be understood.
+    #[error("invalid cgroup {choice:?}: it {problem}")]
+    Choice {
+        /// As given.
+        choice: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A controller that the cgroup has no directory of.
+    #[error("unknown controller {name:?}: this cgroup has none of that name")]
+    UnknownController {
+        /// As given.
+        name: String,
+    },
     /// A state-changing call that none of the above describes.
     #[error("cannot change the state of a cgroup")]
     Change(#[source] sys::Error),

@@ -26,6 +26,7 @@ mod mountinfo;
 mod path;
 mod remove;
 mod stats;
+mod sub;
 mod systemd;
 mod view;
 mod walk;

@@ -35,9 +35,11 @@ pub struct Record {
 }
 
 impl Handle {
-    /// Takes up a container that somebody made; `None` for the process if it is gone.
+    /// Takes up a container that somebody made; `None` for the process if it is gone. Directories that are no cgroups are
+    /// refused: whatever the record says, nothing else is ever removed or killed by.
     pub fn open(record: &Record) -> Result<(Option<Self>, Cgroup)> {
         let cgroup = || Cgroup::from_paths(&record.cgroup).with_unit(record.unit.clone());
+        cgroup().verify()?;
         let pidfd = match sys::process::pidfd_open(record.pid) {
             Ok(pidfd) => pidfd,
             Err(error) if error.errno == sys::Errno::SRCH || error.errno == sys::Errno::INVAL => {

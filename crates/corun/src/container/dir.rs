@@ -42,14 +42,21 @@ impl Dir {
         match made {
             Ok(()) => {}
             Err(error) if error.errno == Errno::EXIST => {
-                abandoned(&path, id)?.clear()?;
+                match abandoned(&path, id) {
+                    // Deleted just now.
+                    Err(Error::NoContainer { .. }) => {}
+                    left => left?.clear()?,
+                }
                 return Self::create(context, id);
             }
             Err(error) => return Err(error).what("make the container's directory"),
         }
-        let dir = Self::at(&path, id)?;
-        dir.take(FlockOperation::NonBlockingLockExclusive)?;
-        Ok(dir)
+        let dir = match Self::locked(&path, id, FlockOperation::NonBlockingLockExclusive) {
+            Err(Error::NoContainer { .. }) => return Self::create(context, id),
+            other => other?,
+        };
+        // Before we had its lock, another one may have taken it for abandoned, and made a container there.
+        if dir.has(STATE) { Err(Error::Exists { id: id.to_owned() }) } else { Ok(dir) }
     }
 
     /// Opens it, to look.
@@ -62,8 +69,7 @@ impl Dir {
     /// Opens it, locked: waits for who holds it.
     pub fn lock(context: &Context, id: &str) -> Result<Self> {
         check_id(id)?;
-        let dir = Self::at(&context.root.join(id), id)?;
-        dir.take(FlockOperation::LockExclusive)?;
+        let dir = Self::locked(&context.root.join(id), id, FlockOperation::LockExclusive)?;
         // Who held it may have removed it, or was killed in the midst of making it.
         if dir.has(STATE) {
             return Ok(dir);
@@ -77,6 +83,20 @@ impl Dir {
             Ok(fd) => Ok(Self { fd, path: path.to_owned(), id: id.to_owned() }),
             Err(error) if error.errno == Errno::NOENT => Err(Error::NoContainer { id: id.to_owned() }),
             Err(error) => Err(error).what("open the container's directory"),
+        }
+    }
+
+    /// Opens and locks it. Where it was removed and made anew before we had the lock, the new one: what is removed by its
+    /// name must be what we hold.
+    fn locked(path: &Path, id: &str, operation: FlockOperation) -> Result<Self> {
+        loop {
+            let dir = Self::at(path, id)?;
+            dir.take(operation)?;
+            let inode = |stat: rustix::fs::Stat| (stat.st_dev, stat.st_ino);
+            let held = rustix::fs::fstat(&dir.fd).map(inode);
+            if held.is_ok() && held == rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW).map(inode) {
+                return Ok(dir);
+            }
         }
     }
 
@@ -110,7 +130,11 @@ impl Dir {
     /// Reads the record.
     pub fn state(&self) -> Result<Vec<u8>> {
         let path = self.path.join(STATE);
-        std::fs::read(&path).map_err(|source| Error::file(path, source))
+        std::fs::read(&path).map_err(|source| match source.kind() {
+            // Deleted since it was found.
+            std::io::ErrorKind::NotFound => Error::NoContainer { id: self.id.clone() },
+            _ => Error::file(path, source),
+        })
     }
 
     /// Writes the record: it is the old one or the new one, and never half of it.
@@ -198,8 +222,7 @@ impl AsFd for Dir {
 
 /// A directory that is in the way, if nobody holds it and there is no container in it that anybody waits for.
 fn abandoned(path: &Path, id: &str) -> Result<Dir> {
-    let dir = Dir::at(path, id)?;
-    dir.take(FlockOperation::NonBlockingLockExclusive)?;
+    let dir = Dir::locked(path, id, FlockOperation::NonBlockingLockExclusive)?;
     if !dir.has(STATE) {
         return Ok(dir);
     }

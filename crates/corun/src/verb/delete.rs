@@ -1,7 +1,7 @@
 //! `delete`: removes what is left of a container that has ended, or all of one that has not, by force.
 
 use super::{Verb, only_id, read};
-use crate::container::{Container, Status};
+use crate::container::{Container, Dir, Status};
 use crate::error::{Error, Result};
 use crate::global::Context;
 use flag::{Flag, Help, Order};
@@ -30,8 +30,11 @@ const ENDING: Duration = Duration::from_secs(10);
 
 fn run(words: &[String], context: &Context) -> Result<u8> {
     let (given, others) = read(&FLAGS, words, Order::Anywhere)?;
-    let container = match Container::lock(context, only_id(&others)?) {
+    let id = only_id(&others)?;
+    let container = match Container::lock(context, id) {
         Err(Error::NoContainer { .. }) if given.force => return Ok(0),
+        // What nobody can read goes by the name of its cgroup, which was written down apart.
+        Err(Error::Parse { .. }) if given.force => return Dir::lock(context, id)?.clear().map(|()| 0),
         other => other?,
     };
     match container.status() {

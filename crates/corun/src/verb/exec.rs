@@ -76,8 +76,13 @@ const FLAGS: [F; 18] = [
         "File descriptors that it gets, besides the first three",
     )
     .under("Options"),
-    F::takes("cgroup", "[CONTROLLER:]PATH", |g, w| push_word(&mut g.cgroup, w), "A cgroup below the container's")
-        .under("Options"),
+    F::takes(
+        "cgroup",
+        "[CONTROLLER:]PATH",
+        |g, w| push_word(&mut g.cgroup, w),
+        "A cgroup below the container's, `/` for that one; else its first process's",
+    )
+    .under("Options"),
     F::switch("ignore-paused", |g, on| g.ignore_paused = on, "In a paused container, too: it runs when that goes on")
         .under("Options"),
     F::switch("no-subreaper", |_, _| {}, "Accepted"),
@@ -138,7 +143,10 @@ fn run(words: &[String], context: &Context) -> Result<u8> {
     let signals = if given.detach { None } else { Some(Signals::block().what("take over the signals")?) };
     let handle = container.running()?;
     let layout = Layout::detect().map_err(runtime::Error::from)?;
-    let cgroup = container.cgroup.follow(&layout, handle.pid as u32)?;
+    let cgroup = match given.cgroup.as_slice() {
+        [] => container.cgroup.follow(&layout, handle.pid as u32)?,
+        choices => container.cgroup.sub(choices)?,
+    };
     let ours = &container.record.corun;
     let filter = ours.filter.as_ref().map(|_| container.dir.filter()).transpose()?;
     let profile = ours.filter.as_ref().map(crate::container::Listener::profile);
