@@ -27,6 +27,7 @@ fn main() {
     std::fs::write(out.join("devices"), devices).expect("OUT_DIR can be written");
     compile("floor/main.rs", "floor", &out);
     compile("floor/nothing.rs", "nothing", &out);
+    compile("floor/pause.rs", "pause", &out);
 }
 
 fn variable(name: &str) -> OsString {

@@ -22,6 +22,7 @@ impl Bundles {
             directory(&root.join(name))?;
         }
         program(&root.join("bin/true"), crate::NOTHING)?;
+        program(&root.join("bin/pause"), crate::PAUSE)?;
         // The mount points of files stand there already, as an engine's do: nobody is measured making them.
         for name in ["etc/hosts", "etc/hostname", "run/.containerenv"] {
             write(&root.join(name), b"")?;

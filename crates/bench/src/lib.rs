@@ -10,6 +10,7 @@ pub mod bundle;
 pub mod capabilities;
 pub mod error;
 pub mod floor;
+pub mod life;
 pub mod measure;
 pub mod peer;
 pub mod report;
@@ -19,3 +20,6 @@ pub mod view;
 
 /// `/bin/true` of the containers under test: static, 1 KiB, no libc.
 pub static NOTHING: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/nothing"));
+
+/// `/bin/pause` of the containers under test, which ends when it is killed.
+pub static PAUSE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pause"));

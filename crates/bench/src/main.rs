@@ -4,6 +4,7 @@
 
 use bench::bundle::Bundles;
 use bench::error::{Error, Result};
+use bench::life::{self, Columns, Mounts, Runtime};
 use bench::measure::{self, Samples};
 use bench::peer::{Kind, Peer};
 use bench::report::{self, Row};
@@ -17,10 +18,14 @@ use std::time::Duration;
 
 const HELP: &str = "\
 bench start [--runs N] [--pause MS] [--spec empty|podman] [--peer NAME=PROGRAM]… [--only NAME]…
+bench runtime [the same options]
 
 Start to exit of a static /bin/true, each as a whole process, one after the other in an order that changes each round.
 Beside the floor and what --peer names, whoever is installed: unshare, bwrap, crun, runc, podman. What a name begins with
 says how it is called: coracle and podman are engines, bwrap is itself, everything else takes `run --bundle`.
+
+runtime: the verbs of OCI runtimes, each as a whole process; containers a second, 200 one after the other and 16 at once;
+and the sum of create, start and delete on a machine with a thousand mounts more.
 
 --pause lets the kernel finish what a start leaves behind (a network namespace dies for some 40 ms) before the next one.
 Without it each start carries some of the one before it, in the mean the same for all.";
@@ -82,8 +87,9 @@ fn run() -> Result {
     }
     match task.as_ref().and_then(|task| task.to_str()) {
         Some("start") => start(options),
+        Some("runtime") => runtime(options),
         Some("view") => view::serve(std::io::stdin().lock(), std::io::stdout().lock()),
-        _ => Err(Error::Usage("the task is start".into())),
+        _ => Err(Error::Usage("the task is start or runtime".into())),
     }
 }
 
@@ -111,6 +117,67 @@ fn start(mut options: Options) -> Result {
     }
     println!("{}", std::env::args().skip(1).collect::<Vec<_>>().join(" "));
     Ok(())
+}
+
+/// How many containers the throughput is taken from.
+const MANY: usize = 200;
+/// How many of them at once.
+const AT_ONCE: usize = 16;
+
+fn runtime(mut options: Options) -> Result {
+    if !rustix::process::geteuid().is_root() {
+        return Err(Error::Usage("needs root".into()));
+    }
+    if options.specs.is_empty() {
+        options.specs = Spec::ALL.to_vec();
+    }
+    let bundles = Bundles::new()?;
+    let floor = Peer { name: "floor".into(), program: bundles.program("floor", floor::PROGRAM)?, kind: Kind::Floor };
+    let mut peers = std::mem::take(&mut options.peers);
+    for peer in Peer::installed() {
+        if !peers.iter().any(|known| known.name == peer.name) {
+            peers.push(peer);
+        }
+    }
+    peers.retain(|peer| matches!(peer.kind, Kind::Runtime | Kind::RuntimeWithoutHybrid));
+    peers.retain(|peer| options.only.is_empty() || options.only.contains(&peer.name));
+    println!("{}\n", report::machine());
+    for spec in &options.specs {
+        println!("{}", verbs(*spec, &floor, &peers, &bundles, options.runs)?);
+    }
+    println!("{}", std::env::args().skip(1).collect::<Vec<_>>().join(" "));
+    Ok(())
+}
+
+fn verbs(spec: Spec, floor: &Peer, peers: &[Peer], bundles: &Bundles, runs: usize) -> Result<String> {
+    let mut taking_part: Vec<(&Peer, Runtime<'_>, Columns, Runtime<'_>, Samples)> = Vec::new();
+    for peer in peers {
+        let mut here = Runtime::new(peer, spec, bundles, 0, Mounts::Own)?;
+        let mut crowded = Runtime::new(peer, spec, bundles, AT_ONCE + 1, Mounts::Thousand)?;
+        match (0..WARM_UP).try_for_each(|_| here.round().and_then(|_| crowded.whole()).map(drop)) {
+            Ok(()) => taking_part.push((peer, here, Columns::default(), crowded, Samples::default())),
+            Err(error) => eprintln!("bench: {} does not take part in {}: {error}", peer.name, spec.name()),
+        }
+    }
+    let command = floor.command(spec, bundles)?;
+    let mut least = Samples::default();
+    for round in 0..runs {
+        least.push(measure::once("floor", &command)?);
+        for (_, here, columns, crowded, samples) in &mut taking_part {
+            columns.push(here.round()?);
+            samples.push(crowded.whole()?);
+        }
+        if round % 50 == 49 {
+            eprintln!("bench: {}, {} of {runs} rounds", spec.name(), round + 1);
+        }
+    }
+    let mut lives = Vec::new();
+    for (peer, _, columns, _, crowded) in taking_part {
+        let one = life::throughput(peer, spec, bundles, 1, MANY)?;
+        let many = life::throughput(peer, spec, bundles, AT_ONCE, MANY / AT_ONCE)?;
+        lives.push(report::Life { name: peer.name.clone(), version: peer.version()?, columns, crowded, one, many });
+    }
+    Ok(report::verbs(spec, &least, &lives))
 }
 
 /// One who takes part.

@@ -1,6 +1,7 @@
 //! The result as a table, with all that one needs to doubt it: versions, machine, command line.
 
 use crate::error::{Doing as _, Result};
+use crate::life::{COLUMNS, Columns};
 use crate::measure::{PATH, Samples};
 use crate::spec::Spec;
 use std::fmt::Write as _;
@@ -50,6 +51,52 @@ pub fn table(spec: Spec, rows: &[Row]) -> String {
         let (median, p99, min) = (ms(row.samples.wall(500)), ms(row.samples.wall(990)), ms(row.samples.wall(0)));
         let (name, version, cpu) = (&row.name, &row.version, ms(row.samples.cpu(500)));
         let _ = writeln!(text, "| {name} | {version} | {median} | {times:.2} | {p99} | {min} | {cpu} | {calls} |");
+    }
+    text
+}
+
+/// One line of the table of verbs.
+#[derive(Debug)]
+pub struct Life {
+    /// Who.
+    pub name: String,
+    /// What it says of its version.
+    pub version: String,
+    /// Its times.
+    pub columns: Columns,
+    /// Of all columns in one, on a machine with many mounts.
+    pub crowded: Samples,
+    /// Containers a second, one after the other.
+    pub one: f64,
+    /// Many at once.
+    pub many: f64,
+}
+
+/// The tables of one specification: medians of the verbs, then the rest. `floor` is what one start costs at least.
+pub fn verbs(spec: Spec, floor: &Samples, lives: &[Life]) -> String {
+    let ms = |time: Duration| format!("{:.2}", time.as_secs_f64() * 1e3);
+    let mut text = format!("### {}, median ms of each verb\n\n| | version |", spec.name());
+    for column in COLUMNS {
+        let _ = write!(text, " {column} |");
+    }
+    let _ = writeln!(text, "\n|---|---|{}", "--:|".repeat(COLUMNS.len()));
+    for life in lives {
+        let _ = write!(text, "| {} | {} |", life.name, life.version);
+        for samples in &life.columns.0 {
+            let _ = write!(text, " {} |", ms(samples.wall(500)));
+        }
+        text.push('\n');
+    }
+    let _ = writeln!(text, "\n### {}, create+start+delete\n", spec.name());
+    text.push_str("| | median ms | p99 ms | CPU ms | with 1000 mounts more | containers/s | 16 at once |\n");
+    text.push_str("|---|--:|--:|--:|--:|--:|--:|\n");
+    let (median, p99, cpu) = (ms(floor.wall(500)), ms(floor.wall(990)), ms(floor.cpu(500)));
+    let _ = writeln!(text, "| floor | {median} | {p99} | {cpu} | – | – | – |");
+    for Life { name, columns, crowded, one, many, .. } in lives {
+        let all = &columns.0[COLUMNS.len() - 1];
+        let (median, p99, cpu) = (ms(all.wall(500)), ms(all.wall(990)), ms(all.cpu(500)));
+        let crowded = ms(crowded.wall(500));
+        let _ = writeln!(text, "| {name} | {median} | {p99} | {cpu} | {crowded} | {one:.0} | {many:.0} |");
     }
     text
 }

@@ -6,6 +6,7 @@
 use crate::error::{Doing as _, Error, Result};
 use crate::measure::{self, Sample};
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
@@ -23,11 +24,22 @@ const SEPARATOR: char = '\u{1f}';
 impl View {
     /// A view in which there is no v2 hierarchy beside v1's.
     pub fn without_unified() -> Result<Self> {
+        Self::new(true, None)
+    }
+
+    /// A view without the v2 hierarchy beside v1's, or with a thousand mounts more, below this directory.
+    pub fn new(without_unified: bool, mounts: Option<&Path>) -> Result<Self> {
+        const MANY: &str = "mkdir -p \"$1\" && mount -t tmpfs none \"$1\" && i=0 && while [ $i -lt 1000 ]; do \
+            mkdir \"$1/$i\" && mount --bind \"$1/$i\" \"$1/$i\" || exit 1; i=$((i + 1)); done && ";
         let doing = || "starting a measuring process in another view".to_owned();
         let own = std::env::current_exe().doing(doing)?;
+        let unmount = if without_unified { "umount -l /sys/fs/cgroup/unified && " } else { "" };
+        let many = if mounts.is_some() { MANY } else { "" };
         let mut child = Command::new("unshare")
-            .args(["-m", "sh", "-c", "umount -l /sys/fs/cgroup/unified && exec \"$0\" view"])
+            .args(["-m", "sh", "-c"])
+            .arg(format!("{unmount}{many}exec \"$0\" view"))
             .arg(own)
+            .args(mounts)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

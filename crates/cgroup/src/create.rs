@@ -39,6 +39,34 @@ impl Cgroup {
         Self::grown(layout, path, Tenure::Given)
     }
 
+    /// Makes the cgroup `path` in the v2 hierarchy, where a process has to be born in it, and says where it is going to be
+    /// in those of v1: [`Cgroup::complete`] makes it there. In between its process can be born and busy, for most of the
+    /// work of eight hierarchies is waiting for the kernel.
+    ///
+    /// # Errors
+    /// As for [`Cgroup::create`].
+    pub fn reserve(layout: &Layout, path: &CgroupPath) -> Result<Self> {
+        let mut cgroup = Self::planned(layout, path)?;
+        cgroup.branches.retain(|branch| branch.version == Version::V1);
+        let mut made = Vec::new();
+        let mut unified = layout.joined().filter(|hierarchy| hierarchy.version == Version::V2);
+        unified.try_for_each(|hierarchy| cgroup.grow(hierarchy, path, Tenure::Ours, &mut made))?;
+        Ok(cgroup)
+    }
+
+    /// Makes a cgroup that was reserved in the hierarchies of v1, too; the whole of it.
+    ///
+    /// # Errors
+    /// As for [`Cgroup::create`]; what was made stays, for [`Cgroup::remove`].
+    pub fn complete(&self, layout: &Layout, path: &CgroupPath) -> Result<Self> {
+        let mut whole = Self { denied: self.denied.clone(), ..Self::default() };
+        for hierarchy in layout.joined().filter(|hierarchy| hierarchy.version == Version::V1) {
+            whole.grow(hierarchy, path, Tenure::Ours, &mut Vec::new())?;
+        }
+        whole.branches.extend(self.branches.iter().filter(|branch| branch.version == Version::V2).cloned());
+        Ok(whole)
+    }
+
     fn grown(layout: &Layout, path: &CgroupPath, tenure: Tenure) -> Result<Self> {
         let mut cgroup = Self::default();
         let mut made = Vec::new();

@@ -26,7 +26,7 @@ impl fmt::Debug for Cgroup {
 }
 
 /// The cgroup's directory in one hierarchy.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Branch {
     pub version: Version,
     /// As in `/proc/self/cgroup`.

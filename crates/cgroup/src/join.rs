@@ -52,8 +52,22 @@ impl Cgroup {
 
     /// Opens what a process needs to enter this cgroup.
     pub fn join(&self, by: JoinBy) -> Result<Join> {
+        self.open(by, &[Version::V1, Version::V2])
+    }
+
+    /// As [`Cgroup::join`], in the hierarchies of v1, or in that of v2 only.
+    pub fn join_in(&self, version: Version, by: JoinBy) -> Result<Join> {
+        self.open(by, &[version])
+    }
+
+    /// How many hierarchies of v1 it is in.
+    pub fn v1_branches(&self) -> usize {
+        self.branches.iter().filter(|branch| branch.version == Version::V1).count()
+    }
+
+    fn open(&self, by: JoinBy, versions: &[Version]) -> Result<Join> {
         let mut join = Join { files: Vec::with_capacity(self.branches.len()), directory: None };
-        for branch in &self.branches {
+        for branch in self.branches.iter().filter(|branch| versions.contains(&branch.version)) {
             let (name, flags) = match (branch.version, by) {
                 (Version::V1, _) => ("tasks", OFlags::WRONLY),
                 (Version::V2, JoinBy::Write) => ("cgroup.procs", OFlags::WRONLY),

@@ -37,6 +37,7 @@ pub use error::{Denied, Error, Result};
 pub use group::Cgroup;
 pub use join::{Join, JoinBy};
 pub use layout::{Hierarchy, Layout, Mode};
+pub use limits::is_tight;
 pub use path::CgroupPath;
 pub use stats::{CpuStats, HugetlbStats, IoStats, MemoryStats, PidsStats, Stats};
 pub use systemd::{Bus, Driver, Unit, UnitRequest};

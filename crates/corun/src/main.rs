@@ -14,6 +14,7 @@ mod bundle;
 mod container;
 mod error;
 mod face;
+mod filters;
 mod global;
 mod hand_over;
 mod log;

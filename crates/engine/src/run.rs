@@ -11,8 +11,8 @@ use crate::userns;
 use crate::{containers, etc, gather, names, spec};
 use cgroup::{Cgroup, CgroupPath, Layout};
 use monitor::{Holder, RunDir, State};
-use oci::runtime::ConsoleSize;
-use runtime::{Foreground, Holding, Request};
+use oci::runtime::{ConsoleSize, Spec};
+use runtime::{Foreground, Group, Holding, Request};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -195,7 +195,9 @@ impl Held<'_> {
         let id = self.container.id().as_str().to_owned();
         write_cidfile(config, &id)?;
         let layout = self.layout;
-        let mut cgroup = Limited { cgroup: self.cgroup.map(|path| Cgroup::create(layout, path)).transpose()? };
+        // Root's is made while the container is: what an ordinary user gets has to be known before.
+        let make = if runtime::is_root() { Cgroup::reserve } else { Cgroup::create };
+        let mut cgroup = Limited { cgroup: self.cgroup.map(|path| make(layout, path)).transpose()? };
         let root = root::make(engine, config, &source, self.container, self.namespace)?;
         let facts = self.facts(self.record, &source, &root, layout, cgroup.cgroup.as_ref(), io)?;
         let composed = compose(config, &facts)?;
@@ -205,11 +207,7 @@ impl Held<'_> {
         for chown in &composed.chowns {
             crate::chown::tree(chown).map_err(Error::file("change the owner (option U) of", chown.path.as_path()))?;
         }
-        if let (Some(cgroup), Some(limits)) =
-            (&cgroup.cgroup, composed.spec.linux.as_ref().and_then(|linux| linux.resources.as_ref()))
-        {
-            cgroup.apply(limits)?;
-        }
+        let group = cgroup.group(self.cgroup, &composed.spec, layout)?;
         close_stdin(config)?;
         drop(source);
         self.container.unlock();
@@ -230,7 +228,7 @@ impl Held<'_> {
             rootfs: root.rootfs,
             filter: composed.filter.clone(),
             layout,
-            cgroup: cgroup.cgroup.take(),
+            cgroup: group,
             holding,
             gate: None,
             no_new_keyring: false,
@@ -323,6 +321,20 @@ impl Held<'_> {
 /// A cgroup that is removed again unless somebody else has taken it over.
 struct Limited {
     cgroup: Option<Cgroup>,
+}
+
+impl Limited {
+    /// It with its limits, made or to be made, for who makes the container.
+    fn group(&mut self, path: Option<&CgroupPath>, spec: &Spec, layout: &Layout) -> Result<Option<Group>> {
+        let (Some(cgroup), Some(path)) = (self.cgroup.take(), path) else { return Ok(None) };
+        let limits = spec.linux.as_ref().and_then(|linux| linux.resources.clone()).unwrap_or_default();
+        if runtime::is_root() {
+            return Ok(Some(Group::reserved(cgroup, path.clone(), limits, spec, layout)?));
+        }
+        let cgroup = self.cgroup.insert(cgroup);
+        cgroup.apply(&limits)?;
+        Ok(self.cgroup.take().map(Group::Made))
+    }
 }
 
 impl Drop for Limited {

@@ -161,6 +161,8 @@ operations! {
     Here = 45,
     /// Runs a program as a child and waits for it; args: path, argv, envp, [`hook`] details.
     Hook = 50,
+    /// Takes fds that the parent sends into the slots from the step's on; args: how many, at most 32.
+    Take = 54,
     /// Finds the user's home for the environment that the command gets; args: uid.
     Home = 51,
     /// Sends the slot's fd to the parent.

@@ -199,6 +199,7 @@ impl Stage<'_> {
                 self.command.execute(&self.plan, a, b, self.home())
             }
             Op::Gate => self.gate(step.slot),
+            Op::Take => self.take(step.slot, a as usize),
             Op::Hide => process::hide(),
             Op::Here => self.mounts.here(),
             Op::Affinity if a == NONE => {
@@ -259,6 +260,33 @@ impl Stage<'_> {
             kernel::call(nr::read, [self.socket as usize, answer.as_mut_ptr() as usize, 1, 0, 0, 0])
         }?;
         if read == 1 { Ok(()) } else { kernel::exit(255) }
+    }
+
+    /// Waits for the parent to send `count` fds in one message. One who is gone has ended the start.
+    fn take(&mut self, slot: u32, count: usize) -> Outcome {
+        const CLOEXEC: usize = 0x4000_0000;
+        let mut byte = 0u8;
+        let part = [&raw mut byte as usize, 1];
+        // struct cmsghdr: length, level and type, then the fds.
+        let mut control = [0u64; 18];
+        let space = size_of_val(&control);
+        let mut header = [0, 0, part.as_ptr() as usize, 1, control.as_mut_ptr() as usize, space, 0];
+        // SAFETY: the kernel writes byte, control and header, all alive here.
+        let read = unsafe {
+            kernel::call(nr::recvmsg, [self.socket as usize, header.as_mut_ptr() as usize, CLOEXEC, 0, 0, 0])
+        }?;
+        if read != 1 {
+            kernel::exit(255);
+        }
+        let sent = (control[0] as usize).saturating_sub(16) / 4;
+        if sent != count {
+            return fail(nr::recvmsg, EINVAL);
+        }
+        for index in 0..count {
+            let pair = control[2 + index / 2];
+            self.slots.set(slot + index as u32, (pair >> (32 * (index % 2))) as i32)?;
+        }
+        Ok(())
     }
 
     /// Waits at the slot's listening socket for somebody who says go. He may be another process than our parent, who may be

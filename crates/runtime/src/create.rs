@@ -7,6 +7,7 @@
 use crate::affinity::Affinity;
 use crate::context::{self, Context};
 use crate::error::{Error, Result, What};
+use crate::group::{self, Group};
 use crate::handle::Handle;
 use crate::hooks::{self, Identity, Point};
 use crate::inherit::{Entered, Raised};
@@ -18,12 +19,13 @@ use crate::plan::Plan;
 use crate::process::{self, Holding, Last};
 use crate::rootfs::{self, Rootfs};
 use crate::subject::Subject;
-use crate::{group, idmap, net_device, sysctl};
-use cgroup::{Cgroup, JoinBy, Layout};
+use crate::{idmap, net_device, sysctl};
+use cgroup::{Cgroup, JoinBy, Layout, Version};
 use init::plan::{Op, sync};
 use oci::runtime::{Linux, NamespaceKind, Spec};
 use rustix::fs::Mode;
-use std::os::fd::{AsFd, OwnedFd};
+use std::cell::OnceCell;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use sys::process::{Born, Stub};
 
@@ -42,8 +44,8 @@ pub struct Request<'a> {
     pub filter: Option<seccomp::Filter>,
     /// Where the cgroups are.
     pub layout: &'a Layout,
-    /// Its cgroup, made and limited; on failure it is removed.
-    pub cgroup: Option<Cgroup>,
+    /// Its cgroup; on failure it is removed.
+    pub cgroup: Option<Group>,
     /// How its process is held.
     pub holding: Holding,
     /// A listening seqpacket socket at which it waits for the word to run its command, from any process.
@@ -71,7 +73,9 @@ pub struct Container {
 /// the same, until [`Container::park`] and then [`begin`](crate::begin) by whoever connects to the gate; without either
 /// the command runs when this returns.
 pub fn create(request: Request<'_>) -> Result<Container> {
-    let Request { id, spec, bundle, rootfs, filter, layout, cgroup, holding, gate, no_new_keyring, ring } = request;
+    let Request { id, spec, bundle, rootfs, filter, layout, cgroup: group, holding, gate, no_new_keyring, ring } =
+        request;
+    let cgroup = group.as_ref().map(Group::cgroup);
     let default = Linux::default();
     let linux = spec.linux.as_ref().unwrap_or(&default);
     let umask = sys::process::umask(0);
@@ -86,7 +90,8 @@ pub fn create(request: Request<'_>) -> Result<Container> {
             linux,
             namespaces: &mut namespaces,
             layout,
-            cgroup: cgroup.as_ref(),
+            cgroup,
+            made: !matches!(group, Some(Group::Reserved(_))),
             holding,
             no_new_keyring,
             ring,
@@ -97,6 +102,7 @@ pub fn create(request: Request<'_>) -> Result<Container> {
     });
     sys::process::umask(umask);
     let agent = Agent::new(spec, id, bundle);
+    let complete = OnceCell::new();
     let result = born.and_then(|(born, socket, gate, subjects)| {
         let container = Identity { id, bundle, spec };
         let meanwhile = |point, pid| match point {
@@ -104,11 +110,21 @@ pub fn create(request: Request<'_>) -> Result<Container> {
             sync::HOOKS => hooks::of_creation(container, pid),
             _ => Ok(()),
         };
-        let ear = Ear { cgroup: cgroup.as_ref(), agent: agent.as_ref(), meanwhile: &meanwhile };
+        let at_once = |socket: &OwnedFd| match &group {
+            Some(Group::Reserved(reserved)) => {
+                admit(reserved.make(layout)?, socket).map(|made| drop(complete.set(made)))
+            }
+            _ => Ok(()),
+        };
+        let ear = Ear { cgroup, agent: agent.as_ref(), at_once: &at_once, meanwhile: &meanwhile };
         launch::launch(born, socket, gate, &subjects, spec, &ear).map(|launched| (launched, subjects))
     });
     match result {
         Ok((Launched { child, terminal, socket }, subjects)) => {
+            let cgroup = complete.into_inner().or(match group {
+                Some(Group::Made(cgroup)) => Some(cgroup),
+                _ => None,
+            });
             let handle = Handle { pid: child.pid, pidfd: child.pidfd, cgroup: cgroup.unwrap_or_default() };
             if let Err(error) = handle.cgroup.inhabited() {
                 group::end(&handle.pidfd);
@@ -119,11 +135,25 @@ pub fn create(request: Request<'_>) -> Result<Container> {
         }
         Err(error) => {
             // The first error is the one to tell; what the clean-up finds comes from it.
-            if let Some(cgroup) = &cgroup {
+            if let Some(cgroup) = complete.get().or(cgroup) {
                 let _ = cgroup.remove(crate::handle::REMOVAL);
             }
             Err(error)
         }
+    }
+}
+
+/// Sends the stub, which waits for it, what it needs to enter its cgroup in the hierarchies of v1.
+fn admit(cgroup: Cgroup, socket: &OwnedFd) -> Result<Cgroup> {
+    let files = cgroup.join_in(Version::V1, JoinBy::Write)?.files;
+    if files.is_empty() {
+        return Ok(cgroup);
+    }
+    let fds: Vec<BorrowedFd<'_>> = files.iter().map(AsFd::as_fd).collect();
+    match sys::socket::send_with(socket, &[1], &fds) {
+        // A stub that has failed meanwhile has left word why.
+        Err(error) if matches!(error.errno, sys::Errno::PIPE | sys::Errno::CONNRESET) => Ok(cgroup),
+        other => other.what("let the container into its cgroup").map(|()| cgroup),
     }
 }
 
@@ -160,6 +190,8 @@ struct Preparation<'a> {
     namespaces: &'a mut Namespaces,
     layout: &'a Layout,
     cgroup: Option<&'a Cgroup>,
+    /// The cgroup is there; else it is made while the stub works.
+    made: bool,
     holding: Holding,
     no_new_keyring: bool,
     ring: Option<&'a OwnedFd>,
@@ -187,7 +219,17 @@ fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
     net_device::check(linux, context.namespaces)?;
     let by = if joins.user.is_some() { JoinBy::Write } else { JoinBy::Clone };
     let attached = cgroup.is_some_and(|cgroup| cgroup.attaches(preparation.layout));
-    let directory = enter_cgroup(&mut plan, cgroup.filter(|_| !attached), by, &context)?;
+    let network = if context.namespaces.is_new(NamespaceKind::Network) && !preparation.made {
+        flag_of(NamespaceKind::Network)
+    } else {
+        0
+    };
+    if network != 0 {
+        // The dearest of all namespaces is made by the stub, while we make the cgroup.
+        plan.plain(Subject::Network, Op::Unshare, [network]);
+    }
+    let mut entry = Entry { cgroup: cgroup.filter(|_| !attached), made: preparation.made, done: false };
+    let directory = entry.birthplace(&mut plan, by, &context)?;
     if !linux.net_devices.is_empty() {
         plan.plain(Subject::NetDevices, Op::Sync, [sync::NAMESPACES]);
     }
@@ -195,8 +237,10 @@ fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
         refuse_mounts(spec)?;
     } else {
         plan.plain(Subject::Apart, Op::Propagation, [apart(linux)]);
-        rootfs::compose(&mut plan, spec, preparation.rootfs.take().unwrap_or(Rootfs::Spec), &context)?;
+        let rootfs = preparation.rootfs.take().unwrap_or(Rootfs::Spec);
+        rootfs::compose(&mut plan, spec, rootfs, &context, &mut |plan| entry.enter(plan, &context))?;
     }
+    entry.enter(&mut plan, &context);
     let alone = maps.is_some_and(|(_, gids)| gids.len() == 1 && gids[0].size == 1) && !context.copies_mounts;
     let holding = Holding { no_setgroups: alone || preparation.holding.no_setgroups, ..preparation.holding };
     let keyring = (!preparation.no_new_keyring).then_some(id);
@@ -227,7 +271,7 @@ fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
     let pid = joins.pid.as_ref().filter(|_| joins.user.is_none());
     let entered_pid = pid.map(|fd| Entered::join(NamespaceKind::Pid, fd)).transpose()?;
     let order = Stub {
-        namespaces: context.namespaces.new & !(flag_of(NamespaceKind::Time) | flag_of(NamespaceKind::Cgroup)),
+        namespaces: context.namespaces.new & !(flag_of(NamespaceKind::Time) | flag_of(NamespaceKind::Cgroup) | network),
         cgroup: directory.as_ref().map(AsFd::as_fd),
         executable: stub.as_fd(),
         arguments: [c"coracle-init", &number],
@@ -275,21 +319,46 @@ fn join(plan: &mut Plan, namespaces: &mut Namespaces) -> Joins {
     joins
 }
 
-/// Adds the steps that make the stub a member of its cgroup, and that the root of all cgroups it sees.
-fn enter_cgroup(
-    plan: &mut Plan,
-    cgroup: Option<&Cgroup>,
-    by: JoinBy,
-    context: &Context<'_>,
-) -> Result<Option<OwnedFd>> {
-    let directory = parts::enter_cgroup(plan, cgroup, by)?;
-    // The caller's affinity is not the container's; that of processes which join later is their own.
-    Affinity::default().settle(plan);
-    if context.namespaces.is_new(NamespaceKind::Cgroup) {
-        // Only now: the namespace's root is the cgroup that its maker is in (cgroup_namespaces(7)).
-        plan.plain(Subject::CgroupRoot, Op::Unshare, [flag_of(NamespaceKind::Cgroup)]);
+/// How the stub comes into its cgroup: at its birth as far as that is possible, and by steps of its plan, early if the
+/// cgroup is made, as late as can be if not.
+struct Entry<'a> {
+    cgroup: Option<&'a Cgroup>,
+    made: bool,
+    done: bool,
+}
+
+impl Entry<'_> {
+    /// The directory to be born in. A cgroup that is made is entered now.
+    fn birthplace(&mut self, plan: &mut Plan, by: JoinBy, context: &Context<'_>) -> Result<Option<OwnedFd>> {
+        let Some(cgroup) = self.cgroup.filter(|cgroup| !self.made && !cgroup.is_empty()) else {
+            let directory = parts::enter_cgroup(plan, self.cgroup, by)?;
+            self.settle(plan, context);
+            return Ok(directory);
+        };
+        Ok(cgroup.join_in(Version::V2, by)?.directory)
     }
-    Ok(directory)
+
+    /// Adds the steps that wait for the cgroup and enter it, unless it was entered.
+    fn enter(&mut self, plan: &mut Plan, context: &Context<'_>) {
+        if self.done {
+            return;
+        }
+        let hierarchies = self.cgroup.map_or(0, Cgroup::v1_branches);
+        for (index, slot) in plan.take(Subject::CgroupMade, hierarchies).into_iter().enumerate() {
+            plan.write_slot(Subject::Cgroup(index), slot, "0");
+        }
+        self.settle(plan, context);
+    }
+
+    fn settle(&mut self, plan: &mut Plan, context: &Context<'_>) {
+        self.done = true;
+        // The caller's affinity is not the container's; that of processes which join later is their own.
+        Affinity::default().settle(plan);
+        if context.namespaces.is_new(NamespaceKind::Cgroup) {
+            // Only now: the namespace's root is the cgroup that its maker is in (cgroup_namespaces(7)).
+            plan.plain(Subject::CgroupRoot, Op::Unshare, [flag_of(NamespaceKind::Cgroup)]);
+        }
+    }
 }
 
 /// A mount namespace that exists is somebody's, possibly the machine's own: nothing is mounted in it, and its root is

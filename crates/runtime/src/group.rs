@@ -3,8 +3,65 @@
 use crate::context;
 use crate::error::Result;
 use cgroup::{Bus, Cgroup, CgroupPath, Driver, Layout, UnitRequest};
-use oci::runtime::{Resources, Spec};
+use oci::runtime::{NamespaceKind, Resources, Spec};
 use sys::process::Born;
+
+/// A container's cgroup.
+#[derive(Debug)]
+pub enum Group {
+    /// It is made, and has its limits.
+    Made(Cgroup),
+    /// Its process can be born, and build the container's view, while it is made where that takes long.
+    Reserved(Reserved),
+}
+
+/// What is left to be done for a cgroup.
+#[derive(Debug)]
+pub struct Reserved {
+    cgroup: Cgroup,
+    path: CgroupPath,
+    limits: Resources,
+}
+
+impl Group {
+    /// A cgroup that was reserved for the container of a spec, with the limits that it is to get. Where the container's
+    /// view needs the cgroup as it is built, or a limit is held back from the start, it is made now.
+    pub fn reserved(cgroup: Cgroup, path: CgroupPath, limits: Resources, spec: &Spec, layout: &Layout) -> Result<Self> {
+        let reserved = Reserved { cgroup, path, limits };
+        if can_wait(spec) { Ok(Self::Reserved(reserved)) } else { reserved.make(layout).map(Self::Made) }
+    }
+
+    /// The cgroup, made or not.
+    pub(crate) fn cgroup(&self) -> &Cgroup {
+        match self {
+            Self::Made(cgroup) | Self::Reserved(Reserved { cgroup, .. }) => cgroup,
+        }
+    }
+}
+
+impl Reserved {
+    /// Makes it. On failure nothing is left of it.
+    pub(crate) fn make(&self, layout: &Layout) -> Result<Cgroup> {
+        match self.cgroup.complete(layout, &self.path) {
+            Ok(cgroup) => limited(cgroup, &self.limits),
+            Err(error) => {
+                let _ = self.cgroup.remove(crate::handle::REMOVAL);
+                Err(error.into())
+            }
+        }
+    }
+}
+
+/// The cgroup is entered late, when it is to be the root of what the container sees of cgroups, and nothing before looks at
+/// it. Nor may the stub wait for anything else before: it would take the one word for the other.
+fn can_wait(spec: &Spec) -> bool {
+    let Some(linux) = spec.linux.as_ref() else { return false };
+    let new = |kind| linux.namespaces.iter().any(|namespace| namespace.kind == kind && namespace.path.is_none());
+    let joins_user = linux.namespaces.iter().any(|n| n.kind == NamespaceKind::User && n.path.is_some());
+    let memory = linux.resources.as_ref().and_then(|all| all.memory.as_ref()).and_then(|memory| memory.limit);
+    let waits = !linux.net_devices.is_empty();
+    context::is_root() && new(NamespaceKind::Cgroup) && !joins_user && !waits && !memory.is_some_and(cgroup::is_tight)
+}
 
 /// The cgroup that a spec names, or that its container's id does.
 pub fn cgroup_path(id: &str, spec: &Spec) -> String {
@@ -13,34 +70,42 @@ pub fn cgroup_path(id: &str, spec: &Spec) -> String {
 
 /// Makes the cgroup that a spec names, and sets its limits. Nothing is left of it on failure. As [`make_cgroup_with`] and
 /// the cgroupfs driver.
-pub fn make_cgroup(id: &str, spec: &Spec, layout: &Layout) -> Result<Cgroup> {
+pub fn make_cgroup(id: &str, spec: &Spec, layout: &Layout) -> Result<Group> {
     make_cgroup_with(&Driver::Cgroupfs, id, spec, layout)
 }
 
-/// Has a driver make the cgroup that a spec names, with its limits. Nothing is left of it on failure.
+/// Has a driver make the cgroup that a spec names, with its limits, or as much of it as its process has to be born with.
+/// Nothing is left of it on failure.
 ///
 /// The devices that every container has are allowed besides those of the spec; all others are denied, also where the
 /// spec has no list (GHSA-g54h-m393-cpwq), if that is ours to say.
-pub fn make_cgroup_with(driver: &Driver, id: &str, spec: &Spec, layout: &Layout) -> Result<Cgroup> {
+pub fn make_cgroup_with(driver: &Driver, id: &str, spec: &Spec, layout: &Layout) -> Result<Group> {
     let linux = spec.linux.as_ref();
     let path = named(spec);
     let mut limits = linux.and_then(|linux| linux.resources.clone()).unwrap_or_default();
     match driver {
         Driver::Cgroupfs => {
-            let cgroup = Cgroup::create(layout, &CgroupPath::new(&cgroup_path(id, spec))?)?;
+            let path = CgroupPath::new(&cgroup_path(id, spec))?;
+            if can_wait(spec) {
+                let cgroup = Cgroup::reserve(layout, &path)?;
+                let all_ours = cgroup.denied().is_empty() && !cgroup.is_empty();
+                with_default_devices(&mut limits, all_ours);
+                return Ok(Group::Reserved(Reserved { cgroup, path, limits }));
+            }
+            let cgroup = Cgroup::create(layout, &path)?;
             let all_ours = cgroup.denied().is_empty() && !cgroup.is_empty();
             with_default_devices(&mut limits, all_ours);
-            limited(cgroup, &limits)
+            limited(cgroup, &limits).map(Group::Made)
         }
         Driver::Systemd(bus) => {
             with_default_devices(&mut limits, *bus == Bus::System);
             let request = UnitRequest { id, path, resources: &limits, annotations: &spec.annotations };
-            Ok(Cgroup::create_unit(layout, bus, &request)?)
+            Ok(Group::Made(Cgroup::create_unit(layout, bus, &request)?))
         }
         Driver::Disabled => {
             // Without a cgroup of its own there is nothing that could hold them, and every spec has some.
             limits.devices.clear();
-            limited(Cgroup::default(), &limits)
+            limited(Cgroup::default(), &limits).map(Group::Made)
         }
     }
 }

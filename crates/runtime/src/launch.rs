@@ -22,6 +22,8 @@ pub struct Ear<'a> {
     pub cgroup: Option<&'a Cgroup>,
     /// Who gets the listener of a filter that has one.
     pub agent: Option<&'a Agent<'a>>,
+    /// What we do when it has been let go, before anything else, by the socket to it.
+    pub at_once: &'a dyn Fn(&OwnedFd) -> Result<()>,
     /// What we do at a point ([`sync`]) at which it waits for us, by its pid.
     pub meanwhile: &'a dyn Fn(u64, i32) -> Result<()>,
 }
@@ -29,7 +31,7 @@ pub struct Ear<'a> {
 impl<'a> Ear<'a> {
     /// Where nothing is to be done meanwhile.
     pub fn plain(cgroup: Option<&'a Cgroup>) -> Self {
-        Self { cgroup, agent: None, meanwhile: &|_, _| Ok(()) }
+        Self { cgroup, agent: None, at_once: &|_| Ok(()), meanwhile: &|_, _| Ok(()) }
     }
 }
 
@@ -71,7 +73,7 @@ pub fn launch(
     };
     // Its end is what a child that waits for maps that never come reads.
     drop(gate);
-    let listened = match mapped {
+    let listened = match mapped.and_then(|()| (ear.at_once)(&socket)) {
         Ok(()) => listen(&socket, (born.child.pid, &born.child.pidfd), ear, &told(subjects, spec), &mut Vec::new()),
         Err(error) => {
             let _ = sys::process::pidfd_send_signal(&born.child.pidfd, 9);

@@ -37,11 +37,12 @@ mod subject;
 mod sysctl;
 
 pub use cgroup::{Bus, Cgroup, Driver, Layout, Unit};
+pub use context::is_root;
 pub use create::{Container, Request, create};
 pub use error::{Error, Result};
 pub use exec::{Exec, exec, namespaces_of};
 pub use foreground::{Foreground, Newlines, hold};
-pub use group::{cgroup_path, make_cgroup, make_cgroup_with, plan_cgroup};
+pub use group::{Group, cgroup_path, make_cgroup, make_cgroup_with, plan_cgroup};
 pub use handle::{Handle, Record, delete, start_time};
 pub use launch::begin;
 pub use mounts::{MountId, Target, add_mounts, remove_mounts};

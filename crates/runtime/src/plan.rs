@@ -119,6 +119,21 @@ impl Plan {
         self.step(subject, Op::Write, Some(slot), [text.into()]);
     }
 
+    /// Takes fds that the parent sends when it has them: their slots.
+    pub fn take(&mut self, subject: Subject, count: usize) -> Vec<Slot> {
+        let slots: Vec<Slot> = (0..count).map(|_| Slot(self.encoder.slot())).collect();
+        if let Some(first) = slots.first() {
+            self.step(subject, Op::Take, Some(*first), [(count as u64).into()]);
+        }
+        slots
+    }
+
+    /// Writes a text to the fd of a slot.
+    pub fn write_slot(&mut self, subject: Subject, slot: Slot, text: &str) {
+        let text = self.encoder.text(text);
+        self.step(subject, Op::Write, Some(slot), [text.into()]);
+    }
+
     /// Writes a text to a file of the host's procfs.
     pub fn write_proc(&mut self, subject: Subject, path: &str, text: &str) {
         let (path, text) = (self.encoder.text(path), self.encoder.text(text));

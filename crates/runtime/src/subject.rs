@@ -41,6 +41,10 @@ pub enum Subject {
     Join(NamespaceKind),
     /// A container that exists is entered.
     Enter,
+    /// The network namespace is made.
+    Network,
+    /// The stub waits until its cgroup is there.
+    CgroupMade,
     /// The process becomes a member of its cgroup, on the hierarchy of this number.
     Cgroup(usize),
     /// Its cgroup becomes its cgroup root.
@@ -162,6 +166,7 @@ impl Subject {
         match self {
             Self::Join(_)
             | Self::Enter
+            | Self::Network
             | Self::Apart
             | Self::Hostname
             | Self::Domainname
@@ -171,7 +176,8 @@ impl Subject {
             | Self::CgroupRoot
             | Self::Terminal
             | Self::Session => Heading::Sees,
-            Self::Cgroup(_)
+            Self::CgroupMade
+            | Self::Cgroup(_)
             | Self::MemoryLimit
             | Self::Rlimit(_)
             | Self::OomScore
@@ -255,6 +261,8 @@ impl Subject {
         let path = |paths: Option<&Vec<String>>, i: usize| paths.and_then(|p| p.get(i)).cloned().unwrap_or_default();
         match self {
             Self::Join(kind) => format!("join the {} namespace", namespace::name(*kind)),
+            Self::CgroupMade => "wait for the cgroup, which is made meanwhile".to_owned(),
+            Self::Network => "make the network namespace".to_owned(),
             Self::Enter => "enter the container".to_owned(),
             Self::Cgroup(index) => format!("enter the cgroup (hierarchy {})", index + 1),
             Self::CgroupRoot => "see the own cgroup as the root of all cgroups".to_owned(),

@@ -64,4 +64,7 @@ pub use compile::{Notes, compile, compile_for, notes};
 pub use default::{default_profile, default_profile_for};
 pub use error::Error;
 pub use precompiled::default_filter;
+/// Changes whenever the compiler makes another program of the same profile: filters that are kept are not taken for it.
+pub const COMPILER: u32 = 1;
+
 pub use program::{Filter, Flags, Instruction, MAX_INSTRUCTIONS};

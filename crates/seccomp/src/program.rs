@@ -110,11 +110,18 @@ impl Filter {
         Self { program: Cow::Borrowed(program), flags }
     }
 
-    /// Takes up a filter that was written down as [`Self::flags`] and [`Self::as_bytes`]; none if it cannot be one.
-    pub fn from_parts(flags: u32, program: Vec<u8>) -> Option<Self> {
+    /// As a file: the flags, four bytes of this machine's order, and the program.
+    pub fn to_file(&self) -> Vec<u8> {
+        [&self.flags.0.to_ne_bytes(), self.as_bytes()].concat()
+    }
+
+    /// Takes up what [`Self::to_file`] has written; none if it cannot be a filter.
+    pub fn from_file(bytes: &[u8]) -> Option<Self> {
+        let (flags, program) = bytes.split_first_chunk::<4>()?;
         let whole =
             !program.is_empty() && program.len().is_multiple_of(WIDTH) && program.len() / WIDTH <= MAX_INSTRUCTIONS;
-        whole.then_some(Self { program: Cow::Owned(program), flags: Flags(flags) })
+        let flags = Flags(u32::from_ne_bytes(*flags));
+        whole.then(|| Self { program: Cow::Owned(program.to_vec()), flags })
     }
 
     /// The program as an array of `struct sock_filter`, in this machine's byte order.

@@ -26,7 +26,6 @@ numbers! {
     rt_sigprocmask 14 135
     ioctl 16 29
     sendmsg 46 211
-    recvmsg 47 212
     sendto 44 206
     recvfrom 45 207
     execve 59 221
@@ -110,6 +109,7 @@ numbers! {
     socket 41 198
     setsockopt 54 208
     accept4 288 242
+    recvmsg 47 212
     fstatfs 138 44
     sendfile 40 71
     mount 165 40

@@ -26,8 +26,7 @@ impl Cgroup {
     /// at 252. Under less than a batch pages are charged one by one, and so they are under the whole limit once something
     /// is charged. Entering the cgroup late does not help, since the exec itself is what moves.
     pub fn hold_memory_back(&self, limit: Option<i64>) -> Result<Option<(OwnedFd, String)>> {
-        let tight = |limit: &i64| (BATCH * PAGE..(BATCH + START) * PAGE).contains(limit);
-        let Some(limit) = limit.filter(tight) else { return Ok(None) };
+        let Some(limit) = limit.filter(|limit| is_tight(*limit)) else { return Ok(None) };
         let branch = self.need(Controller::Memory, "memory.limit")?;
         let path = branch.file(if branch.is_v2() { "memory.max" } else { "memory.limit_in_bytes" });
         let less = ((BATCH - 1) * PAGE).to_string();
@@ -38,6 +37,11 @@ impl Cgroup {
         let file = file.map_err(|error| file::explain(Some(Controller::Memory), &path, &less, error))?;
         Ok(Some((file, limit.to_string())))
     }
+}
+
+/// A limit that has to be held back from a start: [`Cgroup::hold_memory_back`].
+pub fn is_tight(limit: i64) -> bool {
+    (BATCH * PAGE..(BATCH + START) * PAGE).contains(&limit)
 }
 
 pub(super) fn apply(cgroup: &Cgroup, limits: &Memory) -> Result<()> {

@@ -16,6 +16,7 @@ pub(crate) use cpu::weight;
 
 use crate::group::Branch;
 use crate::{Cgroup, Controller, Error, Result, Version, file};
+pub use memory::is_tight;
 use oci::runtime::{Pids, Resources};
 use rustix::io::Errno;
 

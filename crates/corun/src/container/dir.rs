@@ -167,19 +167,26 @@ impl Dir {
     /// Keeps the container's filter for processes that come later.
     pub fn write_filter(&self, filter: &Filter) -> Result<()> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
-        let bytes = [&filter.flags().bits().to_le_bytes(), filter.as_bytes()].concat();
         sys::fs::open_beneath(&self.fd, FILTER, flags, Mode::from_raw_mode(0o600))
-            .and_then(|file| sys::fs::write_once(file, &bytes))
+            .and_then(|file| sys::fs::write_once(file, &filter.to_file()))
             .what("write the container's filter")
+    }
+
+    /// As [`Dir::write_filter`], where it lies in a file already.
+    pub fn link_filter(&self, from: impl AsFd, name: &str) -> Result<()> {
+        sys::fs::linkat(from, name, &self.fd, FILTER, AtFlags::empty()).what("keep the container's filter")
+    }
+
+    /// Gives the container's filter another name in another directory.
+    pub fn lend_filter(&self, to: impl AsFd, name: &str) -> Result<()> {
+        sys::fs::linkat(&self.fd, FILTER, to, name, AtFlags::empty()).what("keep a filter")
     }
 
     /// The container's filter.
     pub fn filter(&self) -> Result<Filter> {
         let path = self.path.join(FILTER);
         let bytes = std::fs::read(&path).map_err(|source| Error::file(&path, source))?;
-        let split = bytes.split_first_chunk::<4>();
-        let filter = split.and_then(|(flags, rest)| Filter::from_parts(u32::from_le_bytes(*flags), rest.to_vec()));
-        filter.ok_or_else(|| Error::State(format!("{} is no filter", path.display())))
+        Filter::from_file(&bytes).ok_or_else(|| Error::State(format!("{} is no filter", path.display())))
     }
 
     /// Writes down which cgroup is going to be made.

@@ -4,11 +4,12 @@ use super::{Verb, only_id, read};
 use crate::bundle::Bundle;
 use crate::container::{Dir, Record};
 use crate::error::Result;
+use crate::filters;
 use crate::global::{Context, Manager};
 use crate::hand_over::HandOver;
 use flag::{Flag, Help, Invalid, Order, put_word};
 use oci::runtime::Spec;
-use runtime::{Bus, Cgroup, Driver, Holding, Layout, Newlines, Request, rootfs::Rootfs};
+use runtime::{Bus, Driver, Group, Holding, Layout, Newlines, Request, rootfs::Rootfs};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -134,8 +135,7 @@ pub fn make(
 ) -> Result<Made> {
     let layout = Layout::detect().map_err(runtime::Error::from)?;
     let profile = bundle.spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref());
-    let filter = profile.map(seccomp::compile).transpose().map_err(runtime::Error::from)?;
-    filter.as_ref().map_or(Ok(()), |filter| dir.write_filter(filter))?;
+    let filter = profile.map(|profile| filters::filter(&context.root, dir, profile)).transpose()?;
     let cgroup = make_cgroup(dir, &bundle.spec, &layout, context)?;
     let container = runtime::create(Request {
         id: dir.id(),
@@ -154,7 +154,7 @@ pub fn make(
 }
 
 /// Its cgroup, by whom it is to be made; written down before.
-fn make_cgroup(dir: &Dir, spec: &Spec, layout: &Layout, context: &Context) -> Result<Option<Cgroup>> {
+fn make_cgroup(dir: &Dir, spec: &Spec, layout: &Layout, context: &Context) -> Result<Option<Group>> {
     match context.manager {
         Manager::Disabled => Ok(None),
         // Nothing is written down of it: a scope that nothing is in any more systemd removes by itself.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// A filter (config-linux.md, "Seccomp").
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Hash, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Profile {
     /// What happens to a call that no rule names.
@@ -29,7 +29,7 @@ pub struct Profile {
 }
 
 /// One rule: all of `args` must hold for one of `names`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Hash, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SyscallRule {
     /// Names; one that the kernel's tables do not know is skipped.
@@ -45,7 +45,7 @@ pub struct SyscallRule {
 }
 
 /// A condition on one argument.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Hash, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Arg {
     /// 0 to 5.

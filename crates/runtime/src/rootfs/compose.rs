@@ -23,13 +23,23 @@ use sys::mount::{
     CLONE, EMPTY_PATH, FsContext, MountAttr, NOFOLLOW, RECURSIVE, attr, mount_setattr, open_tree, propagation,
 };
 
-/// Adds all steps from the first mount to the last mask. The root is attached, and not yet pivoted to.
-pub fn compose(plan: &mut Plan, spec: &Spec, rootfs: Rootfs, context: &Context<'_>) -> Result<()> {
+/// Adds all steps from the first mount to the last mask. The root is attached, and not yet pivoted to. `enter` adds those
+/// by which the stub enters its cgroup, if it has not: before it looks at it.
+pub fn compose(
+    plan: &mut Plan,
+    spec: &Spec,
+    rootfs: Rootfs,
+    context: &Context<'_>,
+    enter: &mut dyn FnMut(&mut Plan),
+) -> Result<()> {
     plan.begin();
     root(plan, spec, rootfs, context)?;
     let mut dev = Dev::Missing;
     for (index, mount) in spec.mounts.iter().enumerate() {
         check(mount)?;
+        if matches!(mount.kind.as_deref(), Some("cgroup" | "cgroup2")) {
+            enter(plan);
+        }
         plan.begin();
         mount_one(plan, spec, index, mount, &mut dev, context)?;
     }
