@@ -141,6 +141,7 @@ impl Columns {
 }
 
 /// Containers a second with `workers` at once, `each` containers by each.
+#[allow(clippy::cast_precision_loss, reason = "some hundreds")]
 pub fn throughput(peer: &Peer, spec: Spec, bundles: &Bundles, workers: usize, each: usize) -> Result<f64> {
     let make = |worker| Runtime::new(peer, spec, bundles, worker, Mounts::Own);
     let mut runtimes = (1..=workers).map(make).collect::<Result<Vec<_>>>()?;

@@ -8,7 +8,7 @@
 //! Left out, because it is no object of the specification or changes nothing: memory, plain file I/O, the memfds of the
 //! stub and its plan, sockets between the stages, pidfd and poll, closing, `PR_SET_PDEATHSIG`, `PR_SET_KEEPCAPS`, ids
 //! set to what they are, an empty ambient set cleared, propagation of mounts that are private already, and the parent's
-//! umask, which it sets back.
+//! umask, which it sets back; and what a runtime writes down of its containers, which the floor could not find again.
 
 use crate::error::{Doing as _, Error, Result};
 use crate::measure::PATH;
@@ -20,8 +20,9 @@ use std::process::{Command, Stdio};
 /// Objects and how many there are of each.
 pub type Objects = BTreeMap<String, usize>;
 
-/// Runs a command under strace and tells what it made. `root` is the container's root file system.
-pub fn objects(words: &[String], root: &Path) -> Result<Objects> {
+/// Runs a command under strace and tells what it made. `root` is the container's root file system, `state` the directory
+/// in which the runtime keeps its containers.
+pub fn objects(words: &[String], root: &Path, state: &Path) -> Result<Objects> {
     let dir = tempfile::tempdir().doing(|| "making a directory".into())?;
     let prefix = dir.path().join("trace");
     let mut command = Command::new("strace");
@@ -38,9 +39,13 @@ pub fn objects(words: &[String], root: &Path) -> Result<Objects> {
         traces.push((pid, fs::read_to_string(&path).doing(|| format!("reading {}", path.display()))?));
     }
     traces.sort_unstable();
-    let mut reader = Reader { root: root.display().to_string(), ..Reader::default() };
+    let (root, state) = (root.display().to_string(), state.display().to_string());
+    let mut reader = Reader { root, state, ..Reader::default() };
     for (index, (_, text)) in traces.iter().enumerate() {
         reader.parent = index == 0;
+        if !reader.parent {
+            reader.fds.clone_from(&reader.at_clone);
+        }
         text.lines().for_each(|line| reader.line(line));
     }
     Ok(reader.objects)
@@ -71,8 +76,13 @@ enum Fd {
 #[derive(Default)]
 struct Reader {
     root: String,
+    state: String,
     parent: bool,
     fds: HashMap<String, Fd>,
+    /// What the first child begins with; its parent opens others meanwhile, under numbers that the child uses, too.
+    at_clone: HashMap<String, Fd>,
+    /// What the parent has sent after it.
+    sent: Vec<Option<Fd>>,
     objects: Objects,
 }
 
@@ -92,7 +102,16 @@ impl Reader {
         let result = result.split_whitespace().next().unwrap_or_default().to_owned();
         match name {
             "execve" | "execveat" => self.add("a program executed"),
+            "clone3" if self.parent => {
+                self.namespaces(argument(0));
+                self.at_clone.clone_from(&self.fds);
+            }
             "clone3" | "unshare" => self.namespaces(argument(0)),
+            "sendmsg" if self.parent => self.sent = rights(rest).map(|fd| self.fds.get(fd).cloned()).collect(),
+            "recvmsg" if !self.parent => {
+                let received = rights(rest).zip(std::mem::take(&mut self.sent));
+                self.fds.extend(received.filter_map(|(fd, sent)| Some((fd.to_owned(), sent?))));
+            }
             "open" => self.opened(result, "", argument(0)),
             "openat" | "openat2" => self.opened(result, argument(0), argument(1)),
             "open_tree" if argument(2).contains("OPEN_TREE_CLONE") => {
@@ -113,6 +132,8 @@ impl Reader {
             "move_mount" => self.attached(&arguments),
             "mount_setattr" => self.attributes(&arguments),
             "mount" => self.mounted(&arguments),
+            "mkdirat" | "unlinkat" if self.is_state(argument(0), argument(1)) => {}
+            "symlinkat" if self.is_state(argument(1), argument(2)) => {}
             "mkdirat" | "mknodat" => self.made(name, &arguments),
             "symlinkat" => self.add(format!("link {} to {}", base(argument(2)), unquoted(argument(0)))),
             "unlinkat" => self.add(format!("removed {}", unquoted(argument(1)))),
@@ -139,6 +160,11 @@ impl Reader {
                 self.add(word);
             }
         }
+    }
+
+    /// A path in the runtime's own directory.
+    fn is_state(&self, dir: &str, path: &str) -> bool {
+        !self.state.is_empty() && self.path(dir, path).starts_with(&self.state)
     }
 
     /// A path as both tell it.
@@ -262,6 +288,12 @@ impl Reader {
             self.add(object);
         }
     }
+}
+
+/// The fds in a message.
+fn rights(text: &str) -> impl Iterator<Item = &str> {
+    let list = text.split_once("SCM_RIGHTS, cmsg_data=[").and_then(|(_, rest)| rest.split_once(']'));
+    list.into_iter().flat_map(|(list, _)| list.split(", "))
 }
 
 fn file_system(kind: &str, mut options: Vec<String>, set: &str) -> String {

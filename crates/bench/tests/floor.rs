@@ -15,9 +15,11 @@ fn both_make_the_same(spec: Spec) {
     let floor = floor::command(&program, spec, &root, &files, &cgroup(&name)).unwrap();
     let bundle = bundles.bundle(spec, &name).unwrap();
     let corun = testkit::Program::Corun.path();
-    let corun = [text(&corun).unwrap(), "run", "--bundle", text(&bundle).unwrap(), &name].map(str::to_owned);
-    let floor = trace::objects(&floor, &root).unwrap();
-    let corun = trace::objects(&corun, &root).unwrap();
+    let state = bundles.path().join("state");
+    let (corun, bundle) = (text(&corun).unwrap(), text(&bundle).unwrap());
+    let corun = [corun, "--root", text(&state).unwrap(), "run", "--bundle", bundle, &name].map(str::to_owned);
+    let floor = trace::objects(&floor, &root, &state).unwrap();
+    let corun = trace::objects(&corun, &root, &state).unwrap();
     assert!(floor.values().sum::<usize>() > 60, "{floor:#?}");
     let (padded, starved) = (difference(&floor, &corun), difference(&corun, &floor));
     assert!(padded.is_empty() && starved.is_empty(), "only the floor: {padded:#?}\nonly the runtime: {starved:#?}");

@@ -12,7 +12,7 @@ pub enum Group {
     /// It is made, and has its limits.
     Made(Cgroup),
     /// Its process can be born, and build the container's view, while it is made where that takes long.
-    Reserved(Reserved),
+    Reserved(Box<Reserved>),
 }
 
 /// What is left to be done for a cgroup.
@@ -27,14 +27,15 @@ impl Group {
     /// A cgroup that was reserved for the container of a spec, with the limits that it is to get. Where the container's
     /// view needs the cgroup as it is built, or a limit is held back from the start, it is made now.
     pub fn reserved(cgroup: Cgroup, path: CgroupPath, limits: Resources, spec: &Spec, layout: &Layout) -> Result<Self> {
-        let reserved = Reserved { cgroup, path, limits };
+        let reserved = Box::new(Reserved { cgroup, path, limits });
         if can_wait(spec) { Ok(Self::Reserved(reserved)) } else { reserved.make(layout).map(Self::Made) }
     }
 
     /// The cgroup, made or not.
     pub(crate) fn cgroup(&self) -> &Cgroup {
         match self {
-            Self::Made(cgroup) | Self::Reserved(Reserved { cgroup, .. }) => cgroup,
+            Self::Made(cgroup) => cgroup,
+            Self::Reserved(reserved) => &reserved.cgroup,
         }
     }
 }
@@ -90,7 +91,7 @@ pub fn make_cgroup_with(driver: &Driver, id: &str, spec: &Spec, layout: &Layout)
                 let cgroup = Cgroup::reserve(layout, &path)?;
                 let all_ours = cgroup.denied().is_empty() && !cgroup.is_empty();
                 with_default_devices(&mut limits, all_ours);
-                return Ok(Group::Reserved(Reserved { cgroup, path, limits }));
+                return Ok(Group::Reserved(Box::new(Reserved { cgroup, path, limits })));
             }
             let cgroup = Cgroup::create(layout, &path)?;
             let all_ours = cgroup.denied().is_empty() && !cgroup.is_empty();

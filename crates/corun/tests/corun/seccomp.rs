@@ -133,3 +133,38 @@ fn an_unknown_action_is_told_with_line_and_column() {
     bundle.set("/linux/seccomp", json!({ "defaultAction": "SCMP_ACT_FLY" }));
     bundle.refused("SCMP_ACT_FLY").stderr_contains("line 1 column");
 }
+
+/// A bundle whose filter denies one call.
+fn denying(call: &str) -> Bundle {
+    let mut bundle = Bundle::script("mkdir /x; rmdir /y; true");
+    std::fs::create_dir_all(bundle.rootfs.inside("y")).unwrap();
+    bundle.set(
+        "/linux/seccomp",
+        json!({
+            "defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"],
+            "syscalls": [{ "names": [call], "action": "SCMP_ACT_ERRNO", "errnoRet": 28 }]
+        }),
+    );
+    bundle
+}
+
+#[test]
+fn a_filter_is_compiled_once_and_another_profile_gets_another() {
+    requires!(root, busybox);
+    let mut bundle = denying("mkdir");
+    let kept = bundle.sandbox.join("run/.seccomp");
+    let filters = || {
+        let names = std::fs::read_dir(&kept).unwrap().flatten().map(|entry| entry.path());
+        names.filter(|path| path.file_name().is_some_and(|name| name.len() == 32)).collect::<Vec<_>>()
+    };
+    for _ in 0..3 {
+        bundle.run().code(0).stderr_contains("mkdir: can't create directory '/x': No space left on device");
+        assert_eq!(filters().len(), 1);
+    }
+    // Files that are no filters are not taken for some.
+    std::fs::write(&filters()[0], [0, 0, 0, 0, 1, 2, 3]).unwrap();
+    bundle.run().code(0).stderr_contains("No space left on device");
+    bundle.set("/linux/seccomp/syscalls/0/names/0", "rmdir");
+    bundle.run().code(0).stderr_contains("rmdir: '/y': No space left on device").stderr_lacks("mkdir");
+    assert_eq!(filters().len(), 2);
+}
