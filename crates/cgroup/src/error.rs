@@ -90,7 +90,9 @@ pub enum Error {
         source: sys::Error,
     },
     /// A memory limit below what is in use.
-    #[error("memory limit of {limit} bytes is below the {usage} bytes in use: choose a higher limit, or free memory")]
+    #[error(
+        "rejecting memory limit of {limit} bytes, below the {usage} bytes in use: choose a higher limit, or free memory"
+    )]
     MemoryInUse {
         /// What was asked.
         limit: u64,

@@ -3,6 +3,7 @@
 //! Only what is asked for is written. Where the kernel accepts two values in one order only (memory and swap, quota and
 //! burst), nothing is read to find out which: what is refused is tried again after its neighbour.
 
+mod change;
 mod cpu;
 mod cpuset;
 mod hugetlb;

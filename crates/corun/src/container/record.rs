@@ -3,7 +3,7 @@
 
 use super::Dir;
 use crate::error::{Error, Result};
-use oci::runtime::{Hooks, NamespaceKind, Personality, Process, Seccomp, Spec};
+use oci::runtime::{DeviceRule, Hooks, NamespaceKind, Personality, Process, Seccomp, Spec};
 use runtime::Bus;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -76,6 +76,12 @@ pub struct Ours {
     /// What was mounted while it ran.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Added>,
+    /// The device rules of its specification.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<DeviceRule>,
+    /// Those that `update` has added; they stand behind the rules for the devices that every container has.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub devices_added: Vec<DeviceRule>,
 }
 
 /// A unit and the systemd that has it.
@@ -188,6 +194,8 @@ impl Record {
                 filter: linux.and_then(|linux| linux.seccomp.as_ref()).map(Listener::of),
                 unit: found.unit.map(Unit::from),
                 mounts: Vec::new(),
+                devices: linux.and_then(|linux| linux.resources.as_ref()).map_or_else(Vec::new, |r| r.devices.clone()),
+                devices_added: Vec::new(),
             },
         }
     }
@@ -215,6 +223,11 @@ impl Record {
             annotations: self.corun.annotations.clone(),
             ..Spec::default()
         }
+    }
+
+    /// The device rules that are in force.
+    pub fn device_rules(&self) -> Vec<DeviceRule> {
+        [&self.corun.devices[..], &cgroup::default_rules(), &self.corun.devices_added].concat()
     }
 
     /// What the runtime needs to find the container again.

@@ -12,6 +12,7 @@ mod run;
 mod spec;
 mod start;
 mod state;
+mod update;
 
 use crate::error::{Error, Result};
 use crate::face::Face;
@@ -49,6 +50,7 @@ const VERBS: &[&Verb] = &[
     &ps::VERB,
     &pause::PAUSE,
     &pause::RESUME,
+    &update::VERB,
     &spec::VERB,
     &mounts::VERB,
 ];

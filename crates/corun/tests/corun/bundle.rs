@@ -185,7 +185,7 @@ impl Bundle {
     }
 
     /// Mounts, cgroups, processes and namespaces, but no files: mount points stay in a root.
-    fn scope(&self) -> testkit::Scope {
+    pub fn scope(&self) -> testkit::Scope {
         testkit::Scope::new().cgroup(&self.id)
     }
 }
