@@ -17,6 +17,7 @@ mod face;
 mod global;
 mod hand_over;
 mod log;
+mod manager;
 mod signal;
 mod verb;
 

@@ -40,7 +40,7 @@ pub use cgroup::{Bus, Cgroup, Driver, Layout, Unit};
 pub use create::{Container, Request, create};
 pub use error::{Error, Result};
 pub use exec::{Exec, exec, namespaces_of};
-pub use foreground::{Foreground, Newlines, hold};
+pub use foreground::{Foreground, Newlines, hold, hold_notifying};
 pub use group::{cgroup_path, make_cgroup, make_cgroup_with, plan_cgroup};
 pub use handle::{Handle, Record, delete, start_time};
 pub use launch::begin;

@@ -6,6 +6,7 @@ use crate::container::{Dir, Record};
 use crate::error::Result;
 use crate::global::{Context, Manager};
 use crate::hand_over::HandOver;
+use crate::manager;
 use flag::{Flag, Help, Invalid, Order, put_word};
 use oci::runtime::Spec;
 use runtime::{Bus, Cgroup, Driver, Holding, Layout, Newlines, Request, rootfs::Rootfs};
@@ -84,11 +85,11 @@ pub const VERB: Verb = Verb {
 fn run(words: &[String], context: &Context) -> Result<u8> {
     let (given, others) = read(&FLAGS, words, Order::Anywhere)?;
     let id = only_id(&others)?;
-    let bundle = given.read_bundle()?;
+    let mut bundle = given.read_bundle()?;
     given.hand_over.check(terminal(&bundle.spec), true)?;
     let dir = Dir::create(context, id)?;
     let gate = dir.make_gate().map(Some);
-    let made = gate.and_then(|gate| make(&dir, &bundle, &given, context, Holding::default(), gate));
+    let made = gate.and_then(|gate| make(&dir, &mut bundle, &given, context, Holding::default(), gate));
     let mut made = match made {
         Ok(made) => made,
         Err(error) => {
@@ -126,12 +127,14 @@ pub struct Made {
 /// Makes a container in its directory. On failure nothing is left but the directory.
 pub fn make(
     dir: &Dir,
-    bundle: &Bundle,
+    bundle: &mut Bundle,
     given: &Given,
     context: &Context,
     holding: Holding,
     gate: Option<OwnedFd>,
 ) -> Result<Made> {
+    let mut holding = Holding { preserve_fds: given.preserve_fds, newlines: Newlines::AsWritten, ..holding };
+    manager::prepare(dir, &mut bundle.spec, &mut holding)?;
     let layout = Layout::detect().map_err(runtime::Error::from)?;
     let profile = bundle.spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref());
     let filter = profile.map(seccomp::compile).transpose().map_err(runtime::Error::from)?;
@@ -145,7 +148,7 @@ pub fn make(
         filter,
         layout: &layout,
         cgroup,
-        holding: Holding { preserve_fds: given.preserve_fds, newlines: Newlines::AsWritten, ..holding },
+        holding,
         gate,
         no_new_keyring: given.no_new_keyring,
         ring: None,

@@ -142,6 +142,18 @@ impl Bundle {
         self.sandbox.corun(["run", "--bundle"]).arg(dir).args(options).arg(&self.id)
     }
 
+    /// Writes `config.json`, and another verb on this container.
+    #[track_caller]
+    pub fn verb(&self, verb: &str) -> Invocation {
+        self.sandbox.file("bundle/config.json", self.spec.to_string());
+        let corun = self.sandbox.corun([verb]);
+        if matches!(verb, "create" | "run") {
+            corun.arg("--bundle").arg(self.dir()).arg(&self.id)
+        } else {
+            corun.arg(&self.id)
+        }
+    }
+
     /// Runs it; whatever comes of it, nothing but files may be left.
     #[track_caller]
     pub fn run(&self) -> Outcome {
@@ -182,6 +194,11 @@ impl Bundle {
         let outcome = self.run_as(self.invocation().under(["unshare", "--mount"]));
         outcome.code(1).stderr_contains(text);
         outcome
+    }
+
+    /// What there is of this container now, its state included.
+    pub fn leavings(&self) -> Leavings {
+        Leavings::count(&self.scope().dir(self.sandbox.runroot()))
     }
 
     /// Mounts, cgroups, processes and namespaces, but no files: mount points stay in a root.

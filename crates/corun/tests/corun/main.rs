@@ -39,6 +39,7 @@ mod root;
 mod scheduling;
 mod seccomp;
 mod seccomp_notify;
+mod service_manager;
 mod spec;
 mod terminal;
 mod tmpcopyup;
