@@ -13,6 +13,7 @@ mod cpuset;
 mod create;
 mod error;
 mod exec;
+pub mod features;
 mod foreground;
 mod group;
 mod handle;

@@ -2,7 +2,9 @@
 
 mod create;
 mod delete;
+mod events;
 mod exec;
+mod features;
 mod kill;
 mod list;
 mod mounts;
@@ -51,6 +53,8 @@ const VERBS: &[&Verb] = &[
     &pause::PAUSE,
     &pause::RESUME,
     &update::VERB,
+    &events::VERB,
+    &features::VERB,
     &spec::VERB,
     &mounts::VERB,
 ];

@@ -16,6 +16,8 @@ mod cve_proc;
 mod cve_races;
 mod devices;
 mod end;
+mod events;
+mod features;
 mod hooks;
 mod ids;
 mod lifecycle_exec;

@@ -94,6 +94,12 @@ pub enum NamespaceKind {
     Time,
 }
 
+impl NamespaceKind {
+    /// All of them, by name.
+    pub const ALL: [Self; 8] =
+        [Self::Cgroup, Self::Ipc, Self::Mount, Self::Network, Self::Pid, Self::Time, Self::User, Self::Uts];
+}
+
 /// A range of ids: `size` ids from `container_id` on are the host's from `host_id` on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
