@@ -102,7 +102,7 @@ impl NamespaceKind {
 
 /// A range of ids: `size` ids from `container_id` on are the host's from `host_id` on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", default)]
 pub struct IdMapping {
     /// First id inside.
     #[serde(rename = "containerID")]
