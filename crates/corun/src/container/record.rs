@@ -3,7 +3,7 @@
 
 use super::Dir;
 use crate::error::{Error, Result};
-use oci::runtime::{DeviceRule, Hooks, NamespaceKind, Personality, Process, Seccomp, Spec};
+use oci::runtime::{DeviceRule, Hooks, MemoryPolicy, NamespaceKind, Personality, Process, Seccomp, Spec};
 use runtime::Bus;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -67,6 +67,9 @@ pub struct Ours {
     /// Its execution domain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub personality: Option<Personality>,
+    /// Where its memory comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_policy: Option<MemoryPolicy>,
     /// It has a filter, whose program lies beside; what it says of who serves the filter's listener.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filter: Option<Listener>,
@@ -191,6 +194,7 @@ impl Record {
                 held: false,
                 namespaces: kinds.collect(),
                 personality: linux.and_then(|linux| linux.personality.clone()),
+                memory_policy: linux.and_then(|linux| linux.memory_policy.clone()),
                 filter: linux.and_then(|linux| linux.seccomp.as_ref()).map(Listener::of),
                 unit: found.unit.map(Unit::from),
                 mounts: Vec::new(),

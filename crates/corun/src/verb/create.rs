@@ -8,7 +8,7 @@ use crate::global::{Context, Manager};
 use crate::hand_over::HandOver;
 use crate::manager;
 use flag::{Flag, Help, Invalid, Order, put_word};
-use oci::runtime::Spec;
+use oci::runtime::{ConsoleSize, Process, Spec};
 use runtime::{Bus, Cgroup, Driver, Holding, Layout, Newlines, Request, rootfs::Rootfs};
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -86,6 +86,7 @@ fn run(words: &[String], context: &Context) -> Result<u8> {
     let (given, others) = read(&FLAGS, words, Order::Anywhere)?;
     let id = only_id(&others)?;
     let mut bundle = given.read_bundle()?;
+    bundle.settle_destinations(&context.log);
     given.hand_over.check(terminal(&bundle.spec), true)?;
     let dir = Dir::create(context, id)?;
     let gate = dir.make_gate().map(Some);
@@ -98,11 +99,13 @@ fn run(words: &[String], context: &Context) -> Result<u8> {
             return Err(error);
         }
     };
+    context.log.made(made.container.handle.pid);
     let done = made.settle(&dir, &bundle, &given, false).and_then(|_| Ok(made.container.park()?));
     if let Err(error) = done {
         made.undo(dir);
         return Err(error);
     }
+    context.log.left();
     Ok(0)
 }
 
@@ -117,6 +120,15 @@ impl Given {
 /// Its process wants a terminal.
 pub fn terminal(spec: &Spec) -> bool {
     spec.process.as_ref().is_some_and(|process| process.terminal)
+}
+
+/// A terminal that stays here has the size of ours from the start. Later it follows that anyway; the command may look at
+/// it before.
+pub fn take_window_size(process: &mut Process) {
+    let ours = [rustix::stdio::stdin(), rustix::stdio::stdout()].map(rustix::termios::tcgetwinsize);
+    if let Some(size) = ours.into_iter().find_map(std::result::Result::ok).filter(|_| process.terminal) {
+        process.console_size = Some(ConsoleSize { height: size.ws_row, width: size.ws_col });
+    }
 }
 
 /// A container whose process exists and waits.
@@ -139,6 +151,7 @@ pub fn make(
     let profile = bundle.spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref());
     let filter = profile.map(seccomp::compile).transpose().map_err(runtime::Error::from)?;
     filter.as_ref().map_or(Ok(()), |filter| dir.write_filter(filter))?;
+    context.log.making(bundle.spec.process.as_ref(), filter.as_ref());
     let cgroup = make_cgroup(dir, &bundle.spec, &layout, context)?;
     let container = runtime::create(Request {
         id: dir.id(),

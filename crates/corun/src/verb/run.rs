@@ -1,6 +1,6 @@
 //! `run`: create, start, and unless it is detached hold and delete, as one walk.
 
-use super::create::{self, Given, make, terminal};
+use super::create::{self, Given, make, take_window_size, terminal};
 use super::{Verb, only_id, read};
 use crate::container::{Container, Dir};
 use crate::error::{Result, What};
@@ -42,7 +42,11 @@ fn run(words: &[String], context: &Context) -> Result<u8> {
     let (given, others) = read(&FLAGS, words, Order::Anywhere)?;
     let id = only_id(&others)?;
     let mut bundle = given.read_bundle()?;
+    bundle.settle_destinations(&context.log);
     given.hand_over.check(terminal(&bundle.spec), given.detach)?;
+    if !given.detach {
+        bundle.spec.process.iter_mut().for_each(take_window_size);
+    }
     let signals = if given.detach { None } else { Some(Signals::block().what("take over the signals")?) };
     let dir = Dir::create(context, id)?;
     let holding = Holding { die_with_parent: !given.detach, wait: true, ..Holding::default() };
@@ -53,6 +57,7 @@ fn run(words: &[String], context: &Context) -> Result<u8> {
             return Err(error);
         }
     };
+    context.log.made(made.container.handle.pid);
     let settled = made.settle(&dir, &bundle, &given, !given.detach && !given.keep);
     let notify = settled.and_then(|terminal| Ok((terminal, manager::listen(&dir)?)));
     let started = notify.and_then(|held| made.container.start(&bundle.spec).map(|()| held).map_err(Into::into));
@@ -67,6 +72,7 @@ fn run(words: &[String], context: &Context) -> Result<u8> {
             return Err(error);
         }
     };
+    context.log.left();
     // While it runs it is everybody's: others may pause it, kill it, look at it.
     drop(dir);
     let Some(signals) = signals else {
