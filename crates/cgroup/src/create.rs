@@ -40,7 +40,7 @@ impl Cgroup {
     }
 
     /// Makes the cgroup `path` in the v2 hierarchy, where a process has to be born in it, and says where it is going to be
-    /// in those of v1: [`Cgroup::complete`] makes it there. In between its process can be born and busy, for most of the
+    /// in those of v1: [`Cgroup::completed`] makes it there. In between its process can be born and busy, for most of the
     /// work of eight hierarchies is waiting for the kernel.
     ///
     /// # Errors
@@ -58,7 +58,7 @@ impl Cgroup {
     ///
     /// # Errors
     /// As for [`Cgroup::create`]; what was made stays, for [`Cgroup::remove`].
-    pub fn complete(&self, layout: &Layout, path: &CgroupPath) -> Result<Self> {
+    pub fn completed(&self, layout: &Layout, path: &CgroupPath) -> Result<Self> {
         let mut whole = Self { denied: self.denied.clone(), ..Self::default() };
         for hierarchy in layout.joined().filter(|hierarchy| hierarchy.version == Version::V1) {
             whole.grow(hierarchy, path, Tenure::Ours, &mut Vec::new())?;

@@ -30,7 +30,9 @@ pub enum Error {
         source: sys::Error,
     },
     /// The cgroup exists and holds processes of somebody else.
-    #[error("cgroup {path} is in use by process {pid}: choose another cgroup path, or end what runs there")]
+    #[error(
+        "container's cgroup is not empty: {path} is in use by process {pid}: choose another cgroup path, or end what runs there"
+    )]
     Occupied {
         /// The directory.
         path: String,
@@ -38,7 +40,7 @@ pub enum Error {
         pid: u32,
     },
     /// The cgroup exists and is frozen: nothing could start in it.
-    #[error("cgroup {path} is frozen: thaw it, or choose another cgroup path")]
+    #[error("container's cgroup unexpectedly frozen: thaw {path}, or choose another cgroup path")]
     Frozen {
         /// The directory.
         path: String,
@@ -90,7 +92,9 @@ pub enum Error {
         source: sys::Error,
     },
     /// A memory limit below what is in use.
-    #[error("memory limit of {limit} bytes is below the {usage} bytes in use: choose a higher limit, or free memory")]
+    #[error(
+        "rejecting memory limit of {limit} bytes, below the {usage} bytes in use: choose a higher limit, or free memory"
+    )]
     MemoryInUse {
         /// What was asked.
         limit: u64,

@@ -1,6 +1,7 @@
 //! A bundle: a directory with `config.json` and, as a rule, the root file system.
 
 use crate::error::{Error, Result};
+use crate::log::Log;
 use oci::runtime::Spec;
 use std::path::{Path, PathBuf};
 
@@ -18,7 +19,28 @@ impl Bundle {
     pub fn read(dir: &Path, config: &str) -> Result<Self> {
         let path = dir.join(config);
         let bytes = std::fs::read(&path).map_err(|source| Error::NoSpec { path: path.clone(), source })?;
-        let spec: Spec = serde_json::from_slice(&bytes).map_err(|source| Error::Parse { path, source })?;
+        let spec: Spec = oci::runtime::read(&bytes).map_err(|source| Error::Parse { path, source })?;
         Ok(Self { dir: std::fs::canonicalize(dir).map_err(|source| Error::file(dir, source))?, spec })
+    }
+
+    /// Takes the destinations of mounts for what they mean. The specification wants absolute paths in the container; runc
+    /// takes others to be relative to the root, and one that begins with the root's own path on the host as if that were
+    /// not there.
+    pub fn settle_destinations(&mut self, log: &Log) {
+        let root = self.spec.root.as_ref().map(|root| self.dir.join(&root.path)).unwrap_or_default();
+        let root = root.to_string_lossy();
+        for mount in &mut self.spec.mounts {
+            let destination = &mut mount.destination;
+            if !destination.starts_with('/') {
+                log.warning(&format!(
+                    "mount destination {destination} is not absolute: it is taken to be relative to /"
+                ));
+                destination.insert(0, '/');
+            }
+            let inside = destination.strip_prefix(root.trim_end_matches('/')).filter(|inside| inside.starts_with('/'));
+            if let Some(inside) = inside.filter(|_| root.len() > 1) {
+                *destination = inside.to_owned();
+            }
+        }
     }
 }

@@ -99,6 +99,17 @@ impl Error {
         }
     }
 
+    /// What the container's process itself has to say: in runc it is that which executes the command, and says what the
+    /// kernel answers where no runtime is before it any more. Callers read these words.
+    pub fn of_the_command(&self) -> Option<String> {
+        match self {
+            Self::Runtime(runtime::Error::NotExecutable { command, errno: sys::Errno::NOENT, .. }) => {
+                Some(format!("exec {command}: no such file or directory"))
+            }
+            _ => None,
+        }
+    }
+
     /// The error with its causes and its remedy, on one line.
     pub fn told(&self) -> String {
         let mut text = self.to_string();

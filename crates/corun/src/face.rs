@@ -20,10 +20,15 @@ impl Face {
     }
 
     /// Where the state of containers lies if nobody says otherwise. An ordinary user's lies in the directory that his
-    /// session has for such things.
+    /// session has for such things; also that of one who is root in a user namespace only, as under rootless podman, which
+    /// leaves the question to the runtime. There `USER=root` says that the machine's /run is one of its own.
     pub fn root(self) -> PathBuf {
-        let user = std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty());
-        match user.filter(|_| !rustix::process::geteuid().is_root()) {
+        let session = std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty());
+        let ordinary = || {
+            !rustix::process::geteuid().is_root()
+                || mapped() && std::env::var_os("USER").is_none_or(|user| user != "root")
+        };
+        match session.filter(|_| ordinary()) {
             Some(dir) => PathBuf::from(dir).join(self.name),
             None => Path::new("/run").join(self.name),
         }
@@ -34,6 +39,12 @@ impl Face {
         let ours = env!("CARGO_PKG_VERSION");
         format!("{} version {ours}\ncommit: corun-{ours}\nspec: {}\n", self.name, oci::runtime::VERSION)
     }
+}
+
+/// We are in a user namespace other than the machine's.
+fn mapped() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    !map.split_ascii_whitespace().eq(["0", "0", "4294967295"])
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::face::Face;
+use crate::log::Log;
 use flag::{Flag, Invalid, put_word};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The flags before the verb, as given.
 #[derive(Debug, Default)]
@@ -11,6 +12,7 @@ pub struct Given {
     root: Option<String>,
     log: Option<String>,
     log_format: Option<String>,
+    log_level: Option<String>,
     manager: Option<String>,
     systemd: bool,
     /// Print the version.
@@ -27,9 +29,8 @@ pub const FLAGS: &[F] = &[
     F::takes("log", "FILE", |g, w| put_word(&mut g.log, w), "Where errors are written, besides standard error")
         .under("Options"),
     F::takes("log-format", "FORMAT", format, "How: text (the default) or json").under("Options"),
-    F::takes("log-level", "LEVEL", |_, _| Ok(()), "Accepted: only errors are told"),
-    F::switch("debug", |g, on| g.debug = on, "Accepted: what a start does, coracle run --explain shows")
-        .under("Options"),
+    F::takes("log-level", "LEVEL", |g, w| put_word(&mut g.log_level, w), "debug is as --debug; others are accepted"),
+    F::switch("debug", |g, on| g.debug = on, "Tell the stages of a start, too").under("Options"),
     F::switch(
         "systemd-cgroup",
         |g, on| g.systemd = on,
@@ -78,6 +79,8 @@ pub struct Context {
     pub root_given: bool,
     /// Who makes cgroups.
     pub manager: Manager,
+    /// What is told besides the output.
+    pub log: Log,
 }
 
 impl Given {
@@ -91,17 +94,16 @@ impl Given {
             None if self.systemd => Manager::Systemd,
             _ => Manager::Cgroupfs,
         };
-        Ok(Context { face, root, root_given: self.root.is_some(), manager })
+        Ok(Context { face, root, root_given: self.root.is_some(), manager, log: self.log() })
     }
 
-    /// Where errors are written.
-    pub fn log(&self) -> Option<&Path> {
-        let log = self.log.as_deref().filter(|log| !log.is_empty())?;
-        Some(Path::new(log.strip_prefix("file:").unwrap_or(log)))
-    }
-
-    /// As JSON.
-    pub fn log_json(&self) -> bool {
-        self.log_format.as_deref() == Some("json")
+    /// Where errors and the like are written.
+    pub fn log(&self) -> Log {
+        let path = self.log.as_deref().filter(|log| !log.is_empty());
+        Log {
+            path: path.map(|path| path.strip_prefix("file:").unwrap_or(path).into()),
+            json: self.log_format.as_deref() == Some("json"),
+            debug: self.debug || self.log_level.as_deref() == Some("debug"),
+        }
     }
 }

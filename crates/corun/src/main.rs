@@ -18,6 +18,7 @@ mod filters;
 mod global;
 mod hand_over;
 mod log;
+mod manager;
 mod signal;
 mod verb;
 

@@ -1,4 +1,5 @@
-//! What a tmpfs takes over from the directory below it: its mode, its owner, all that is in it (`tmpcopyup`).
+//! What a tmpfs takes over from the directory below it: its owner, all that is in it (`tmpcopyup`). Its mode it has
+//! from the start, as an option.
 //!
 //! Source and copy are walked by fds; links are copied and never followed. The tmpfs is not attached yet, so that
 //! nobody can interfere with the copy, and its size bounds it; the depth is bounded by the stub's stack and fds.
@@ -28,9 +29,6 @@ pub fn copy_up(root: i32, path: &CStr, mount: i32, flags: u64) -> Outcome {
     }
     if flags & copy_up::OWNER != 0 {
         own(to, &there)?;
-    }
-    if flags & copy_up::MODE != 0 {
-        kernel::fchmod(to, there.mode & 0o7777)?;
     }
     kernel::close(from);
     kernel::close(to);

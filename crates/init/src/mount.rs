@@ -47,12 +47,20 @@ impl Mounts {
             const SET_FLAG: usize = 0;
             const SET_STRING: usize = 1;
             const SET_FD: usize = 5;
+            let mut mode = [0; 5];
             let (command, value, aux) = match entry(0) {
+                parameter::MODE_OF => match self.mode_of(plan.text(entry(2)).unwrap_or(c""))? {
+                    Some(digits) => {
+                        mode[..4].copy_from_slice(&digits);
+                        (SET_STRING, mode.as_ptr() as usize, 0)
+                    }
+                    None => continue,
+                },
                 parameter::TEXT => (SET_STRING, plan.text(entry(2)).map_or(0, |v| v.as_ptr() as usize), 0),
                 parameter::FD => (SET_FD, 0, slots.get(entry(2) as u32)? as usize),
                 _ => (SET_FLAG, 0, 0),
             };
-            // SAFETY: the kernel reads key and value, which lie in the plan.
+            // SAFETY: the kernel reads key and value, which lie in the plan or in `mode`.
             unsafe {
                 kernel::call(nr::fsconfig, [context as usize, command, key.as_ptr() as usize, value, aux, 0])
             }?;
@@ -62,6 +70,18 @@ impl Mounts {
         let mount = plain(nr::fsmount, [context as usize, 1, attributes as usize, 0, 0, 0])? as i32;
         kernel::close(context);
         slots.set(step.slot, mount)
+    }
+
+    /// The permission bits of a directory in the root, as octal digits.
+    fn mode_of(&self, path: &CStr) -> Outcome<Option<[u8; 4]>> {
+        let place = match path::find(self.root, path, true) {
+            Err(Failure { errno: ENOENT | ENOTDIR, .. }) => return Ok(None),
+            other => other?,
+        };
+        let there = kernel::stat(place)?;
+        kernel::close(place);
+        let digit = |at: u32| b'0' + (there.mode >> (3 * at) & 7) as u8;
+        Ok((there.kind() == S_IFDIR).then(|| [digit(3), digit(2), digit(1), digit(0)]))
     }
 
     /// Attaches a mount to a path in the root.

@@ -149,7 +149,7 @@ operations! {
     Affinity = 39,
     /// ioprio_set(2); args: value.
     IoPriority = 40,
-    /// Gives the slot's tmpfs the mode of the directory that it will cover; args: path, [`copy_up`] flags.
+    /// Gives the slot's tmpfs what the directory has that it will cover; args: path, [`copy_up`] flags.
     CopyUp = 41,
     /// sched_setattr(2); args: `struct sched_attr`.
     Scheduler = 42,
@@ -206,12 +206,10 @@ pub mod newline {
 
 /// What a tmpfs takes over from the directory below it.
 pub mod copy_up {
-    /// Its permission bits.
-    pub const MODE: u64 = 1;
     /// Its owner.
-    pub const OWNER: u64 = 2;
+    pub const OWNER: u64 = 1;
     /// All that is in it (`tmpcopyup`).
-    pub const CONTENT: u64 = 4;
+    pub const CONTENT: u64 = 2;
 }
 
 /// Details of a hook, by their places in a list.
@@ -236,6 +234,8 @@ pub mod parameter {
     pub const TEXT: u64 = 1;
     /// An fd: key is a text, value a slot.
     pub const FD: u64 = 2;
+    /// The permission bits of a directory, if it is there: key is a text, value its path in the root.
+    pub const MODE_OF: u64 = 3;
 }
 
 /// What the stub says to its parent, one datagram each.

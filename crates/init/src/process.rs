@@ -25,6 +25,24 @@ pub fn hide() -> Outcome {
     prctl(PR_SET_DUMPABLE, 0, 0).map(drop)
 }
 
+/// Lets the signals that ask a process to end do so: of a PID namespace's first process the kernel keeps those that have
+/// no handler (pid_namespaces(7)). The exec takes the handler away.
+pub fn die_of_signals() {
+    extern "C" fn die(signal: i32) -> ! {
+        kernel::exit(128 + signal)
+    }
+    const SA_RESTORER: usize = 0x0400_0000;
+    let die = die as extern "C" fn(i32) -> ! as usize;
+    // struct sigaction of the kernel: handler, flags, restorer, mask. The handler does not come back, so that it needs no
+    // restorer, but x86-64 wants one.
+    let action = [die, SA_RESTORER, die, 0];
+    const HUP_INT_QUIT_TERM: [usize; 4] = [1, 2, 3, 15];
+    for signal in HUP_INT_QUIT_TERM {
+        // SAFETY: the kernel reads the action; the handler makes one system call and touches no memory of ours.
+        let _ = unsafe { kernel::call(nr::rt_sigaction, [signal, action.as_ptr() as usize, 0, 8, 0, 0]) };
+    }
+}
+
 pub fn no_new_privs() -> Outcome {
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0).map(drop)
 }

@@ -295,6 +295,7 @@ impl Stage<'_> {
         const ECONNABORTED: i32 = 103;
         const CLOEXEC: usize = 0o2_000_000;
         let listener = self.slots.get(slot)?;
+        process::die_of_signals();
         loop {
             let peer = match plain(nr::accept4, [listener as usize, 0, 0, CLOEXEC, 0, 0]) {
                 Err(Failure { errno: EINTR | ECONNABORTED, .. }) => continue,

@@ -49,6 +49,15 @@ impl CpuSet {
     }
 }
 
+/// All bits as one number.
+impl std::fmt::LowerHex for CpuSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let words: Vec<String> = self.0.iter().rev().map(|word| format!("{word:016x}")).collect();
+        let digits = words.concat();
+        f.pad_integral(true, "0x", digits.trim_start_matches('0'))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

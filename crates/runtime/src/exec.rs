@@ -23,7 +23,7 @@ use crate::subject::Subject;
 use crate::{idmap, parts};
 use cgroup::{Cgroup, JoinBy, Layout};
 use init::plan::Op;
-use oci::runtime::{Linux, NamespaceKind, Personality, Process, Seccomp, Spec};
+use oci::runtime::{Linux, MemoryPolicy, NamespaceKind, Personality, Process, Seccomp, Spec};
 use rustix::fs::Mode;
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -42,6 +42,8 @@ pub struct Exec<'a> {
     pub process: &'a Process,
     /// The container's execution domain.
     pub personality: Option<&'a Personality>,
+    /// Where the container's memory comes from.
+    pub memory_policy: Option<&'a MemoryPolicy>,
     /// The container's filter.
     pub filter: Option<&'a seccomp::Filter>,
     /// The part of its profile that names who serves the filter's listener, where it has one.
@@ -66,6 +68,7 @@ pub fn exec(request: &Exec<'_>) -> Result<Container> {
         process: Some(process.clone()),
         linux: Some(Linux {
             personality: request.personality.cloned(),
+            memory_policy: request.memory_policy.cloned(),
             seccomp: request.profile.cloned(),
             ..Linux::default()
         }),

@@ -6,6 +6,7 @@
 
 use crate::error::{Error, Result, What};
 use crate::handle::Handle;
+use crate::notify::Notify;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
@@ -48,10 +49,21 @@ const SIGTTOU: i32 = 22;
 
 /// Holds the container until its first process ends, and reaps it.
 pub fn hold(handle: &Handle, terminal: Option<OwnedFd>, signals: &Signals, how: Foreground) -> Result<Exit> {
+    hold_notifying(handle, terminal, signals, how, None)
+}
+
+/// The same, and passes on the word that the container is ready: with us as the one to watch, for we end when it ends.
+pub fn hold_notifying(
+    handle: &Handle,
+    terminal: Option<OwnedFd>,
+    signals: &Signals,
+    how: Foreground,
+    mut notify: Option<Notify>,
+) -> Result<Exit> {
     let mut relay = terminal.map(|master| Relay::new(master, how)).transpose()?;
     let mut deadline = how.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     loop {
-        let readable = wait(handle.pidfd.as_fd(), signals.as_fd(), relay.as_ref(), deadline)?;
+        let readable = wait((handle.pidfd.as_fd(), signals.as_fd()), relay.as_ref(), notify.as_ref(), deadline)?;
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             handle.signal(SIGKILL)?;
             deadline = None;
@@ -69,6 +81,13 @@ pub fn hold(handle: &Handle, terminal: Option<OwnedFd>, signals: &Signals, how: 
         if let Some(relay) = &mut relay {
             relay.turn(readable.input, readable.output);
         }
+        if readable.word
+            && let Some(told) = &notify
+            // The service manager may be gone or not listen: no reason to end what it has started.
+            && told.turn(std::process::id() as i32).unwrap_or(true)
+        {
+            notify = None;
+        }
         if readable.end {
             let exit = handle.wait()?;
             if let Some(relay) = &mut relay {
@@ -85,12 +104,13 @@ struct Readable {
     signal: bool,
     input: bool,
     output: bool,
+    word: bool,
 }
 
 fn wait(
-    end: BorrowedFd<'_>,
-    signals: BorrowedFd<'_>,
+    (end, signals): (BorrowedFd<'_>, BorrowedFd<'_>),
     relay: Option<&Relay>,
+    notify: Option<&Notify>,
     deadline: Option<Instant>,
 ) -> Result<Readable> {
     let stdin = rustix::stdio::stdin();
@@ -106,6 +126,10 @@ fn wait(
             fds.push(PollFd::from_borrowed_fd(stdin, PollFlags::IN));
         }
     }
+    let word_at = notify.map(|notify| {
+        fds.push(PollFd::new(notify, PollFlags::IN));
+        fds.len() - 1
+    });
     let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
     let left = left.map(|left| Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() });
     match poll(&mut fds, left.as_ref()) {
@@ -116,7 +140,13 @@ fn wait(
         }
     }
     let is = |at: Option<usize>| at.and_then(|at| fds.get(at)).is_some_and(|fd| !fd.revents().is_empty());
-    Ok(Readable { end: is(Some(0)), signal: is(Some(1)), input: is(input_at), output: is(output_at) })
+    Ok(Readable {
+        end: is(Some(0)),
+        signal: is(Some(1)),
+        input: is(input_at),
+        output: is(output_at),
+        word: is(word_at),
+    })
 }
 
 /// Bytes between our terminal and the container's.

@@ -43,7 +43,7 @@ impl Group {
 impl Reserved {
     /// Makes it. On failure nothing is left of it.
     pub(crate) fn make(&self, layout: &Layout) -> Result<Cgroup> {
-        match self.cgroup.complete(layout, &self.path) {
+        match self.cgroup.completed(layout, &self.path) {
             Ok(cgroup) => limited(cgroup, &self.limits),
             Err(error) => {
                 let _ = self.cgroup.remove(crate::handle::REMOVAL);

@@ -4,13 +4,19 @@
 //! Nothing else goes on: a container could otherwise name any process of the host as the service's.
 
 use crate::error::{Result, What};
-use oci::runtime::{Mount, Spec};
+use crate::handle::Handle;
+use oci::runtime::{Mount, NamespaceKind, Spec};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{CWD, Mode};
+use rustix::io::Errno;
+use rustix::time::Timespec;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use sys::socket;
 
-const NAME: &str = "notify.sock";
+/// Name of the socket in its directory.
+pub const NAME: &str = "notify.sock";
 const INSIDE: &str = "/run/notify";
 
 /// The socket of a container, and where its words go.
@@ -20,8 +26,17 @@ pub struct Notify {
     manager: PathBuf,
 }
 
-/// Adds the mount that shows the container the directory of its socket, and the variable that names it.
-pub fn mount(spec: &mut Spec, directory: &Path) {
+/// How long a service manager may take to say that it has read what it was told.
+const BARRIER: Duration = Duration::from_secs(30);
+
+/// Adds the mount that shows the container the directory of its socket, and the variable that names it. A mount namespace
+/// that exists is not ours to mount in: `false` then, and nothing changes.
+pub fn mount(spec: &mut Spec, directory: &Path) -> bool {
+    let namespaces = spec.linux.iter().flat_map(|linux| &linux.namespaces);
+    let ours = |n: &oci::runtime::Namespace| n.kind == NamespaceKind::Mount && n.path.is_none();
+    if !namespaces.into_iter().any(ours) {
+        return false;
+    }
     spec.mounts.push(Mount {
         destination: INSIDE.to_owned(),
         source: Some(directory.to_string_lossy().into_owned()),
@@ -31,6 +46,7 @@ pub fn mount(spec: &mut Spec, directory: &Path) {
     if let Some(process) = &mut spec.process {
         process.env.push(format!("NOTIFY_SOCKET={INSIDE}/{NAME}"));
     }
+    true
 }
 
 impl Notify {
@@ -44,15 +60,41 @@ impl Notify {
         Ok(Self { socket, manager: manager.to_owned() })
     }
 
-    /// Reads one message of the container, and passes it on if it says that it is ready; `true` then. `first` is the
-    /// container's first process.
-    pub fn turn(&self, first: i32) -> Result<bool> {
+    /// Waits until the container says that it is ready, and passes that on; or until its first process has ended.
+    pub fn hold(&self, handle: &Handle) -> Result<()> {
+        loop {
+            let mut fds = [PollFd::new(self, PollFlags::IN), PollFd::new(&handle.pidfd, PollFlags::IN)];
+            match poll(&mut fds, None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => {
+                    return Err(sys::Error::new("poll", "the container", errno)).what("wait for word that it is ready");
+                }
+            }
+            let [said, ended] = fds.map(|fd| !fd.revents().is_empty());
+            if said && self.turn(handle.pid)? || !said && ended {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads one message of the container, and passes it on if it says that it is ready; `true` then. `main` is the
+    /// process that the service manager is to watch.
+    pub fn turn(&self, main: i32) -> Result<bool> {
         const WHAT: &str = "pass on that the container is ready";
         let message = socket::receive_text(&self.socket).what(WHAT)?.unwrap_or_default();
         let Some(ready) = message.lines().find(|line| line.starts_with("READY=")) else { return Ok(false) };
         let manager = socket::connect_datagram(&self.manager).what(WHAT)?;
         socket::send(&manager, format!("{ready}\n").as_bytes()).what(WHAT)?;
-        socket::send(&manager, format!("MAINPID={first}\n").as_bytes()).what(WHAT)?;
+        socket::send(&manager, format!("MAINPID={main}\n").as_bytes()).what(WHAT)?;
+        // One who tells and ends at once may be gone before the manager looks who it was (sd_notify_barrier(3)): it
+        // closes the fd that it gets when it has read all that came before.
+        let (ours, theirs) = socket::pair().what(WHAT)?;
+        socket::send_with(&manager, b"BARRIER=1", &[theirs.as_fd()]).what(WHAT)?;
+        drop(theirs);
+        let mut fds = [PollFd::new(&ours, PollFlags::IN)];
+        let limit = Timespec { tv_sec: BARRIER.as_secs() as i64, tv_nsec: 0 };
+        // One that does not answer has the words all the same.
+        let _ = poll(&mut fds, Some(&limit));
         Ok(true)
     }
 }
@@ -84,12 +126,14 @@ mod tests {
         assert!(!said("STATUS=starting"));
         assert!(!said("MAINPID=1"));
         assert!(said("STATUS=up\nREADY=1\nMAINPID=1"));
+        assert!(!mount(&mut Spec::default(), &base), "a mount namespace that is not ours");
         let mut buffer = [0; 64];
         let mut heard = || {
             let length = manager.recv(&mut buffer).expect("a word");
             String::from_utf8_lossy(&buffer[..length]).into_owned()
         };
         assert_eq!([heard(), heard()], ["READY=1\n", "MAINPID=4242\n"]);
+        assert_eq!(heard(), "BARRIER=1");
         std::fs::remove_dir_all(&base).expect("cleared up");
     }
 }

@@ -7,7 +7,7 @@ use crate::subject::Subject;
 use oci::runtime::MemoryPolicy;
 
 /// Modes (linux/mempolicy.h).
-const MODES: [(&str, u64); 7] = [
+pub const MODES: [(&str, u64); 7] = [
     ("MPOL_DEFAULT", 0),
     ("MPOL_PREFERRED", 1),
     ("MPOL_BIND", 2),
@@ -18,7 +18,7 @@ const MODES: [(&str, u64); 7] = [
 ];
 
 /// Flags of a mode.
-const FLAGS: [(&str, u64); 3] =
+pub const FLAGS: [(&str, u64); 3] =
     [("MPOL_F_STATIC_NODES", 1 << 15), ("MPOL_F_RELATIVE_NODES", 1 << 14), ("MPOL_F_NUMA_BALANCING", 1 << 13)];
 
 /// Adds the step for a policy.

@@ -28,6 +28,8 @@ pub enum Param<'a> {
     Flag(&'a str),
     /// Key and text.
     Text(&'a str, &'a str),
+    /// `mode`, as a directory of the root has it, if that is there.
+    ModeOf(&'a str),
     /// Key and fd.
     Fd(&'a str, Slot),
 }
@@ -153,6 +155,10 @@ impl Plan {
                 Param::Text(key, value) => {
                     let (key, value) = (self.encoder.text(key), self.encoder.text(value));
                     list.extend::<[Arg; 3]>([parameter::TEXT.into(), key.into(), value.into()]);
+                }
+                Param::ModeOf(path) => {
+                    let (key, path) = (self.encoder.text("mode"), self.encoder.text(path));
+                    list.extend::<[Arg; 3]>([parameter::MODE_OF.into(), key.into(), path.into()]);
                 }
                 Param::Fd(key, slot) => {
                     let key = self.encoder.text(key);

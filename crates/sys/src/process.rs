@@ -433,6 +433,15 @@ pub fn namespace_type(fd: impl AsFd) -> Result<u64> {
         })
 }
 
+/// Does the kernel tell of a process by its pidfd (`PIDFD_GET_INFO`, Linux 6.13)?
+pub fn pidfd_has_info(pidfd: impl AsFd) -> bool {
+    const PIDFD_GET_INFO: usize = 0xc040_ff0b;
+    let mut info = [0_u64; 8];
+    let request = [pidfd.as_fd().as_raw_fd() as usize, PIDFD_GET_INFO, info.as_mut_ptr() as usize, 0, 0, 0];
+    // SAFETY: the request's number says 64 bytes, which is what the kernel writes at most.
+    unsafe { raw::syscall(nr::ioctl, request) }.is_ok()
+}
+
 /// umask(2); the old mask.
 pub fn umask(mask: u32) -> u32 {
     // SAFETY: no pointers, and the call cannot fail.

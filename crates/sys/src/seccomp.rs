@@ -46,6 +46,13 @@ pub fn install(program: &[u8], flags: u32) -> Result<Option<OwnedFd>> {
     }
 }
 
+/// Does this kernel know all of these flags? It looks at them before it looks for the program, and there is none.
+pub fn knows(flags: u32) -> bool {
+    // SAFETY: without a program the kernel installs nothing.
+    let asked = unsafe { call(nr::seccomp, [SET_MODE_FILTER, flags as usize, 0, 0, 0, 0]) };
+    asked == Err(Errno::FAULT)
+}
+
 /// A call that is harmless when it is carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probe {

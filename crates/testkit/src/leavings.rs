@@ -5,12 +5,13 @@
 //! test (a [`Sandbox`](crate::Sandbox) makes the test the reaper of its orphans, which keeps them in the family), and
 //! files, mounts and cgroups only within a [`Scope`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::family::Family;
 use crate::within;
 
 /// Where to look.
@@ -178,16 +179,10 @@ fn directories(dir: &Path, visit: &mut impl FnMut(&Path)) {
 }
 
 fn processes(scope: &Scope, things: &mut BTreeSet<Thing>) {
-    let table: BTreeMap<u32, Process> = fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter_map(|pid| Some((pid, Process::read(pid)?)))
-        .collect();
+    let family = Family::read();
     let own = namespaces(std::process::id());
-    for (&pid, process) in &table {
-        let ours = scope.whole_machine || descends(&table, pid, std::process::id());
+    for (&pid, process) in &family.0 {
+        let ours = scope.whole_machine || family.descends(pid, std::process::id());
         // A zombie holds no resources but its number, and whether somebody fetches its status is its parent's affair.
         if !ours || pid == std::process::id() || process.dead {
             continue;
@@ -195,36 +190,6 @@ fn processes(scope: &Scope, things: &mut BTreeSet<Thing>) {
         things.insert(Thing::Process { pid, name: process.name.clone() });
         things.extend(namespaces(pid).difference(&own).cloned().map(Thing::Namespace));
     }
-}
-
-struct Process {
-    name: String,
-    parent: u32,
-    dead: bool,
-}
-
-impl Process {
-    fn read(pid: u32) -> Option<Self> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name stands in parentheses and may itself contain some.
-        let (head, tail) = stat.rsplit_once(") ")?;
-        let name = head.split_once('(')?.1.to_owned();
-        let mut fields = tail.split(' ');
-        let dead = matches!(fields.next()?, "Z" | "X");
-        let parent = fields.next()?.parse().ok()?;
-        Some(Self { name, parent, dead })
-    }
-}
-
-fn descends(table: &BTreeMap<u32, Process>, pid: u32, ancestor: u32) -> bool {
-    let mut at = pid;
-    while let Some(process) = table.get(&at) {
-        if process.parent == ancestor {
-            return true;
-        }
-        at = process.parent;
-    }
-    false
 }
 
 fn namespaces(pid: u32) -> BTreeSet<String> {

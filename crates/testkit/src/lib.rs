@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods, reason = "tests set things up and tear them down themselves, not the product")]
 
+mod family;
 mod invocation;
 mod leavings;
 mod outcome;
@@ -19,6 +20,7 @@ mod sandbox;
 mod user;
 mod wait;
 
+pub use family::end_descendants;
 pub use invocation::Invocation;
 pub use leavings::{Leavings, Scope};
 pub use outcome::Outcome;

@@ -3,6 +3,7 @@
 //! Only what is asked for is written. Where the kernel accepts two values in one order only (memory and swap, quota and
 //! burst), nothing is read to find out which: what is refused is tried again after its neighbour.
 
+mod change;
 mod cpu;
 mod cpuset;
 mod hugetlb;
@@ -53,10 +54,15 @@ impl Cgroup {
     }
 }
 
-/// The number of tasks. 0 is a limit: what is in the cgroup may stay, and nothing may be forked.
+/// The number of tasks. 0 is a limit: what is in the cgroup may stay, and nothing may be forked. Said as 1, as in runc:
+/// that is the same for whom is in it, and with 0 the kernel lets nobody be born into it, nor does systemd know it.
 fn pids(cgroup: &Cgroup, limits: &Pids) -> Result<()> {
     let Some(limit) = limits.limit else { return Ok(()) };
-    cgroup.need(Controller::Pids, "pids.limit")?.write(Controller::Pids, "pids.max", &or_max(limit))
+    cgroup.need(Controller::Pids, "pids.limit")?.write(
+        Controller::Pids,
+        "pids.max",
+        &or_max(if limit == 0 { 1 } else { limit }),
+    )
 }
 
 /// −1 and below mean no limit.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 pub(super) fn apply(cgroup: &Cgroup, files: &BTreeMap<String, String>) -> Result<()> {
     for (name, value) in files {
-        let field = format!("unified.{name}");
+        let mut field = format!("unified.{name}");
         if name.contains('/') || !name.contains('.') || name.starts_with('.') {
             return Err(invalid("unified", name, "is no name of a control file, such as memory.high"));
         }
@@ -31,6 +31,7 @@ pub(super) fn apply(cgroup: &Cgroup, files: &BTreeMap<String, String>) -> Result
                     let reason = match cgroup.need(controller, &field) {
                         Err(error) => return Err(error),
                         Ok(owner) if owner.version == Version::V1 => {
+                            field.insert_str(0, "invalid configuration: ");
                             format!("the {controller} controller belongs to cgroup v1 on this machine")
                         }
                         Ok(_) => format!("this kernel has no {name}"),

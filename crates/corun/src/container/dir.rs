@@ -17,6 +17,8 @@ const STATE: &str = "state.json";
 const GATE: &str = "start.sock";
 const CGROUP: &str = "cgroup";
 const FILTER: &str = "seccomp.bpf";
+/// Its subdirectory for the socket at which it says that it is ready.
+pub const NOTIFY: &str = "notify";
 
 /// A container's directory, open and perhaps locked.
 #[derive(Debug)]
@@ -189,6 +191,17 @@ impl Dir {
         Filter::from_file(&bytes).ok_or_else(|| Error::State(format!("{} is no filter", path.display())))
     }
 
+    /// Makes the directory of the socket at which the container says that it is ready, which it sees.
+    pub fn make_notify(&self) -> Result<()> {
+        sys::fs::mkdirat(&self.fd, NOTIFY, Mode::from_raw_mode(0o755))
+            .what("make the directory of the notification socket")
+    }
+
+    /// That directory, where the container has one.
+    pub fn notify(&self) -> Option<PathBuf> {
+        self.has(NOTIFY).then(|| self.path.join(NOTIFY))
+    }
+
     /// Writes down which cgroup is going to be made.
     pub fn note_cgroup(&self, path: &str) -> Result<()> {
         sys::fs::symlinkat(path, &self.fd, CGROUP).what("write down the container's cgroup")
@@ -197,11 +210,16 @@ impl Dir {
     /// Removes it.
     pub fn remove(self) -> Result<()> {
         // The state goes first: without it there is no container.
-        let remove = |name: &str| match sys::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
+        let unlink = |name: &str, flags| match sys::fs::unlinkat(&self.fd, name, flags) {
             Err(error) if error.errno != Errno::NOENT => Err(error).what("remove the container's directory"),
             _ => Ok(()),
         };
+        let remove = |name: &str| unlink(name, AtFlags::empty());
         remove(STATE)?;
+        if self.has(NOTIFY) {
+            remove(&format!("{NOTIFY}/{}", runtime::notify::NAME))?;
+            unlink(NOTIFY, AtFlags::REMOVEDIR)?;
+        }
         for entry in std::fs::read_dir(&self.path).into_iter().flatten().flatten() {
             if let Some(name) = entry.file_name().to_str() {
                 remove(name)?;

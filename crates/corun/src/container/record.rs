@@ -3,7 +3,7 @@
 
 use super::Dir;
 use crate::error::{Error, Result};
-use oci::runtime::{Hooks, NamespaceKind, Personality, Process, Seccomp, Spec};
+use oci::runtime::{DeviceRule, Hooks, MemoryPolicy, NamespaceKind, Personality, Process, Seccomp, Spec};
 use runtime::Bus;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -67,6 +67,9 @@ pub struct Ours {
     /// Its execution domain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub personality: Option<Personality>,
+    /// Where its memory comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_policy: Option<MemoryPolicy>,
     /// It has a filter, whose program lies beside; what it says of who serves the filter's listener.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filter: Option<Listener>,
@@ -76,6 +79,12 @@ pub struct Ours {
     /// What was mounted while it ran.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Added>,
+    /// The device rules of its specification.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<DeviceRule>,
+    /// Those that `update` has added; they stand behind the rules for the devices that every container has.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub devices_added: Vec<DeviceRule>,
 }
 
 /// A unit and the systemd that has it.
@@ -185,9 +194,12 @@ impl Record {
                 held: false,
                 namespaces: kinds.collect(),
                 personality: linux.and_then(|linux| linux.personality.clone()),
+                memory_policy: linux.and_then(|linux| linux.memory_policy.clone()),
                 filter: linux.and_then(|linux| linux.seccomp.as_ref()).map(Listener::of),
                 unit: found.unit.map(Unit::from),
                 mounts: Vec::new(),
+                devices: linux.and_then(|linux| linux.resources.as_ref()).map_or_else(Vec::new, |r| r.devices.clone()),
+                devices_added: Vec::new(),
             },
         }
     }
@@ -215,6 +227,11 @@ impl Record {
             annotations: self.corun.annotations.clone(),
             ..Spec::default()
         }
+    }
+
+    /// The device rules that are in force.
+    pub fn device_rules(&self) -> Vec<DeviceRule> {
+        [&self.corun.devices[..], &cgroup::default_rules(), &self.corun.devices_added].concat()
     }
 
     /// What the runtime needs to find the container again.

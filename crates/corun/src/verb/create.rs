@@ -7,8 +7,9 @@ use crate::error::Result;
 use crate::filters;
 use crate::global::{Context, Manager};
 use crate::hand_over::HandOver;
+use crate::manager;
 use flag::{Flag, Help, Invalid, Order, put_word};
-use oci::runtime::Spec;
+use oci::runtime::{ConsoleSize, Process, Spec};
 use runtime::{Bus, Driver, Group, Holding, Layout, Newlines, Request, rootfs::Rootfs};
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -85,11 +86,12 @@ pub const VERB: Verb = Verb {
 fn run(words: &[String], context: &Context) -> Result<u8> {
     let (given, others) = read(&FLAGS, words, Order::Anywhere)?;
     let id = only_id(&others)?;
-    let bundle = given.read_bundle()?;
+    let mut bundle = given.read_bundle()?;
+    bundle.settle_destinations(&context.log);
     given.hand_over.check(terminal(&bundle.spec), true)?;
     let dir = Dir::create(context, id)?;
     let gate = dir.make_gate().map(Some);
-    let made = gate.and_then(|gate| make(&dir, &bundle, &given, context, Holding::default(), gate));
+    let made = gate.and_then(|gate| make(&dir, &mut bundle, &given, context, Holding::default(), gate));
     let mut made = match made {
         Ok(made) => made,
         Err(error) => {
@@ -98,11 +100,13 @@ fn run(words: &[String], context: &Context) -> Result<u8> {
             return Err(error);
         }
     };
+    context.log.made(made.container.handle.pid);
     let done = made.settle(&dir, &bundle, &given, false).and_then(|_| Ok(made.container.park()?));
     if let Err(error) = done {
         made.undo(dir);
         return Err(error);
     }
+    context.log.left();
     Ok(0)
 }
 
@@ -119,6 +123,15 @@ pub fn terminal(spec: &Spec) -> bool {
     spec.process.as_ref().is_some_and(|process| process.terminal)
 }
 
+/// A terminal that stays here has the size of ours from the start. Later it follows that anyway; the command may look at
+/// it before.
+pub fn take_window_size(process: &mut Process) {
+    let ours = [rustix::stdio::stdin(), rustix::stdio::stdout()].map(rustix::termios::tcgetwinsize);
+    if let Some(size) = ours.into_iter().find_map(std::result::Result::ok).filter(|_| process.terminal) {
+        process.console_size = Some(ConsoleSize { height: size.ws_row, width: size.ws_col });
+    }
+}
+
 /// A container whose process exists and waits.
 pub struct Made {
     pub container: runtime::Container,
@@ -127,15 +140,18 @@ pub struct Made {
 /// Makes a container in its directory. On failure nothing is left but the directory.
 pub fn make(
     dir: &Dir,
-    bundle: &Bundle,
+    bundle: &mut Bundle,
     given: &Given,
     context: &Context,
     holding: Holding,
     gate: Option<OwnedFd>,
 ) -> Result<Made> {
+    let mut holding = Holding { preserve_fds: given.preserve_fds, newlines: Newlines::AsWritten, ..holding };
+    manager::prepare(dir, &mut bundle.spec, &mut holding)?;
     let layout = Layout::detect().map_err(runtime::Error::from)?;
     let profile = bundle.spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref());
     let filter = profile.map(|profile| filters::filter(&context.root, dir, profile)).transpose()?;
+    context.log.making(bundle.spec.process.as_ref(), filter.as_ref());
     let cgroup = make_cgroup(dir, &bundle.spec, &layout, context)?;
     let container = runtime::create(Request {
         id: dir.id(),
@@ -145,7 +161,7 @@ pub fn make(
         filter,
         layout: &layout,
         cgroup,
-        holding: Holding { preserve_fds: given.preserve_fds, newlines: Newlines::AsWritten, ..holding },
+        holding,
         gate,
         no_new_keyring: given.no_new_keyring,
         ring: None,

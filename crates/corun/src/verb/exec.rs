@@ -1,6 +1,6 @@
 //! `exec`: one more process in a container that runs.
 
-use super::create::count;
+use super::create::{count, take_window_size};
 use super::{Verb, read};
 use crate::bundle::Bundle;
 use crate::container::{Container, Status};
@@ -9,6 +9,7 @@ use crate::global::Context;
 use crate::hand_over::HandOver;
 use flag::{Flag, Help, Invalid, Order, push_word, put_word};
 use oci::runtime::{Capabilities, Linux, Process, Spec};
+use runtime::affinity::Affinity;
 use runtime::listener::Agent;
 use runtime::{Exec, Foreground, Holding, Layout, Newlines};
 use std::path::Path;
@@ -138,8 +139,11 @@ fn run(words: &[String], context: &Context) -> Result<u8> {
         }
         _ => {}
     }
-    let process = given.read_process(&container, command)?;
+    let mut process = given.read_process(&container, command)?;
     given.hand_over.check(process.terminal, given.detach)?;
+    if !given.detach {
+        take_window_size(&mut process);
+    }
     let signals = if given.detach { None } else { Some(Signals::block().what("take over the signals")?) };
     let handle = container.running()?;
     let layout = Layout::detect().map_err(runtime::Error::from)?;
@@ -156,12 +160,20 @@ fn run(words: &[String], context: &Context) -> Result<u8> {
         ..Spec::default()
     };
     let agent = Agent::new(&served, id, Path::new(&ours.bundle)).map(|agent| agent.of_running(handle.pid));
+    context.log.making(Some(&process), filter.as_ref());
+    if context.log.debug
+        && let Some(initial) =
+            process.exec_cpu_affinity.as_ref().map(Affinity::parse).transpose()?.and_then(|a| a.initial)
+    {
+        context.log.debug(|| format!("nsexec: affinity: {initial:#x}"));
+    }
     let mut made = runtime::exec(&Exec {
         id,
         handle,
         namespaces: &ours.namespaces,
         process: &process,
         personality: ours.personality.as_ref(),
+        memory_policy: ours.memory_policy.as_ref(),
         filter: filter.as_ref(),
         profile: profile.as_ref(),
         agent: agent.as_ref(),
@@ -175,6 +187,8 @@ fn run(words: &[String], context: &Context) -> Result<u8> {
         },
         no_new_keyring: false,
     })?;
+    context.log.made(made.handle.pid);
+    context.log.debug(|| "setns_init: about to exec".to_owned());
     let terminal = made.terminal.take();
     let spec = Spec { process: Some(process), ..Spec::default() };
     let started = given.hand_over.sockets(&made.handle.pidfd, terminal).and_then(|terminal| {
@@ -191,6 +205,7 @@ fn run(words: &[String], context: &Context) -> Result<u8> {
             return Err(error);
         }
     };
+    context.log.left();
     let Some(signals) = signals else { return Ok(0) };
     let how = Foreground { pass_signals: true, input: true, timeout: None, newlines: Newlines::AsWritten };
     Ok(runtime::hold(&made.handle, terminal, &signals, how)?.code())
@@ -201,7 +216,7 @@ impl Given {
     fn read_process(&self, container: &Container, command: &[String]) -> Result<Process> {
         if let Some(path) = &self.process {
             let bytes = std::fs::read(path).map_err(|source| Error::file(path, source))?;
-            return serde_json::from_slice(&bytes).map_err(|source| Error::Parse { path: path.into(), source });
+            return oci::runtime::read(&bytes).map_err(|source| Error::Parse { path: path.into(), source });
         }
         if command.is_empty() {
             return Err(Error::Arguments("exec args cannot be empty: the command is missing".to_owned()));

@@ -2,7 +2,9 @@
 
 mod create;
 mod delete;
+mod events;
 mod exec;
+mod features;
 mod kill;
 mod list;
 mod mounts;
@@ -12,11 +14,11 @@ mod run;
 mod spec;
 mod start;
 mod state;
+mod update;
 
 use crate::error::{Error, Result};
 use crate::face::Face;
 use crate::global::{self, Context, Given};
-use crate::log;
 use flag::{Dashes, Flag, Help, Order, Usage, nearest, parse_with};
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -49,6 +51,9 @@ const VERBS: &[&Verb] = &[
     &ps::VERB,
     &pause::PAUSE,
     &pause::RESUME,
+    &update::VERB,
+    &events::VERB,
+    &features::VERB,
     &spec::VERB,
     &mounts::VERB,
 ];
@@ -67,11 +72,13 @@ pub fn run(face: Face, words: impl Iterator<Item = OsString>) -> u8 {
     match result {
         Ok(code) => code,
         Err(error) => {
-            let text = error.told();
-            eprintln!("{}: {text}", face.name);
-            if let Some(path) = given.log() {
-                log::error(path, given.log_json(), &text);
+            let text = error.of_the_command().unwrap_or_else(|| error.told());
+            if error.of_the_command().is_some() {
+                eprintln!("{text}");
+            } else {
+                eprintln!("{}: {text}", face.name);
             }
+            given.log().error(&text);
             failure
         }
     }

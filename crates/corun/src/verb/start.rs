@@ -4,6 +4,7 @@ use super::{Verb, only_id, read};
 use crate::container::{Container, Status};
 use crate::error::{Error, Result};
 use crate::global::Context;
+use crate::manager;
 use flag::{Flag, Help, Order};
 
 const FLAGS: [Flag<()>; 0] = [];
@@ -24,10 +25,16 @@ fn run(words: &[String], context: &Context) -> Result<u8> {
         Status::Stopped => return Err(Error::State("cannot start a container that has stopped".to_owned())),
         _ => return Err(Error::State("cannot start an already running container".to_owned())),
     }
+    let notify = manager::listen(&container.dir)?;
     let gate = container.dir.pass_gate()?;
     let handle = container.running()?;
     let spec = container.record.spec();
     runtime::begin(&gate, handle, &spec)?;
     container.started(&spec)?;
+    if let (Some(notify), Container { dir, handle: Some(handle), .. }) = (notify, container) {
+        // Others may change it meanwhile.
+        drop(dir);
+        notify.hold(&handle)?;
+    }
     Ok(0)
 }

@@ -142,6 +142,18 @@ impl Bundle {
         self.sandbox.corun(["run", "--bundle"]).arg(dir).args(options).arg(&self.id)
     }
 
+    /// Writes `config.json`, and another verb on this container.
+    #[track_caller]
+    pub fn verb(&self, verb: &str) -> Invocation {
+        self.sandbox.file("bundle/config.json", self.spec.to_string());
+        let corun = self.sandbox.corun([verb]);
+        if matches!(verb, "create" | "run") {
+            corun.arg("--bundle").arg(self.dir()).arg(&self.id)
+        } else {
+            corun.arg(&self.id)
+        }
+    }
+
     /// Runs it; whatever comes of it, nothing but files may be left.
     #[track_caller]
     pub fn run(&self) -> Outcome {
@@ -187,8 +199,13 @@ impl Bundle {
         outcome
     }
 
+    /// What there is of this container now, its state included.
+    pub fn leavings(&self) -> Leavings {
+        Leavings::count(&self.scope().dir(self.sandbox.runroot()))
+    }
+
     /// Mounts, cgroups, processes and namespaces, but no files: mount points stay in a root.
-    fn scope(&self) -> testkit::Scope {
+    pub fn scope(&self) -> testkit::Scope {
         testkit::Scope::new().cgroup(&self.id)
     }
 }

@@ -82,3 +82,15 @@ fn no_new_privileges_is_set_where_it_is_asked_for() {
     bundle.set("/process/noNewPrivileges", true);
     bundle.ok().stdout_is("NoNewPrivs:\t1\n");
 }
+
+#[test]
+fn an_ambient_one_that_cannot_be_raised_is_told() {
+    requires!(root, busybox);
+    let mut bundle = Bundle::script("grep CapAmb /proc/self/status");
+    bundle.capabilities(&["CAP_KILL", "CAP_CHOWN"]);
+    bundle.set("/process/capabilities/inheritable", serde_json::json!(["CAP_KILL"]));
+    bundle.set("/process/capabilities/ambient", serde_json::json!(["CAP_KILL", "CAP_CHOWN"]));
+    let outcome = bundle.ok();
+    outcome.stdout_contains("0000000000000020").stderr_contains("can't raise ambient capability CAP_CHOWN");
+    outcome.stderr_lacks("CAP_KILL");
+}

@@ -104,3 +104,20 @@ fn the_log_has_one_line_that_standard_error_has_too() {
     assert!(text.starts_with("time=\"") && text.contains("level=error") && text.lines().count() == 1, "{text}");
     fs::remove_file(&log).unwrap();
 }
+
+#[test]
+fn with_debug_the_stages_of_a_start_are_told_where_errors_are() {
+    requires!(root, busybox);
+    let container = Container::sleeping();
+    let outcome = container.corun(&["--debug", "exec", &container.bundle.id, "echo", "out"]).ok();
+    outcome.stdout_is("out\n").stderr_contains("level=debug msg=");
+    let log = container.bundle.sandbox.join("debug.json");
+    let path = log.to_string_lossy();
+    let words = ["--log", &path, "--log-format", "json", "--log-level", "debug", "exec", &container.bundle.id, "true"];
+    container.corun(&words).ok().stderr_is("");
+    for line in fs::read_to_string(&log).unwrap().lines() {
+        assert_eq!(serde_json::from_str::<Value>(line).unwrap()["level"], "debug");
+    }
+    fs::remove_file(&log).unwrap();
+    container.exec(&["true"]).ok().stderr_is("");
+}

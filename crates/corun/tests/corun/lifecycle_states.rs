@@ -99,6 +99,13 @@ fn a_created_container_can_be_killed() {
     container.becomes("stopped");
     container.verb("start").run().code(1).stderr_contains("cannot start a container that has stopped");
     container.verb("delete").ok();
+    // Not by force alone, though it is the first process of its PID namespace.
+    for signal in ["TERM", "INT", "HUP"] {
+        let container = Container::created(Bundle::script(SLEEP));
+        container.corun(&["kill", &container.bundle.id, signal]).ok();
+        container.becomes("stopped");
+        container.verb("delete").ok();
+    }
 }
 
 #[test]

@@ -106,6 +106,25 @@ fn a_tmpfs_has_its_size_and_mode() {
 }
 
 #[test]
+fn a_tmpfs_takes_its_mode_from_what_it_covers_as_an_option() {
+    requires!(root, busybox);
+    let mut bundle = Bundle::script("stat -c %a /vol; grep ' /vol ' /proc/self/mounts");
+    bundle.rootfs.file("vol/x", "").mode("vol", 0o1710);
+    bundle.mount("tmpfs", "tmpfs", "/vol", &["ro", "nodev"]);
+    bundle.ok().stdout_contains("1710\n").stdout_contains("mode=1710");
+}
+
+#[test]
+fn destinations_are_the_roots_however_they_are_written() {
+    requires!(root, busybox);
+    let mut bundle = Bundle::script("cat /vol/file /other/file");
+    let file = bundle.sandbox.file("src/file", "there\n");
+    let (from, inside) = (file.parent().unwrap().to_owned(), bundle.rootfs.inside("other"));
+    bundle.mount("bind", &from, "vol", &["bind"]).mount("bind", &from, &inside.to_string_lossy(), &["bind"]);
+    bundle.ok().stdout_is("there\nthere\n").stderr_contains("mount destination vol is not absolute");
+}
+
+#[test]
 fn later_mounts_stand_on_earlier_ones() {
     requires!(root, busybox);
     let mut bundle = Bundle::script("cat /vol/sub/file; ls /vol");

@@ -94,9 +94,15 @@ pub enum NamespaceKind {
     Time,
 }
 
+impl NamespaceKind {
+    /// All of them, by name.
+    pub const ALL: [Self; 8] =
+        [Self::Cgroup, Self::Ipc, Self::Mount, Self::Network, Self::Pid, Self::Time, Self::User, Self::Uts];
+}
+
 /// A range of ids: `size` ids from `container_id` on are the host's from `host_id` on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", default)]
 pub struct IdMapping {
     /// First id inside.
     #[serde(rename = "containerID")]

@@ -6,6 +6,7 @@
 mod linux;
 mod mount;
 mod process;
+mod read;
 mod resources;
 mod seccomp;
 mod spec;
@@ -19,6 +20,7 @@ pub use mount::Mount;
 pub use process::{
     Capabilities, ConsoleSize, CpuAffinity, IoPriority, IoPriorityClass, Process, Rlimit, Scheduler, User,
 };
+pub use read::read;
 pub use resources::{
     BlockIo, Cpu, DeviceRule, HugepageLimit, InterfacePriority, Memory, Network, Pids, Rdma, Resources, ThrottleDevice,
     WeightDevice,

@@ -283,7 +283,16 @@ pub(super) fn new_file_system(
         params.push(Param::Text("context", label));
     }
     let attributes = options.set | options.recursive_set;
-    let taken = if kind == "tmpfs" { taken_over(options) } else { 0 };
+    let given = |key: &str| options.parameters.iter().any(|word| word.split('=').next() == Some(key));
+    if kind == "tmpfs" && !given("mode") {
+        // That of the directory which it covers, as runc and crun do it; an option, so that a remount keeps it.
+        params.push(Param::ModeOf(&mount.destination));
+    }
+    let taken = match kind {
+        "tmpfs" if given("tmpcopyup") && (given("uid") || given("gid")) => copy_up::CONTENT,
+        "tmpfs" if given("tmpcopyup") => copy_up::CONTENT | copy_up::OWNER,
+        _ => 0,
+    };
     // What is read-only takes nothing over.
     let first = if taken == 0 { attributes } else { attributes & !attr::RDONLY };
     let slot = plan.fs_mount(Subject::Mount(index), kind, &params, first);
@@ -305,17 +314,6 @@ pub(super) fn new_file_system(
         plan.set_attr(Subject::Mount(index), slot, &attributes, recursive);
     }
     Ok(slot)
-}
-
-/// What a tmpfs gets from the directory that it covers: unless a mode is given, that one's, as runc and crun do it.
-fn taken_over(options: &Options) -> u64 {
-    let given = |key: &str| options.parameters.iter().any(|word| word.split('=').next() == Some(key));
-    let mut taken = if given("mode") { 0 } else { copy_up::MODE };
-    if given("tmpcopyup") {
-        taken |= copy_up::CONTENT;
-        taken |= if given("uid") || given("gid") { 0 } else { copy_up::OWNER };
-    }
-    taken
 }
 
 /// A user namespace with the id maps of a mount: its own, else the container's.

@@ -101,6 +101,12 @@ impl Options {
         self.parameters.iter().map(String::as_str).find(|word| !WHOLE.contains(word))
     }
 
+    /// Does this word mean something whatever the file system?
+    pub fn knows(word: &str) -> bool {
+        // The one word that the root's composer takes out of the parameters.
+        word == "tmpcopyup" || Self::parse(&[word]).unknown_to_bind().is_none()
+    }
+
     fn clear_word(&mut self, word: &str) {
         let bits = match word {
             "rw" => attr::RDONLY,

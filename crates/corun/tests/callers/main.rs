@@ -1,0 +1,12 @@
+//! `corun` in the hands of those who call OCI runtimes: podman with conmon, containerd with its shim, dockerd, Slurm.
+//! Nobody here wrote them, so what they expect of a runtime is what it has to do.
+//!
+//! One short round of each runs always. The long rounds say `requires!(that = long())`: `cargo xtask proof` runs them.
+
+#![allow(clippy::disallowed_methods, reason = "tests set things up themselves, not the product")]
+
+mod place;
+
+mod podman;
+mod podman_long;
+mod podman_rootless;

@@ -1,0 +1,96 @@
+//! The processes of this machine by descent. A [`Sandbox`](crate::Sandbox) makes the test the reaper of its orphans, so
+//! that what it has caused stays below it however often it has forked: daemons, shims and monitors too.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+
+/// A process of the table.
+pub(crate) struct Process {
+    pub(crate) name: String,
+    parent: u32,
+    pub(crate) dead: bool,
+}
+
+/// All processes by their number.
+pub(crate) struct Family(pub(crate) BTreeMap<u32, Process>);
+
+impl Family {
+    /// Those that there are now.
+    pub(crate) fn read() -> Self {
+        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        Self(pids.filter_map(|pid| Some((pid, Process::read(pid)?))).collect())
+    }
+
+    /// Whether one comes from another.
+    pub(crate) fn descends(&self, pid: u32, ancestor: u32) -> bool {
+        let mut at = pid;
+        while let Some(process) = self.0.get(&at) {
+            if process.parent == ancestor {
+                return true;
+            }
+            at = process.parent;
+        }
+        false
+    }
+}
+
+impl Process {
+    fn read(pid: u32) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name stands in parentheses and may itself contain some.
+        let (head, tail) = stat.rsplit_once(") ")?;
+        let name = head.split_once('(')?.1.to_owned();
+        let mut fields = tail.split(' ');
+        let dead = matches!(fields.next()?, "Z" | "X");
+        let parent = fields.next()?.parse().ok()?;
+        Some(Self { name, parent, dead })
+    }
+}
+
+/// Kills all that descends from this process, and reaps it: for tests that start daemons of others, which must not outlive
+/// them. Tells whether nothing is left.
+pub fn end_descendants(limit: Duration) -> bool {
+    let end = Instant::now() + limit;
+    loop {
+        let family = Family::read();
+        let me = std::process::id();
+        let living = family.0.iter().filter(|(_, process)| !process.dead).map(|(&pid, _)| pid);
+        let ours: Vec<u32> = living.filter(|&pid| family.descends(pid, me)).collect();
+        for pid in &ours {
+            if let Some(pid) = Pid::from_raw(pid.cast_signed()) {
+                // ESRCH: it has ended in between.
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        }
+        // Those that came to us as orphans have nobody else who fetches their status.
+        while let Ok(Some(_)) = waitpid(None, WaitOptions::NOHANG) {}
+        if ours.is_empty() || Instant::now() >= end {
+            return ours.is_empty();
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Invocation, Sandbox, within};
+
+    #[test]
+    fn a_daemon_of_the_test_ends_and_the_test_does_not() {
+        let sandbox = Sandbox::new();
+        let pid = sandbox.join("pid");
+        let script = format!("setsid sleep 60 & echo $! > {}", pid.display());
+        Invocation::new("sh").args(["-c", &script]).ok();
+        let pid: u32 = fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
+        // Its parent has ended, so it is ours now.
+        let me = std::process::id();
+        assert!(within(Duration::from_secs(5), || Family::read().descends(pid, me)));
+        assert!(end_descendants(Duration::from_secs(5)));
+        assert!(!Family::read().0.contains_key(&pid));
+    }
+}
