@@ -7,6 +7,10 @@
 
 mod place;
 
+mod containerd;
+mod containerd_long;
+mod dockerd;
+mod dockerd_long;
 mod podman;
 mod podman_long;
 mod podman_rootless;

@@ -169,3 +169,14 @@ fn terminals_of_run_and_exec() {
     pty.expect("it is 42");
     pty.wait().code(6);
 }
+
+#[test]
+fn update_changes_the_limits_of_a_running_container() {
+    requires!(root, busybox, cgroups, package = "podman");
+    let podman = Podman::new("corun");
+    podman.up("c", ["--memory=64m"]);
+    podman.podman(["update", "--memory=32m", "--cpu-shares=512", "c"]).ok();
+    // Seen from within: podman's own statistics tell the limit that it has made the container with.
+    let limit = "cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.max";
+    podman.podman(["exec", "c", "sh", "-c", limit]).ok().stdout_is("33554432\n");
+}
