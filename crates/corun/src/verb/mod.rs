@@ -1,5 +1,6 @@
 //! The verbs, and the way to them: `corun [OPTIONS] VERB …`.
 
+mod completion;
 mod create;
 mod delete;
 mod events;
@@ -54,6 +55,7 @@ const VERBS: &[&Verb] = &[
     &update::VERB,
     &events::VERB,
     &features::VERB,
+    &completion::VERB,
     &spec::VERB,
     &mounts::VERB,
 ];

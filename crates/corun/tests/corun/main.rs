@@ -28,6 +28,7 @@ mod lifecycle_states;
 mod limits;
 mod live;
 mod live_mounts;
+mod manual;
 mod masks;
 mod memory;
 mod mounts;
