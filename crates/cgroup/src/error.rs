@@ -192,7 +192,7 @@ pub enum Error {
         unit: String,
     },
     /// A cgroup below another one is asked for by a path that leads elsewhere.
-    #[error("cgroup {path} is not a sub cgroup path: name one below the container's, without ..")]
+    #[error("bad sub cgroup path {path}: name one below the container's, without ..")]
     NotBelow {
         /// As given.
         path: String,

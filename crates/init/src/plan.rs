@@ -80,7 +80,8 @@ operations! {
     Propagation = 5,
     /// Makes a file system and a detached mount of it in the slot; args: type, parameters, mount attributes.
     FsMount = 6,
-    /// Copies the mount at a path of the host's view, detached, into the slot; args: path, flags.
+    /// Copies the mount at a path of the host's view, detached, into the slot; args: path, flags, 1 for a path in the
+    /// coming root.
     OpenTree = 7,
     /// mount_setattr(2) of the slot's mount; args: set, clear, propagation, flags, slot of a user namespace or NONE.
     SetAttr = 8,
@@ -163,6 +164,8 @@ operations! {
     Hook = 50,
     /// Takes fds that the parent sends into the slots from the step's on; args: how many, at most 32.
     Take = 54,
+    /// Has the parent map the ids of the slot's mount, and waits for it; args: which of its maps.
+    AskForIds = 55,
     /// Finds the user's home for the environment that the command gets; args: uid.
     Home = 51,
     /// Sends the slot's fd to the parent.
@@ -266,6 +269,8 @@ pub mod message {
     pub const LISTENER: u32 = 4;
     /// An fd of the plan, in the datagram.
     pub const SHOWN: u32 = 6;
+    /// A mount whose ids are to be mapped, an fd in the datagram, and the number of the map; answer with one byte.
+    pub const MAP_IDS: u32 = 7;
     /// The command is about to be executed; end of file that follows says that it was.
     pub const EXEC: u32 = 5;
 }

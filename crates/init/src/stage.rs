@@ -3,7 +3,7 @@
 use crate::kernel::{self, EDQUOT, EINTR, EINVAL, ENOSYS, EPERM, Failure, Outcome, fail, nr, plain};
 use crate::mount::{self, Mounts};
 use crate::plan::{Message, NONE, Op, Plan, SLOTS, Step, message};
-use crate::path::Buffer;
+use crate::path::{self, Buffer};
 use crate::process::{self, Command};
 use crate::hook::Hook;
 use crate::attributes::{self, Attributes};
@@ -118,6 +118,17 @@ impl Stage<'_> {
             Op::WriteProc => mount::write_proc(self.proc, self.text(a)?, self.text(b)?.to_bytes()),
             Op::Propagation => attributes::propagation(a),
             Op::FsMount => self.mounts.make(&self.plan, step, self.slots),
+            Op::OpenTree if c != 0 => {
+                let place = path::find(self.mounts.root, self.text(a)?, true)?;
+                let fd = kernel::open_tree(place, c"", b)?;
+                kernel::close(place);
+                self.slots.set(step.slot, fd)
+            }
+            Op::AskForIds => {
+                let mount = self.slots.get(step.slot)?;
+                self.tell(message::MAP_IDS, index, a as u32, 0, Some(mount));
+                self.word()
+            }
             Op::OpenTree => {
                 let fd = kernel::open_tree(kernel::AT_FDCWD, self.text(a)?, b)?;
                 self.slots.set(step.slot, fd)

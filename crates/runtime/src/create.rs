@@ -15,7 +15,7 @@ use crate::launch::{self, Ear, Launched};
 use crate::listener::Agent;
 use crate::namespace::{Namespaces, flag_of};
 use crate::parts::{self, Packed};
-use crate::plan::Plan;
+use crate::plan::{Map, Plan};
 use crate::process::{self, Holding, Last};
 use crate::rootfs::{self, Rootfs};
 use crate::subject::Subject;
@@ -103,7 +103,7 @@ pub fn create(request: Request<'_>) -> Result<Container> {
     sys::process::umask(umask);
     let agent = Agent::new(spec, id, bundle);
     let complete = OnceCell::new();
-    let result = born.and_then(|(born, socket, gate, subjects)| {
+    let result = born.and_then(|(born, socket, gate, subjects, maps)| {
         let container = Identity { id, bundle, spec };
         let meanwhile = |point, pid| match point {
             sync::NAMESPACES => spec.linux.as_ref().map_or(Ok(()), |linux| net_device::move_in(linux, pid)),
@@ -116,7 +116,7 @@ pub fn create(request: Request<'_>) -> Result<Container> {
             }
             _ => Ok(()),
         };
-        let ear = Ear { cgroup, agent: agent.as_ref(), at_once: &at_once, meanwhile: &meanwhile };
+        let ear = Ear { cgroup, agent: agent.as_ref(), maps: &maps, at_once: &at_once, meanwhile: &meanwhile };
         launch::launch(born, socket, gate, &subjects, spec, &ear).map(|launched| (launched, subjects))
     });
     match result {
@@ -201,7 +201,7 @@ struct Preparation<'a> {
 }
 
 /// The gate of a child that waits for its id maps: our end, to be written to.
-type Cloned = (Born, OwnedFd, Option<OwnedFd>, Vec<Subject>);
+type Cloned = (Born, OwnedFd, Option<OwnedFd>, Vec<Subject>, Vec<Map>);
 
 fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
     let Preparation { id, spec, linux, cgroup, ring, .. } = *preparation;
@@ -255,6 +255,7 @@ fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
     let identity = Identity { id, bundle: preparation.bundle, spec };
     finish_plan(&mut plan, identity, &context, &last, keyring)?;
 
+    let asked = plan.take_maps();
     let Packed { stub, bytes, number, inherit, subjects, ours, theirs, proc, given } = parts::pack(plan, ring)?;
     let held_back = maps.is_some() || attached || cgroup.is_some_and(Cgroup::is_crowded);
     let gate = if held_back { Some(sys::socket::pair().what("hold the child back")?) } else { None };
@@ -287,7 +288,7 @@ fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
     .what("create the container's namespaces");
     let born = born.and_then(|born| group::settle_in(born, cgroup, preparation.layout, directory.is_some()));
     drop((entered, entered_pid, time, limits, given, theirs, proc, bytes));
-    Ok((born?, ours, gate.map(|(ours, _)| ours), subjects))
+    Ok((born?, ours, gate.map(|(ours, _)| ours), subjects, asked))
 }
 
 /// The namespaces that the stub does not join itself.

@@ -6,13 +6,15 @@
 use crate::error::{Error, Result, What};
 use crate::handle::Handle;
 use crate::listener::Agent;
+use crate::plan::Map;
 use crate::subject::Subject;
 use crate::{idmap, report};
 use cgroup::Cgroup;
 use init::plan::{Op, message, sync};
 use oci::runtime::Spec;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
+use sys::mount::{EMPTY_PATH, MountAttr, RECURSIVE, attr, mount_setattr};
 use sys::process::{Born, Child};
 
 /// Whom to ask and whom to tell while a stub is listened to.
@@ -24,6 +26,8 @@ pub struct Ear<'a> {
     pub agent: Option<&'a Agent<'a>>,
     /// What we do when it has been let go, before anything else, by the socket to it.
     pub at_once: &'a dyn Fn(&OwnedFd) -> Result<()>,
+    /// By which maps the ids of mounts are mapped that only the stub can reach.
+    pub maps: &'a [Map],
     /// What we do at a point ([`sync`]) at which it waits for us, by its pid.
     pub meanwhile: &'a dyn Fn(u64, i32) -> Result<()>,
 }
@@ -31,7 +35,7 @@ pub struct Ear<'a> {
 impl<'a> Ear<'a> {
     /// Where nothing is to be done meanwhile.
     pub fn plain(cgroup: Option<&'a Cgroup>) -> Self {
-        Self { cgroup, agent: None, at_once: &|_| Ok(()), meanwhile: &|_, _| Ok(()) }
+        Self { cgroup, agent: None, maps: &[], at_once: &|_| Ok(()), meanwhile: &|_, _| Ok(()) }
     }
 }
 
@@ -197,6 +201,10 @@ fn listen(
                 let taken = ear.agent.map_or(Ok(()), |agent| agent.take_over(pidfd.as_fd(), pid, word(8)));
                 go_on(taken, socket, pidfd)?;
             }
+            message::MAP_IDS => {
+                let mapped = fd.zip(ear.maps.get(word(8) as usize)).map_or(Ok(()), |(mount, map)| map_ids(&mount, map));
+                go_on(mapped, socket, pidfd)?;
+            }
             message::SYNC if u64::from(word(8)) != sync::START => {
                 go_on((ear.meanwhile)(word(8).into(), pid), socket, pidfd)?;
             }
@@ -214,6 +222,14 @@ fn listen(
             _ => {}
         }
     }
+}
+
+/// Maps the ids of a detached mount. It is nowhere to be seen yet, and nobody but us and the stub has it.
+fn map_ids(mount: &OwnedFd, map: &Map) -> Result<()> {
+    let userns_fd = map.namespace.as_raw_fd().unsigned_abs().into();
+    let attributes = MountAttr { set: attr::IDMAP, userns_fd, ..MountAttr::default() };
+    let flags = EMPTY_PATH | if map.recursive { RECURSIVE } else { 0 };
+    mount_setattr(mount, "", flags, &attributes).what("map the ids of a bind mount of the container's own files")
 }
 
 /// Lets a child go on that has waited for something to be done, or ends it.

@@ -15,11 +15,21 @@ pub struct Plan {
     encoder: Encoder,
     subjects: Vec<Subject>,
     fds: Vec<OwnedFd>,
+    maps: Vec<Map>,
 }
 
 /// A slot of the plan: a file descriptor, once there is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slot(u32);
+
+/// How the ids of a mount are to be mapped.
+#[derive(Debug)]
+pub struct Map {
+    /// By the maps of this user namespace.
+    pub namespace: OwnedFd,
+    /// Of all mounts below, too.
+    pub recursive: bool,
+}
 
 /// A parameter of a file system that the stub makes.
 #[derive(Debug, Clone, Copy)]
@@ -189,6 +199,27 @@ impl Plan {
         let flags = flags | sys::mount::NOFOLLOW;
         self.step(subject, Op::OpenTree, Some(slot), [path.into(), flags.into()]);
         slot
+    }
+
+    /// Copies a mount at a path of the coming root.
+    pub fn open_tree_inside(&mut self, subject: Subject, path: &str, recursive: bool) -> Slot {
+        let flags = sys::mount::CLONE | sys::mount::EMPTY_PATH | if recursive { sys::mount::RECURSIVE } else { 0 };
+        let path = self.encoder.text(path);
+        let slot = Slot(self.encoder.slot());
+        self.step(subject, Op::OpenTree, Some(slot), [path.into(), flags.into(), 1_u32.into()]);
+        slot
+    }
+
+    /// Has the parent map the ids of a mount that only the stub can reach.
+    pub fn ask_for_ids(&mut self, subject: Subject, slot: Slot, namespace: OwnedFd, recursive: bool) {
+        let number = self.maps.len() as u64;
+        self.maps.push(Map { namespace, recursive });
+        self.step(subject, Op::AskForIds, Some(slot), [number.into()]);
+    }
+
+    /// The maps for those, by their number.
+    pub fn take_maps(&mut self) -> Vec<Map> {
+        std::mem::take(&mut self.maps)
     }
 
     /// Maps the ids of a mount by a user namespace.

@@ -71,9 +71,8 @@ fn flags(profile: &Seccomp) -> Result<Flags, Error> {
     for word in words {
         flags = flags
             | match word.as_str() {
-                // The kernel refuses it together with a listener, and a process that is about to exec has one thread.
-                "SECCOMP_FILTER_FLAG_TSYNC" if listener => Flags::default(),
-                "SECCOMP_FILTER_FLAG_TSYNC" => Flags::TSYNC,
+                // A process that is about to exec has one thread, and the kernel refuses it together with a listener.
+                "SECCOMP_FILTER_FLAG_TSYNC" => Flags::default(),
                 "SECCOMP_FILTER_FLAG_LOG" => Flags::LOG,
                 "SECCOMP_FILTER_FLAG_SPEC_ALLOW" => Flags::SPEC_ALLOW,
                 "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" if listener => Flags::WAIT_KILLABLE_RECV,

@@ -131,6 +131,8 @@ fn read(rule: &DeviceRule) -> Result<Option<Rule>> {
             'm' => MKNOD,
             'r' => READ,
             'w' => WRITE,
+            // The kernel's word for all types, which some write here; runc passes it over.
+            'a' => 0,
             _ => return Err(invalid("access", letter.to_string(), "is not one of r, w and m")),
         };
     }

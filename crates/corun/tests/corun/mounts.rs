@@ -125,6 +125,30 @@ fn destinations_are_the_roots_however_they_are_written() {
 }
 
 #[test]
+fn a_source_in_the_root_has_what_earlier_mounts_brought_there() {
+    requires!(root, busybox);
+    for (user, options) in [(false, "rbind"), (true, "rbind"), (true, "rbind,idmap")] {
+        let mut bundle = Bundle::script("cat /copy/file /copy/sub/file; stat -c %u /copy/file");
+        let file = bundle.sandbox.file("one/file", "one\n");
+        let below = bundle.sandbox.file("two/file", "two\n");
+        bundle.sandbox.file("one/sub/covered", "");
+        let inside = bundle.rootfs.inside("vol");
+        let options: Vec<&str> = options.split(',').collect();
+        bundle.mount("bind", file.parent().unwrap(), "/vol", &["bind"]);
+        bundle.mount("bind", below.parent().unwrap(), "/vol/sub", &["bind"]);
+        bundle.mount("bind", &inside, "/copy", &options);
+        if user {
+            bundle.user_namespace();
+        }
+        let owner = match (user, options.len()) {
+            (true, 1) => "65534",
+            _ => "0",
+        };
+        bundle.ok().stdout_is(&format!("one\ntwo\n{owner}\n"));
+    }
+}
+
+#[test]
 fn later_mounts_stand_on_earlier_ones() {
     requires!(root, busybox);
     let mut bundle = Bundle::script("cat /vol/sub/file; ls /vol");

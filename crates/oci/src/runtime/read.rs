@@ -14,11 +14,12 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     })
 }
 
-/// Takes every member away that is null; what stands in a list stays, for there it has a place.
+/// Takes every member away that is null, but no id: without one a process would be root's. What stands in a list stays,
+/// for there it has a place.
 fn without_nulls(value: &mut Value) {
     match value {
         Value::Object(members) => {
-            members.retain(|_, member| !member.is_null());
+            members.retain(|name, member| !member.is_null() || matches!(name.as_str(), "uid" | "gid"));
             members.values_mut().for_each(without_nulls);
         }
         Value::Array(list) => list.iter_mut().for_each(without_nulls),
@@ -34,7 +35,7 @@ mod tests {
     #[test]
     fn null_is_as_if_it_were_not_there() {
         let with = r#"{"ociVersion":"1.3.0","mounts":null,"hostname":null,"root":{"path":"r","readonly":null},
-            "process":{"cwd":"/","user":{"uid":1,"gid":null},"args":["x"],"env":null,"capabilities":{"bounding":null}},
+            "process":{"cwd":"/","user":{"uid":1,"umask":null},"args":["x"],"env":null,"capabilities":{"bounding":null}},
             "linux":{"timeOffsets":null,"devices":[{"type":"c","path":"/dev/x","major":null}],"maskedPaths":null}}"#;
         let without = r#"{"ociVersion":"1.3.0","root":{"path":"r"},
             "process":{"cwd":"/","user":{"uid":1},"args":["x"],"capabilities":{}},
@@ -47,6 +48,7 @@ mod tests {
         let error = read::<Spec>(b"{\"mounts\":null,\n \"hostname\":7}").unwrap_err();
         assert!(error.to_string().contains("line "), "{error}");
         assert!(read::<Spec>(b"{\"process\":{\"args\":[null]}}").is_err());
+        assert!(read::<Spec>(b"{\"process\":{\"user\":{\"uid\":null}}}").is_err());
         assert!(read::<Spec>(b"{").is_err());
     }
 }

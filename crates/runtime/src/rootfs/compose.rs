@@ -7,7 +7,7 @@
 use super::device::{self, Node, Owners};
 use super::options::{Bind, Options};
 use super::source::{FileSystem, Item, Parameter, Rootfs};
-use super::{cgroup_view, proc_mount};
+use super::{cgroup_view, inside, proc_mount};
 use crate::context::Context;
 use crate::error::{Error, Result, What};
 use crate::label;
@@ -219,7 +219,10 @@ fn mount_one(
             plan.link(subject, &mount.destination, &to);
             return Ok(());
         }
-        let slot = bind_source(plan, index, mount, bind, &options, context)?;
+        let slot = match inside::place(spec, index, &options, context) {
+            Some(path) => inside::source(plan, index, &path, (mount, bind, &options), context)?,
+            None => bind_source(plan, index, mount, bind, &options, context)?,
+        };
         let nofollow = if options.dest_nofollow { target::NO_FOLLOW } else { 0 };
         let flags = target::CREATE | nofollow | proc_mount::flag(&mount.destination);
         plan.attach(subject, slot, &mount.destination, flags);
@@ -317,7 +320,7 @@ pub(super) fn new_file_system(
 }
 
 /// A user namespace with the id maps of a mount: its own, else the container's.
-fn mapped_ids(mount: &Mount, context: &Context<'_>) -> Result<OwnedFd> {
+pub(super) fn mapped_ids(mount: &Mount, context: &Context<'_>) -> Result<OwnedFd> {
     let (uids, gids) = if mount.uid_mappings.is_empty() && mount.gid_mappings.is_empty() {
         context.mappings()
     } else {

@@ -4,6 +4,7 @@ mod addition;
 mod cgroup_view;
 mod compose;
 mod device;
+mod inside;
 mod options;
 mod proc_mount;
 mod source;

@@ -1,0 +1,62 @@
+//! Bind mounts whose source lies in the coming root, below `root.path`: what earlier mounts have brought there is part of
+//! it, in the order in which they stand (config.md, "Mounts"). The stub looks such a source up, in the root as it is then;
+//! ids are mapped by the parent, which alone may, before the copy is attached.
+
+use super::compose::mapped_ids;
+use super::options::{Bind, Options};
+use super::proc_mount::normal;
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::plan::{Plan, Slot};
+use crate::subject::Subject;
+use oci::runtime::{Mount, Spec};
+use std::path::Path;
+use sys::mount::{MountAttr, propagation};
+
+/// The path in the root of a source that earlier mounts have to do with; `None` for one that the host's view has as it is.
+pub fn place(spec: &Spec, index: usize, options: &Options, context: &Context<'_>) -> Option<String> {
+    let source = spec.mounts[index].source.as_deref().filter(|source| !source.is_empty())?;
+    if options.src_nofollow {
+        return None;
+    }
+    let plain = |path: &str| normal(&context.absolute(path).to_string_lossy());
+    let (source, root) = (plain(source), plain(&spec.root.as_ref()?.path));
+    let inside = Path::new(&source).strip_prefix(&root).ok().filter(|_| root != "/")?;
+    let inside = Path::new("/").join(inside);
+    let related = |mount: &Mount| {
+        let there = normal(&mount.destination);
+        inside.starts_with(&there) || Path::new(&there).starts_with(&inside)
+    };
+    spec.mounts[..index].iter().any(related).then(|| inside.to_string_lossy().into_owned())
+}
+
+/// Adds the steps that copy it, with its attributes.
+pub fn source(
+    plan: &mut Plan,
+    index: usize,
+    path: &str,
+    (mount, bind, options): (&Mount, Bind, &Options),
+    context: &Context<'_>,
+) -> Result<Slot> {
+    let recursive = bind == Bind::Recursive;
+    let slot = plan.open_tree_inside(Subject::Mount(index), path, recursive);
+    if let Some(idmap) = options.idmap {
+        if !context.copies_mounts {
+            return Err(Error::spec(format!("bind mount at {}: mapping ids needs root", mount.destination)));
+        }
+        plan.ask_for_ids(Subject::Mount(index), slot, mapped_ids(mount, context)?, idmap == Bind::Recursive);
+    }
+    let (kind, whole) = options.propagation.unwrap_or((propagation::PRIVATE, true));
+    let tree = MountAttr {
+        set: options.recursive_set,
+        clear: options.recursive_clear,
+        propagation: kind,
+        ..MountAttr::default()
+    };
+    plan.set_attr(Subject::Mount(index), slot, &tree, recursive && whole);
+    if options.set | options.clear != 0 {
+        let one = MountAttr { set: options.set, clear: options.clear, ..MountAttr::default() };
+        plan.set_attr(Subject::Mount(index), slot, &one, false);
+    }
+    Ok(slot)
+}
