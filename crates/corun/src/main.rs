@@ -19,6 +19,7 @@ mod global;
 mod hand_over;
 mod log;
 mod manager;
+mod pattern;
 mod signal;
 mod verb;
 

@@ -10,12 +10,17 @@ use std::time::Duration;
 #[derive(Debug, Default)]
 struct Given {
     force: bool,
+    regex: bool,
 }
 
 type F = Flag<Given>;
 
-const FLAGS: [F; 1] =
-    [F::switch("force", |g, on| g.force = on, "Kill it first if it runs").short('f').under("Options")];
+const FLAGS: [F; 2] = [
+    F::switch("force", |g, on| g.force = on, "Kill it first if it runs").short('f').under("Options"),
+    F::switch("regex", |g, on| g.regex = on, "ID is a regular expression: all whose id it fits")
+        .short('r')
+        .under("Options"),
+];
 
 pub const VERB: Verb = Verb {
     name: "delete",
@@ -31,10 +36,17 @@ const ENDING: Duration = Duration::from_secs(10);
 fn run(words: &[String], context: &Context) -> Result<u8> {
     let (given, others) = read(&FLAGS, words, Order::Anywhere)?;
     let id = only_id(&others)?;
+    if given.regex {
+        return super::each(context, id, |id| remove(&given, id, context));
+    }
+    remove(&given, id, context).map(|()| 0)
+}
+
+fn remove(given: &Given, id: &str, context: &Context) -> Result<()> {
     let container = match Container::lock(context, id) {
-        Err(Error::NoContainer { .. }) if given.force => return Ok(0),
+        Err(Error::NoContainer { .. }) if given.force => return Ok(()),
         // What nobody can read goes by the name of its cgroup, which was written down apart.
-        Err(Error::Parse { .. }) if given.force => return Dir::lock(context, id)?.clear().map(|()| 0),
+        Err(Error::Parse { .. }) if given.force => return Dir::lock(context, id)?.clear(),
         other => other?,
     };
     match container.status() {
@@ -44,8 +56,7 @@ fn run(words: &[String], context: &Context) -> Result<u8> {
         _ if given.force => end(&container)?,
         status => return Err(Error::NotStopped { id: container.record.id.clone(), status }),
     }
-    container.remove()?;
-    Ok(0)
+    container.remove()
 }
 
 /// Kills the first process, and waits for its end.

@@ -11,12 +11,17 @@ use oci::runtime::NamespaceKind;
 #[derive(Debug, Default)]
 struct Given {
     all: bool,
+    regex: bool,
 }
 
 type F = Flag<Given>;
 
-const FLAGS: [F; 1] =
-    [F::switch("all", |g, on| g.all = on, "Signal every process of the container").short('a').under("Options")];
+const FLAGS: [F; 2] = [
+    F::switch("all", |g, on| g.all = on, "Signal every process of the container").short('a').under("Options"),
+    F::switch("regex", |g, on| g.regex = on, "ID is a regular expression: all whose id it fits")
+        .short('r')
+        .under("Options"),
+];
 
 pub const VERB: Verb = Verb {
     name: "kill",
@@ -31,7 +36,6 @@ pub const VERB: Verb = Verb {
 };
 
 fn run(words: &[String], context: &Context) -> Result<u8> {
-    const SIGKILL: i32 = 9;
     let (given, others) = read(&FLAGS, words, Order::Anywhere)?;
     let (id, number) = match others.as_slice() {
         [id] => (id, signal::number("TERM")?),
@@ -39,16 +43,24 @@ fn run(words: &[String], context: &Context) -> Result<u8> {
         [] => return Err(Error::Arguments("the container's id is missing".to_owned())),
         [_, _, more, ..] => return Err(Error::Arguments(format!("one word too many: {more}"))),
     };
+    if given.regex {
+        return super::each(context, id, |id| signal_one(&given, id, number, context));
+    }
+    signal_one(&given, id, number, context).map(|()| 0)
+}
+
+fn signal_one(given: &Given, id: &str, number: i32, context: &Context) -> Result<()> {
+    const SIGKILL: i32 = 9;
     let container = Container::find(context, id)?;
     let shares_pids = !container.record.corun.namespaces.contains(&NamespaceKind::Pid);
     // Without a PID namespace of its own nobody else ends the container's other processes.
     if given.all || shares_pids && number == SIGKILL {
         let pids = container.cgroup.procs()?;
         if pids.is_empty() && container.status() == Status::Stopped {
-            return if given.all { Ok(0) } else { Err(Error::NotRunning) };
+            return if given.all { Ok(()) } else { Err(Error::NotRunning) };
         }
         container.cgroup.signal(number)?;
-        return Ok(0);
+        return Ok(());
     }
     let handle = container.running()?;
     handle.signal(number)?;
@@ -56,5 +68,5 @@ fn run(words: &[String], context: &Context) -> Result<u8> {
     if number == SIGKILL && container.status() == Status::Paused {
         container.cgroup.thaw()?;
     }
-    Ok(0)
+    Ok(())
 }

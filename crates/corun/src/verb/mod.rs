@@ -17,9 +17,11 @@ mod start;
 mod state;
 mod update;
 
+use crate::container::ids;
 use crate::error::{Error, Result};
 use crate::face::Face;
 use crate::global::{self, Context, Given};
+use crate::pattern::Pattern;
 use flag::{Dashes, Flag, Help, Order, Usage, nearest, parse_with};
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -146,6 +148,15 @@ fn read<T: Default>(flags: &[Flag<T>], words: &[String], order: Order) -> Result
     let mut given = T::default();
     let others = parse_with(flags, words, order, Dashes::OneOrTwo, &mut given)?;
     Ok((given, others))
+}
+
+/// Does something with every container whose id an expression fits, and goes on after a failure; the first is told.
+fn each(context: &Context, expression: &str, mut run: impl FnMut(&str) -> Result<()>) -> Result<u8> {
+    let wrong = |why| Error::Arguments(format!("{expression:?} is no regular expression: {why}"));
+    let pattern = Pattern::new(expression).map_err(wrong)?;
+    let ids = ids(context)?.into_iter().filter(|id| pattern.matches(id));
+    let results: Vec<Result<()>> = ids.map(|id| run(&id)).collect();
+    results.into_iter().collect::<Result<Vec<()>>>().map(|_| 0)
 }
 
 /// The only word of a verb that takes a container's id.

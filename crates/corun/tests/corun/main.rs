@@ -38,6 +38,7 @@ mod old_kernels;
 mod process;
 mod program;
 mod propagation;
+mod regex;
 mod root;
 mod scheduling;
 mod seccomp;
