@@ -60,7 +60,13 @@ impl Containerd {
     /// `ctr run`, on the root file system of the place.
     pub fn run(&self, flags: &[&str], id: &str, command: &[&str]) -> Invocation {
         let run = self.ctr(["run", "--runtime", "io.containerd.runc.v2", "--runc-binary"]).arg(&self.runtime);
-        run.args(flags).arg("--rootfs").arg(self.place.sandbox.join("rootfs")).arg(id).args(command)
+        run.arg("--fifo-dir")
+            .arg(self.place.sandbox.join("run"))
+            .args(flags)
+            .arg("--rootfs")
+            .arg(self.place.sandbox.join("rootfs"))
+            .arg(id)
+            .args(command)
     }
 
     /// A container that runs until it is told to end, and ends by SIGTERM with code 3.
@@ -82,7 +88,11 @@ impl Containerd {
 
     #[track_caller]
     pub fn exec(&self, id: &str, flags: &[&str], command: &[&str]) -> Invocation {
-        self.ctr(["task", "exec", "--exec-id", "e"]).args(flags).arg(id).args(command)
+        self.ctr(["task", "exec", "--exec-id", "e", "--fifo-dir"])
+            .arg(self.place.sandbox.join("run"))
+            .args(flags)
+            .arg(id)
+            .args(command)
     }
 
     #[track_caller]
@@ -99,6 +109,11 @@ impl Drop for Containerd {
         if std::thread::panicking() {
             let said = self.daemon.as_mut().map(Running::stderr).unwrap_or_default();
             eprintln!("containerd said:\n{said}");
+        }
+        // The shim's places are the same for all on a machine; what others have in them keeps them there.
+        let shared = std::path::Path::new("/run/containerd");
+        for dir in [&format!("runc/{}", self.place.cgroup), "runc", "fifo", "s", ""] {
+            let _ = std::fs::remove_dir(shared.join(dir));
         }
     }
 }
