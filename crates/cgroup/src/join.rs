@@ -50,6 +50,14 @@ impl Cgroup {
             .with_unit(self.unit.clone()))
     }
 
+    /// Makes another process a member.
+    pub fn take_in(&self, pid: u32) -> Result<()> {
+        for branch in &self.branches {
+            file::write(&branch.file("cgroup.procs"), &pid.to_string()).map_err(Error::Change)?;
+        }
+        Ok(())
+    }
+
     /// Opens what a process needs to enter this cgroup.
     pub fn join(&self, by: JoinBy) -> Result<Join> {
         self.open(by, &[Version::V1, Version::V2])

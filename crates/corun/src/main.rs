@@ -12,6 +12,7 @@ static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 mod bundle;
 mod container;
+mod criu;
 mod error;
 mod face;
 mod filters;

@@ -57,6 +57,17 @@ pub enum Error {
     /// A cgroup could not be made or limited.
     #[error(transparent)]
     Cgroup(#[from] cgroup::Error),
+    /// criu could not be asked, or could not do it.
+    #[error(transparent)]
+    Criu(#[from] criu::Error),
+    /// A checkpoint has something in it that it may not have.
+    #[error("checkpoint: {path}: {what}")]
+    Archive {
+        /// What.
+        path: PathBuf,
+        /// Why not.
+        what: String,
+    },
     /// The filter cannot be compiled.
     #[error("seccomp profile")]
     Seccomp(#[from] seccomp::Error),
@@ -181,6 +192,9 @@ impl Error {
                 Errno::LOOP => Some("a link stands in the way, which is followed only to what was added".into()),
                 _ => None,
             },
+            Self::Criu(criu::Error::Failed { .. }) => {
+                Some("criu check tells whether it can work on this kernel".into())
+            }
             Self::System { source, .. } if source.call == "clone3" => match source.errno {
                 Errno::NOSPC | Errno::USERS => {
                     Some("a limit on namespaces is reached: see /proc/sys/user/max_*_namespaces".into())

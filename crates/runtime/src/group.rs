@@ -31,6 +31,14 @@ impl Group {
         if can_wait(spec) { Ok(Self::Reserved(reserved)) } else { reserved.make(layout).map(Self::Made) }
     }
 
+    /// The cgroup, made by now.
+    pub fn made(self, layout: &Layout) -> Result<Cgroup> {
+        match self {
+            Self::Made(cgroup) => Ok(cgroup),
+            Self::Reserved(reserved) => reserved.make(layout),
+        }
+    }
+
     /// The cgroup, made or not.
     pub(crate) fn cgroup(&self) -> &Cgroup {
         match self {

@@ -8,6 +8,7 @@
 
 pub mod activation;
 pub mod affinity;
+pub mod checkpoint;
 mod context;
 mod cpuset;
 mod create;

@@ -311,3 +311,23 @@ pub fn stdin_from_null() -> Result<()> {
         .map(drop)
         .map_err(|errno| Error::new("dup3", "/dev/null, 0", errno))
 }
+
+/// An fd that children get while this lives; it closes at exec before and after.
+#[derive(Debug)]
+pub struct Kept<'a>(BorrowedFd<'a>);
+
+impl<'a> Kept<'a> {
+    /// Keeps it open over exec.
+    pub fn new(fd: BorrowedFd<'a>) -> Result<Self> {
+        use rustix::io::{FdFlags, fcntl_setfd};
+        let failed = |errno| Error::new("fcntl", format!("{}, F_SETFD", shown(fd)), errno);
+        fcntl_setfd(fd, FdFlags::empty()).map_err(failed)?;
+        Ok(Self(fd))
+    }
+}
+
+impl Drop for Kept<'_> {
+    fn drop(&mut self) {
+        let _ = rustix::io::fcntl_setfd(self.0, rustix::io::FdFlags::CLOEXEC);
+    }
+}

@@ -117,6 +117,27 @@ pub fn receive<const N: usize>(socket: impl AsFd) -> Result<Option<([u8; N], Opt
     Ok((length == N).then_some((bytes, fd)))
 }
 
+/// One datagram of any length up to 64 KiB, and the fd that came with it; `None` at the end of file.
+pub fn receive_any(socket: impl AsFd) -> Result<Option<(Vec<u8>, Option<OwnedFd>)>> {
+    let mut bytes = vec![0; 64 << 10];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let length = loop {
+        match recvmsg(&socket, &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+            Err(Errno::INTR) => {}
+            Err(Errno::CONNRESET) => return Ok(None),
+            Err(errno) => return Err(Error::new("recvmsg", "a message of any length", errno)),
+            Ok(message) => break message.bytes,
+        }
+    };
+    let fd = ancillary.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+        _ => None,
+    });
+    bytes.truncate(length);
+    Ok((length > 0).then_some((bytes, fd)))
+}
+
 /// Sends one byte: go on.
 pub fn release(socket: impl AsFd) -> Result<()> {
     send(socket, &[1])

@@ -170,7 +170,7 @@ pub fn make(
 }
 
 /// Its cgroup, by whom it is to be made; written down before.
-fn make_cgroup(dir: &Dir, spec: &Spec, layout: &Layout, context: &Context) -> Result<Option<Group>> {
+pub fn make_cgroup(dir: &Dir, spec: &Spec, layout: &Layout, context: &Context) -> Result<Option<Group>> {
     match context.manager {
         Manager::Disabled => Ok(None),
         // Nothing is written down of it: a scope that nothing is in any more systemd removes by itself.

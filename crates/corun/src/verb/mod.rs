@@ -1,5 +1,6 @@
 //! The verbs, and the way to them: `corun [OPTIONS] VERB …`.
 
+mod checkpoint;
 mod completion;
 mod create;
 mod delete;
@@ -11,6 +12,7 @@ mod list;
 mod mounts;
 mod pause;
 mod ps;
+mod restore;
 mod run;
 mod spec;
 mod start;
@@ -60,6 +62,8 @@ const VERBS: &[&Verb] = &[
     &completion::VERB,
     &spec::VERB,
     &mounts::VERB,
+    &checkpoint::VERB,
+    &restore::VERB,
 ];
 
 const HELP: Help = Help {

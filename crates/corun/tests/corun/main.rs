@@ -8,6 +8,7 @@ mod bundle;
 mod bad_input;
 mod capabilities;
 mod cgroups;
+mod checkpoint;
 mod container;
 mod cve_descriptors;
 mod cve_devices;

@@ -13,4 +13,5 @@ pub use addition::{Source, attach, remove, sources};
 pub use compose::{bind_of, compose, new_network, read_only_root};
 pub use device::Node;
 pub use options::{Bind, Options};
+pub use proc_mount::normal;
 pub use source::{FileSystem, Item, Parameter, Rootfs};

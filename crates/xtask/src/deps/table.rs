@@ -16,8 +16,9 @@ pub const HOUSE: &[Room] = &[
     Room { name: "engine", may_name: &["monitor", "store", "runtime", "layer", "cgroup", "seccomp", "flag"] },
     Room { name: "monitor", may_name: &["runtime"] },
     Room { name: "store", may_name: &["layer"] },
-    Room { name: "runtime", may_name: &["cgroup", "seccomp", "init", "netlink"] },
+    Room { name: "runtime", may_name: &["cgroup", "criu", "seccomp", "init", "netlink"] },
     Room { name: "cgroup", may_name: &["dbus"] },
+    Room { name: "criu", may_name: &[] },
     Room { name: "flag", may_name: &[] },
     Room { name: "dbus", may_name: &[] },
     Room { name: "init", may_name: &[] },
@@ -36,7 +37,8 @@ pub const BESIDE: &[&str] = &["bench", "testkit", "xtask"];
 pub const FOR_TESTS: &str = "testkit";
 
 /// The packages on a container's start path: one thread, microseconds to start, a small binary.
-pub const START_PATH: &[&str] = &["sys", "oci", "flag", "init", "cgroup", "seccomp", "netlink", "runtime", "corun"];
+pub const START_PATH: &[&str] =
+    &["sys", "oci", "flag", "init", "cgroup", "seccomp", "netlink", "criu", "runtime", "corun"];
 
 /// What may not come with a package of [`START_PATH`], however indirectly, and why. A star at the end stands for any
 /// continuation.

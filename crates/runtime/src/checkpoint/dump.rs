@@ -1,0 +1,111 @@
+//! Checkpoint: a running container is written down.
+
+use super::external::Outside;
+use super::{Archive, Choices, DESCRIPTORS, explained};
+use crate::error::{Error, Result, What};
+use crate::handle::Handle;
+use cgroup::Layout;
+use criu::{Features, Kind, Request, Streams, Swrk};
+use oci::runtime::{NamespaceKind, Spec};
+use rustix::fs::{FileType, Mode, OFlags};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use sys::fs::RootDir;
+
+const LOG: &str = "dump.log";
+
+/// What is to be written down, and where.
+#[derive(Debug)]
+pub struct Dump<'a> {
+    /// The container.
+    pub handle: &'a Handle,
+    /// Its specification.
+    pub spec: &'a Spec,
+    /// Its bundle.
+    pub bundle: &'a Path,
+    /// Where the cgroups are.
+    pub layout: &'a Layout,
+    /// Where it goes.
+    pub archive: &'a Archive,
+    /// How.
+    pub choices: &'a Choices,
+}
+
+/// Writes a container down. Unless it is to go on, its processes are gone afterwards.
+pub fn dump(request: &Dump<'_>) -> Result<()> {
+    let Dump { handle, spec, bundle, layout, archive, choices } = *request;
+    if choices.pre_dump {
+        criu::check(Features { mem_track: true, ..Features::default() }, "memory tracking")?;
+    }
+    if choices.lazy_pages {
+        criu::check(Features { lazy_pages: true, ..Features::default() }, "lazy pages")?;
+    }
+    let outside = Outside { spec, bundle, layout, cgroup: &handle.cgroup };
+    let mut options = choices.options(archive, LOG);
+    options.pid = Some(handle.pid);
+    let root = spec.root.as_ref().map(|root| bundle.join(&root.path)).unwrap_or_default();
+    options.root = root.to_string_lossy().into_owned();
+    options.freeze_cgroup = freezer(handle);
+    for (kind, name) in [(NamespaceKind::Network, "net"), (NamespaceKind::Pid, "pid")] {
+        if let Some(path) = outside.joined(kind) {
+            let stat = rustix::fs::stat(path).map_err(|errno| sys::Error::new("stat", path, errno));
+            let inode = stat.map_err(|source| Error::Namespace { kind, source })?.st_ino;
+            options.external.push(format!("{name}[{inode}]:{}", super::external::key(kind)));
+        }
+    }
+    if !choices.pre_dump {
+        let root = format!("/proc/{}/root", handle.pid);
+        let root = sys::fs::open(root, OFlags::PATH | OFlags::DIRECTORY, Mode::empty());
+        options.ext_mnt = outside.dumped(&RootDir::new(root.what("look at the container's root")?));
+        let streams = streams(handle.pid);
+        options.external.extend(streams.iter().filter(|name| name.starts_with("file[")).cloned());
+        archive.write(DESCRIPTORS, &serde_json::to_vec(&streams).unwrap_or_default())?;
+    }
+    let kind = if choices.pre_dump { Kind::PreDump } else { Kind::Dump };
+    let mut status = choices.status_fd.map(writable).transpose()?;
+    let notice = |script: &str, _, _| {
+        if script == "status-ready"
+            && let Some(fd) = status.take()
+        {
+            sys::fs::write_once(fd.as_fd(), &[0]).what("tell that pages can be had")?;
+        }
+        Ok::<(), Error>(())
+    };
+    let asked = Swrk::start(Streams::None, &[]).map_err(Error::Criu);
+    let asked = asked.and_then(|criu| criu.ask(&Request::Do(kind, &options), notice));
+    explained(asked, archive, LOG).map(drop)
+}
+
+/// Somebody's fd that we have inherited, to write to.
+fn writable(number: i32) -> Result<OwnedFd> {
+    sys::fs::open(format!("/proc/self/fd/{number}"), OFlags::WRONLY, Mode::empty()).what("use the fd of --status-fd")
+}
+
+/// The directory of the cgroup that stops its processes all at once; one by one otherwise.
+fn freezer(handle: &Handle) -> Option<String> {
+    let paths = handle.cgroup.paths();
+    paths.get("freezer").or_else(|| paths.get("")).cloned()
+}
+
+/// What the standard streams are, as the links below /proc/PID/fd say it. A file that the container's mounts do not have
+/// (the host's /dev/null, a log) is known by the name that criu gives to such.
+fn streams(pid: i32) -> [String; 3] {
+    let mounts = std::fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
+    let mounts: Vec<&str> = mounts.lines().filter_map(|line| line.split(' ').next()).collect();
+    [0, 1, 2].map(|fd| {
+        let path = format!("/proc/{pid}/fd/{fd}");
+        let link = std::fs::read_link(&path).map_or_else(|_| String::new(), |link| link.to_string_lossy().into_owned());
+        foreign(pid, fd, &path, &mounts).filter(|_| link.starts_with('/')).unwrap_or(link)
+    })
+}
+
+fn foreign(pid: i32, fd: i32, path: &str, mounts: &[&str]) -> Option<String> {
+    const NULL: u64 = 0x103;
+    let info = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{fd}")).ok()?;
+    let mount = info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim();
+    let stat = rustix::fs::stat(path).ok()?;
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    let nameable = kind == FileType::RegularFile || kind == FileType::CharacterDevice && stat.st_rdev == NULL;
+    let known = mounts.contains(&mount) || !nameable;
+    (!known).then_some(format!("file[{:x}:{:x}]", mount.parse::<u32>().ok()?, stat.st_ino))
+}
