@@ -441,3 +441,6 @@ fn hooks_of_creation(plan: &mut Plan, container: Identity<'_>) -> Result<()> {
     }
     hooks::plan(plan, Point::CreateContainer, container)
 }
+
+#[cfg(test)]
+mod fuzz;

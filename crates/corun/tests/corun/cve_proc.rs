@@ -114,7 +114,7 @@ fn cve_2025_52881_a_file_mounted_over_a_sysctl_is_not_written() {
 }
 
 #[test]
-fn cve_2018_18837_every_component_of_a_destination_may_be_a_link_to_the_hosts_root() {
+fn cve_2019_18837_every_component_of_a_destination_may_be_a_link_to_the_hosts_root() {
     requires!(root, busybox);
     for parts in [["a", "b", "c"], ["etc", "b", "c"]] {
         for linked in 0..3 {

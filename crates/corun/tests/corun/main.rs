@@ -5,13 +5,17 @@
 
 mod bundle;
 
+mod advisories;
 mod bad_input;
 mod capabilities;
 mod cgroups;
 mod checkpoint;
 mod container;
+mod crash;
 mod cve_descriptors;
 mod cve_devices;
+mod cve_exec;
+mod cve_exec_spy;
 mod cve_host;
 mod cve_proc;
 mod cve_races;
@@ -19,7 +23,9 @@ mod devices;
 mod end;
 mod events;
 mod features;
+mod fuzz_words;
 mod hooks;
+mod hostile_state;
 mod ids;
 mod lifecycle_exec;
 mod lifecycle_list;
