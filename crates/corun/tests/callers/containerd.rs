@@ -110,9 +110,14 @@ impl Drop for Containerd {
             let said = self.daemon.as_mut().map(Running::stderr).unwrap_or_default();
             eprintln!("containerd said:\n{said}");
         }
-        // The shim's places are the same for all on a machine; what others have in them keeps them there.
+        // A shim that is asked to takes its socket along, and the runtime its state.
+        for id in self.ctr(["task", "list", "--quiet"]).run().lines() {
+            let _ = self.ctr(["task", "delete", "--force", id]).run();
+        }
+        // Their places are the same for all on a machine; what others have in them keeps them there.
         let shared = std::path::Path::new("/run/containerd");
-        for dir in [&format!("runc/{}", self.place.cgroup), "runc", "fifo", "s", ""] {
+        let _ = std::fs::remove_dir_all(shared.join("runc").join(&self.place.cgroup));
+        for dir in ["runc", "fifo", "s", ""] {
             let _ = std::fs::remove_dir(shared.join(dir));
         }
     }
