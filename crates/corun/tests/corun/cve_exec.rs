@@ -227,7 +227,7 @@ fn the_way_out_of_the_containers_cgroup_is_closed() {
     };
     let climbing = ["..", "../..", "../../..", "/..", "a/../..", "memory:..", "memory:/../..", "cpu:../x"];
     for choice in climbing {
-        exec(&[choice]).code(255).stdout_is("").one_line_error("is not a sub cgroup path");
+        exec(&[choice]).code(255).stdout_is("").one_line_error("bad sub cgroup path");
     }
     exec(&["nonexistent"]).code(255).one_line_error("adding pid").stderr_contains("no such file or directory");
     exec(&["memory:nonexistent"]).code(255).one_line_error("no such file or directory");

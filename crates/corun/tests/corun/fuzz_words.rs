@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use testkit::{Sandbox, requires};
 
 /// The verbs that are asked, with the exit code of a failure.
-const VERBS: [(&str, i32); 11] = [
+const VERBS: [(&str, i32); 14] = [
     ("create", 1),
     ("start", 1),
     ("run", 1),
@@ -18,6 +18,9 @@ const VERBS: [(&str, i32); 11] = [
     ("ps", 1),
     ("pause", 1),
     ("resume", 1),
+    ("update", 1),
+    ("events", 1),
+    ("features", 1),
 ];
 
 /// Values that have been trouble somewhere.

@@ -53,6 +53,8 @@ fn directories_that_are_no_cgroups_are_never_removed_or_killed_by() {
 fn a_pid_that_belongs_to_somebody_else_now_is_nobodys() {
     requires!(root, busybox);
     let container = Container::sleeping();
+    // Times are told in ticks of 10 ms, and no pid comes back within one.
+    std::thread::sleep(std::time::Duration::from_millis(50));
     let victim = container.bundle.sandbox.command("sleep").arg("1000").spawn();
     let (pid, own) = (victim.pid(), container.pid());
     rewrite(&container, |state| state["init_process_pid"] = pid.into());
