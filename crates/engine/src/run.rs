@@ -229,6 +229,7 @@ impl Held<'_> {
             filter: composed.filter.clone(),
             layout,
             cgroup: group,
+            rdt: Vec::new(),
             holding,
             gate: None,
             no_new_keyring: false,

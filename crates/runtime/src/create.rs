@@ -19,14 +19,14 @@ use crate::plan::{Map, Plan};
 use crate::process::{self, Holding, Last};
 use crate::rootfs::{self, Rootfs};
 use crate::subject::Subject;
-use crate::{idmap, net_device, sysctl};
+use crate::{idmap, net_device, rdt, sysctl};
 use cgroup::{Cgroup, JoinBy, Layout, Version};
 use init::plan::{Op, sync};
 use oci::runtime::{Linux, NamespaceKind, Spec};
 use rustix::fs::Mode;
 use std::cell::OnceCell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use sys::process::{Born, Stub};
 
 /// What is to be made.
@@ -46,6 +46,8 @@ pub struct Request<'a> {
     pub layout: &'a Layout,
     /// Its cgroup; on failure it is removed.
     pub cgroup: Option<Group>,
+    /// Its groups of the resctrl file system, made ([`rdt`](crate::rdt)); removed by the caller.
+    pub rdt: Vec<PathBuf>,
     /// How its process is held.
     pub holding: Holding,
     /// A listening seqpacket socket at which it waits for the word to run its command, from any process.
@@ -73,15 +75,13 @@ pub struct Container {
 /// the same, until [`Container::park`] and then [`begin`](crate::begin) by whoever connects to the gate; without either
 /// the command runs when this returns.
 pub fn create(request: Request<'_>) -> Result<Container> {
-    let Request { id, spec, bundle, rootfs, filter, layout, cgroup: group, holding, gate, no_new_keyring, ring } =
+    let Request { id, spec, bundle, rootfs, filter, layout, cgroup: group, rdt, holding, gate, no_new_keyring, ring } =
         request;
     let cgroup = group.as_ref().map(Group::cgroup);
     let default = Linux::default();
     let linux = spec.linux.as_ref().unwrap_or(&default);
     let umask = sys::process::umask(0);
-    let refused = refuse_what_is_missing(spec)
-        .and_then(|()| hooks::check(spec))
-        .and_then(|()| process::check_preserved(holding.preserve_fds));
+    let refused = hooks::check(spec).and_then(|()| process::check_preserved(holding.preserve_fds));
     let born = refused.and_then(|()| Namespaces::open(spec)).and_then(|mut namespaces| {
         prepare_and_clone(&mut Preparation {
             id,
@@ -92,6 +92,7 @@ pub fn create(request: Request<'_>) -> Result<Container> {
             layout,
             cgroup,
             made: !matches!(group, Some(Group::Reserved(_))),
+            rdt: &rdt,
             holding,
             no_new_keyring,
             ring,
@@ -172,16 +173,6 @@ impl Container {
     }
 }
 
-/// What the specification has and we do not, yet: refused rather than left out.
-fn refuse_what_is_missing(spec: &Spec) -> Result<()> {
-    let linux = spec.linux.as_ref();
-    let missing = [(linux.is_some_and(|linux| linux.intel_rdt.is_some()), "linux.intelRdt")];
-    match missing.iter().find(|(there, _)| *there) {
-        Some((_, name)) => Err(Error::spec(format!("{name} is not supported yet"))),
-        None => Ok(()),
-    }
-}
-
 struct Preparation<'a> {
     id: &'a str,
     spec: &'a Spec,
@@ -192,6 +183,7 @@ struct Preparation<'a> {
     cgroup: Option<&'a Cgroup>,
     /// The cgroup is there; else it is made while the stub works.
     made: bool,
+    rdt: &'a [PathBuf],
     holding: Holding,
     no_new_keyring: bool,
     ring: Option<&'a OwnedFd>,
@@ -230,6 +222,7 @@ fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
     }
     let mut entry = Entry { cgroup: cgroup.filter(|_| !attached), made: preparation.made, done: false };
     let directory = entry.birthplace(&mut plan, by, &context)?;
+    rdt::enter(&mut plan, preparation.rdt)?;
     if !linux.net_devices.is_empty() {
         plan.plain(Subject::NetDevices, Op::Sync, [sync::NAMESPACES]);
     }
@@ -413,7 +406,7 @@ fn finish_plan(
     if !console {
         plan.plain(Subject::Enter, Op::Here, []);
     }
-    parts::session(plan, process, keyring, console, last.holding.newlines);
+    parts::session(plan, process, keyring, console, last.holding.newlines)?;
     if context.namespaces.joins_mounts() {
         hooks_of_creation(plan, container)?;
         return process::after_pivot(plan, container, process, last);

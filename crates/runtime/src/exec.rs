@@ -20,13 +20,13 @@ use crate::namespace::{Namespaces, flag_of};
 use crate::plan::Plan;
 use crate::process::{self, Holding, Last};
 use crate::subject::Subject;
-use crate::{idmap, parts};
+use crate::{idmap, parts, rdt};
 use cgroup::{Cgroup, JoinBy, Layout};
 use init::plan::Op;
 use oci::runtime::{Linux, MemoryPolicy, NamespaceKind, Personality, Process, Seccomp, Spec};
 use rustix::fs::Mode;
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use sys::process::Stub;
 
 /// What is to be run, and where.
@@ -52,6 +52,8 @@ pub struct Exec<'a> {
     pub agent: Option<&'a Agent<'a>>,
     /// The cgroup that it joins.
     pub cgroup: Option<&'a Cgroup>,
+    /// Its groups of the resctrl file system.
+    pub rdt: &'a [PathBuf],
     /// Where the cgroups are.
     pub layout: &'a Layout,
     /// How the process is held.
@@ -87,6 +89,7 @@ pub fn exec(request: &Exec<'_>) -> Result<Container> {
     let by = if within { JoinBy::Write } else { JoinBy::Clone };
     let affinity = process.exec_cpu_affinity.as_ref().map(Affinity::parse).transpose()?.unwrap_or_default();
     let directory = parts::enter_cgroup(&mut plan, cgroup, by)?;
+    rdt::enter(&mut plan, request.rdt)?;
     affinity.settle(&mut plan);
     if let Some(score) = process.oom_score_adj.filter(|_| has(NamespaceKind::User) && !within) {
         plan.write_proc(Subject::OomScore, "self/oom_score_adj", &score.to_string());
@@ -103,7 +106,7 @@ pub fn exec(request: &Exec<'_>) -> Result<Container> {
     }
     plan.plain(Subject::Enter, Op::Here, []);
     process::before_pivot(&mut plan, &spec, process, &context)?;
-    parts::session(&mut plan, process, (!request.no_new_keyring).then_some(id), false, holding.newlines);
+    parts::session(&mut plan, process, (!request.no_new_keyring).then_some(id), false, holding.newlines)?;
     let no_setgroups = has(NamespaceKind::User) && idmap::denies_setgroups(handle.pid);
     let holding = Holding { no_setgroups: no_setgroups || holding.no_setgroups, ..holding };
     let container = Identity { id, bundle: Path::new("/"), spec: &spec };

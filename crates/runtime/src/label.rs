@@ -1,4 +1,5 @@
 //! SELinux labels: of the process and its keyring, by the files of procfs; of mounts, by an option of the file system.
+//! No machine that this was written on has SELinux: the files and the order are those of its documentation, untested.
 
 use crate::error::{Error, Result};
 use std::path::Path;

@@ -32,6 +32,7 @@ mod numa;
 mod parts;
 mod plan;
 mod process;
+pub mod rdt;
 mod report;
 pub mod rootfs;
 mod scheduler;

@@ -3,6 +3,7 @@
 use crate::context;
 use crate::error::{Result, What};
 use crate::foreground::Newlines;
+use crate::label;
 use crate::plan::Plan;
 use crate::subject::Subject;
 use cgroup::{Cgroup, JoinBy};
@@ -22,8 +23,18 @@ pub fn enter_cgroup(plan: &mut Plan, cgroup: Option<&Cgroup>, by: JoinBy) -> Res
 }
 
 /// Adds the session: its keyring, and its terminal if it has one, with a /dev/console on it for a new container.
-pub fn session(plan: &mut Plan, process: &Process, keyring: Option<&str>, console: bool, newlines: Newlines) {
+pub fn session(
+    plan: &mut Plan,
+    process: &Process,
+    keyring: Option<&str>,
+    console: bool,
+    newlines: Newlines,
+) -> Result<()> {
     if let Some(name) = keyring {
+        // The label of a key is its maker's wish; the last exec takes that back (execve(2) in SELinux).
+        if let Some(label) = label::given("selinuxLabel", process.selinux_label.as_deref())? {
+            plan.write_proc(Subject::Label, "self/attr/keycreate", label);
+        }
         plan.text(Subject::Keyring, Op::Keyring, name);
     }
     if process.terminal {
@@ -38,6 +49,7 @@ pub fn session(plan: &mut Plan, process: &Process, keyring: Option<&str>, consol
     } else {
         plan.plain(Subject::Session, Op::Session, []);
     }
+    Ok(())
 }
 
 /// A finished plan and the stub that is to execute it, in memfds, with all that must stay open until the clone.

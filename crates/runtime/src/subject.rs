@@ -47,6 +47,8 @@ pub enum Subject {
     CgroupMade,
     /// The process becomes a member of its cgroup, on the hierarchy of this number.
     Cgroup(usize),
+    /// The process becomes a member of its class of service, or of its monitoring group there.
+    Rdt(usize),
     /// Its cgroup becomes its cgroup root.
     CgroupRoot,
     /// The memory limit, held back until here.
@@ -178,6 +180,7 @@ impl Subject {
             | Self::Session => Heading::Sees,
             Self::CgroupMade
             | Self::Cgroup(_)
+            | Self::Rdt(_)
             | Self::MemoryLimit
             | Self::Rlimit(_)
             | Self::OomScore
@@ -238,6 +241,7 @@ impl Subject {
             Self::Domainname => "domainname".to_owned(),
             Self::Terminal => "process.terminal".to_owned(),
             Self::OomScore => "process.oomScoreAdj".to_owned(),
+            Self::Rdt(_) => "linux.intelRdt".to_owned(),
             Self::Scheduler => "process.scheduler".to_owned(),
             Self::IoPriority => "process.ioPriority".to_owned(),
             Self::MemoryPolicy => "linux.memoryPolicy".to_owned(),
@@ -265,6 +269,7 @@ impl Subject {
             Self::Network => "make the network namespace".to_owned(),
             Self::Enter => "enter the container".to_owned(),
             Self::Cgroup(index) => format!("enter the cgroup (hierarchy {})", index + 1),
+            Self::Rdt(_) => "enter the class of service".to_owned(),
             Self::CgroupRoot => "see the own cgroup as the root of all cgroups".to_owned(),
             Self::MemoryLimit => "set the memory limit".to_owned(),
             Self::Apart => "keep mounts made from here on out of the host's view".to_owned(),

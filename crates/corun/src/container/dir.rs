@@ -17,6 +17,7 @@ const STATE: &str = "state.json";
 const GATE: &str = "start.sock";
 const CGROUP: &str = "cgroup";
 const FILTER: &str = "seccomp.bpf";
+const RDT: &str = "rdt";
 /// Its subdirectory for the socket at which it says that it is ready.
 pub const NOTIFY: &str = "notify";
 
@@ -207,8 +208,21 @@ impl Dir {
         sys::fs::symlinkat(path, &self.fd, CGROUP).what("write down the container's cgroup")
     }
 
+    /// Writes down which group of the resctrl file system is going to be made.
+    pub fn note_rdt(&self, own: &Path) -> Result<()> {
+        sys::fs::symlinkat(own, &self.fd, RDT).what("write down the container's class of service")
+    }
+
+    /// That was not made after all.
+    pub fn forget_rdt(&self) -> Result<()> {
+        sys::fs::unlinkat(&self.fd, RDT, AtFlags::empty()).what("strike out the container's class of service")
+    }
+
     /// Removes it.
     pub fn remove(self) -> Result<()> {
+        if let Ok(own) = rustix::fs::readlinkat(&self.fd, RDT, Vec::new()) {
+            runtime::rdt::remove(Path::new(&*own.to_string_lossy()))?;
+        }
         // The state goes first: without it there is no container.
         let unlink = |name: &str, flags| match sys::fs::unlinkat(&self.fd, name, flags) {
             Err(error) if error.errno != Errno::NOENT => Err(error).what("remove the container's directory"),

@@ -7,7 +7,7 @@ use oci::runtime::{DeviceRule, Hooks, MemoryPolicy, NamespaceKind, Personality, 
 use runtime::Bus;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The whole file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -73,6 +73,9 @@ pub struct Ours {
     /// It has a filter, whose program lies beside; what it says of who serves the filter's listener.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filter: Option<Listener>,
+    /// Its groups of the resctrl file system.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rdt: Vec<PathBuf>,
     /// The unit that systemd made for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<Unit>,
@@ -192,6 +195,7 @@ impl Record {
                 command: command.unwrap_or_default(),
                 hooks: spec.hooks.clone(),
                 held: false,
+                rdt: Vec::new(),
                 namespaces: kinds.collect(),
                 personality: linux.and_then(|linux| linux.personality.clone()),
                 memory_policy: linux.and_then(|linux| linux.memory_policy.clone()),

@@ -10,9 +10,10 @@ use crate::hand_over::HandOver;
 use crate::manager;
 use flag::{Flag, Help, Invalid, Order, put_word};
 use oci::runtime::{ConsoleSize, Process, Spec};
+use runtime::rdt::Groups;
 use runtime::{Bus, Driver, Group, Holding, Layout, Newlines, Request, rootfs::Rootfs};
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// `create` and `run`: their flags, as given.
 #[derive(Debug, Default)]
@@ -135,6 +136,7 @@ pub fn take_window_size(process: &mut Process) {
 /// A container whose process exists and waits.
 pub struct Made {
     pub container: runtime::Container,
+    rdt: Vec<PathBuf>,
 }
 
 /// Makes a container in its directory. On failure nothing is left but the directory.
@@ -152,6 +154,7 @@ pub fn make(
     let profile = bundle.spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref());
     let filter = profile.map(|profile| filters::filter(&context.root, dir, profile)).transpose()?;
     context.log.making(bundle.spec.process.as_ref(), filter.as_ref());
+    let rdt = make_rdt(dir, &bundle.spec)?;
     let cgroup = make_cgroup(dir, &bundle.spec, &layout, context)?;
     let container = runtime::create(Request {
         id: dir.id(),
@@ -161,12 +164,26 @@ pub fn make(
         filter,
         layout: &layout,
         cgroup,
+        rdt: rdt.clone(),
         holding,
         gate,
         no_new_keyring: given.no_new_keyring,
         ring: None,
     })?;
-    Ok(Made { container })
+    Ok(Made { container, rdt })
+}
+
+/// Its groups of the resctrl file system; what goes with the container is written down before.
+fn make_rdt(dir: &Dir, spec: &Spec) -> Result<Vec<PathBuf>> {
+    let Some(groups) = Groups::of(spec, dir.id())? else { return Ok(Vec::new()) };
+    let own = groups.own();
+    own.map_or(Ok(()), |own| dir.note_rdt(own))?;
+    if let Err(error) = groups.make() {
+        // Perhaps it is somebody else's.
+        own.map_or(Ok(()), |_| dir.forget_rdt())?;
+        return Err(error.into());
+    }
+    Ok(groups.all())
 }
 
 /// Its cgroup, by whom it is to be made; written down before.
@@ -197,6 +214,7 @@ impl Made {
         let handle = &self.container.handle;
         let mut record = Record::new(dir.id(), &bundle.spec, &bundle.dir, handle);
         record.corun.held = held;
+        record.corun.rdt.clone_from(&self.rdt);
         record.write(dir)?;
         let terminal = given.hand_over.sockets(&handle.pidfd, self.container.terminal.take())?;
         given.hand_over.pid(handle.pid)?;

@@ -178,6 +178,7 @@ fn run(words: &[String], context: &Context) -> Result<u8> {
         profile: profile.as_ref(),
         agent: agent.as_ref(),
         cgroup: Some(&cgroup),
+        rdt: &ours.rdt,
         layout: &layout,
         holding: Holding {
             wait: true,
