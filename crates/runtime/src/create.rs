@@ -275,7 +275,7 @@ fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
         oom_score: process.and_then(|process| process.oom_score_adj),
     };
     let born = match &joins.user {
-        Some(user) => sys::process::clone_stub_within(user, joins.pid.as_ref().map(AsFd::as_fd), &order),
+        Some(user) => sys::process::clone_stub_within(user, joins.pid.as_ref().map(AsFd::as_fd), &order, |_| Ok(())),
         None => sys::process::clone_stub(&order),
     }
     .what("create the container's namespaces");

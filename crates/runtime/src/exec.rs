@@ -88,7 +88,8 @@ pub fn exec(request: &Exec<'_>) -> Result<Container> {
     let mut plan = Plan::default();
     let by = if within { JoinBy::Write } else { JoinBy::Clone };
     let affinity = process.exec_cpu_affinity.as_ref().map(Affinity::parse).transpose()?.unwrap_or_default();
-    let directory = parts::enter_cgroup(&mut plan, cgroup, by)?;
+    let attached = cgroup.filter(|cgroup| within && cgroup.attaches(layout));
+    let directory = parts::enter_cgroup(&mut plan, cgroup.filter(|_| attached.is_none()), by)?;
     rdt::enter(&mut plan, request.rdt)?;
     affinity.settle(&mut plan);
     if let Some(score) = process.oom_score_adj.filter(|_| has(NamespaceKind::User) && !within) {
@@ -133,7 +134,20 @@ pub fn exec(request: &Exec<'_>) -> Result<Container> {
     };
     let born = if within {
         let pid = has(NamespaceKind::Pid).then_some(handle.pidfd.as_fd());
-        sys::process::clone_stub_within(&handle.pidfd, pid, &order)
+        // systemd moves only what is the user's own, which the stub may be no more: its maker is moved instead.
+        let mut refused = None;
+        let before = |between| match attached.map_or(Ok(()), |cgroup| cgroup.attach(between)) {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                refused = Some(error);
+                Err(sys::Error::new("AttachProcessesToUnit", "the container's unit", sys::Errno::PERM))
+            }
+        };
+        let born = sys::process::clone_stub_within(&handle.pidfd, pid, &order, before);
+        if let Some(error) = refused {
+            return Err(error.into());
+        }
+        born
     } else {
         sys::process::clone_stub(&order)
     }

@@ -169,7 +169,7 @@ fn enter(
     };
     let born = pid.and_then(|pid| {
         let born = if within {
-            sys::process::clone_stub_within(&handle.pidfd, inside.then_some(handle.pidfd.as_fd()), &order)
+            sys::process::clone_stub_within(&handle.pidfd, inside.then_some(handle.pidfd.as_fd()), &order, |_| Ok(()))
         } else {
             sys::process::clone_stub(&order)
         };

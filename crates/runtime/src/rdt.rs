@@ -182,7 +182,7 @@ fn lines(l3: Option<&str>, bandwidth: Option<&str>, schemata: &[String]) -> Resu
         return Err(Error::spec(format!("linux.intelRdt: {line:?} is more than one line")));
     }
     let all = [l3, bandwidth].into_iter().flatten().chain(schemata.iter().map(String::as_str)).filter(given);
-    Ok(all.map(|line| format!("{}\n", line.trim_end_matches('\n'))).collect())
+    Ok(all.flat_map(|line| [line.trim_end_matches('\n'), "\n"]).collect())
 }
 
 /// A line of `schemata` as resource, domain and value, written in one way: the kernel pads both.

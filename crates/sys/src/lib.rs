@@ -13,6 +13,7 @@ mod error;
 pub mod fs;
 pub mod memfd;
 pub mod mount;
+pub mod namespace;
 pub mod netlink;
 pub mod nr;
 pub mod parked;

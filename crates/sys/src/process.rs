@@ -1,25 +1,13 @@
 //! Processes: the clone that makes a container, pidfds, signals, waiting.
 
 use crate::call::call;
+pub use crate::namespace::{self, flags_text};
 use crate::{Error, Result, nr, raw};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
-
-/// Namespace flags of clone3(2), unshare(2) and setns(2).
-pub mod namespace {
-    #![allow(missing_docs, reason = "the kernel's names say it")]
-    pub const TIME: u64 = 0x80;
-    pub const MOUNT: u64 = 0x0002_0000;
-    pub const CGROUP: u64 = 0x0200_0000;
-    pub const UTS: u64 = 0x0400_0000;
-    pub const IPC: u64 = 0x0800_0000;
-    pub const USER: u64 = 0x1000_0000;
-    pub const PID: u64 = 0x2000_0000;
-    pub const NET: u64 = 0x4000_0000;
-}
 
 const CLONE_VM: u64 = 0x100;
 const CLONE_PIDFD: u64 = 0x1000;
@@ -128,18 +116,37 @@ pub fn clone_stub(stub: &Stub<'_>) -> Result<Born> {
 /// not.
 ///
 /// A PID namespace to be born in is entered by the one in between as well: its pid of the clone is then still ours.
-pub fn clone_stub_within(user: impl AsFd, pid: Option<BorrowedFd<'_>>, stub: &Stub<'_>) -> Result<Born> {
+///
+/// Before it enters anything, `before` is told the pid of the one in between: the clone is born where that is then.
+pub fn clone_stub_within(
+    user: impl AsFd,
+    pid: Option<BorrowedFd<'_>>,
+    stub: &Stub<'_>,
+    before: impl FnOnce(u32) -> Result<()>,
+) -> Result<Born> {
     const CLONE_PARENT: u64 = 0x8000;
+    const PR_SET_PDEATHSIG: usize = 1;
+    const SIGKILL: usize = 9;
     let (ours, theirs) = crate::socket::pair()?;
     let between = fork(|| {
+        // Its copy of our end keeps the socket open: it would wait for ever for a parent that has died.
+        let held = prctl(PR_SET_PDEATHSIG, SIGKILL, 0).and_then(|_| crate::socket::receive::<1>(&theirs));
+        if !matches!(held, Ok(Some(_))) {
+            return 1;
+        }
         let scored = stub.oom_score.map_or(Ok(()), |score| {
             // Inherited by the clone, who as root of the other namespace may not write it.
             let proc = crate::fs::open("/proc", OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
             crate::fs::write_beneath(proc, "self/oom_score_adj", score.to_string().as_bytes())
         });
+        // One that is the host's can be entered from here only, one of an ordinary user's from its user namespace only.
+        let enter_pid = || pid.map_or(Ok(()), |pid| setns(pid, namespace::PID));
+        let entered = enter_pid();
+        let late = matches!(&entered, Err(error) if error.errno == Errno::PERM);
         let made = scored
-            .and_then(|()| pid.map_or(Ok(()), |pid| setns(pid, namespace::PID)))
+            .and(if late { Ok(()) } else { entered })
             .and_then(|()| setns(&user, namespace::USER))
+            .and_then(|()| if late { enter_pid() } else { Ok(()) })
             .and_then(|()| become_root())
             // What is in that namespace already must not look into us, who still hold all that is the host's.
             .and_then(|()| prctl(PR_SET_DUMPABLE, 0, 0))
@@ -152,6 +159,11 @@ pub fn clone_stub_within(user: impl AsFd, pid: Option<BorrowedFd<'_>>, stub: &St
         i32::from(crate::socket::send(&theirs, &answer.to_ne_bytes()).is_err())
     })?;
     drop(theirs);
+    if let Err(error) = before(between.pid.unsigned_abs()).and_then(|()| crate::socket::release(&ours)) {
+        let _ = pidfd_send_signal(&between.pidfd, SIGKILL as i32);
+        let _ = wait(&between.pidfd);
+        return Err(error);
+    }
     let answer = crate::socket::receive::<4>(&ours)?.map_or(-1, |(bytes, _)| i32::from_ne_bytes(bytes));
     wait(&between.pidfd)?;
     if answer <= 0 {
@@ -204,22 +216,6 @@ fn clone_as(stub: &Stub<'_>, exit_signal: u64, more: u64) -> Result<Born> {
             Err(Error::new("clone3", detail, Errno::from_raw_os_error(errno)))
         }
     }
-}
-
-/// Names of namespace flags, as strace writes them.
-pub fn flags_text(flags: u64) -> String {
-    let names = [
-        (namespace::USER, "CLONE_NEWUSER"),
-        (namespace::MOUNT, "CLONE_NEWNS"),
-        (namespace::PID, "CLONE_NEWPID"),
-        (namespace::NET, "CLONE_NEWNET"),
-        (namespace::IPC, "CLONE_NEWIPC"),
-        (namespace::UTS, "CLONE_NEWUTS"),
-        (namespace::CGROUP, "CLONE_NEWCGROUP"),
-        (namespace::TIME, "CLONE_NEWTIME"),
-    ];
-    let named: Vec<_> = names.iter().filter(|(flag, _)| flags & flag != 0).map(|(_, name)| *name).collect();
-    if named.is_empty() { "0".to_owned() } else { named.join("|") }
 }
 
 /// clone3(2) whose child calls `entry(orders)` on its new stack.

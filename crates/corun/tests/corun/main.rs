@@ -47,6 +47,7 @@ mod program;
 mod propagation;
 mod regex;
 mod root;
+mod rootless;
 mod scheduling;
 mod seccomp;
 mod seccomp_notify;

@@ -104,7 +104,7 @@ fn change(value: &mut Value, pointer: &str, how: &Change) {
 fn plan(text: &str) -> std::result::Result<usize, String> {
     let spec: Spec = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let told = |error: Error| error.to_string();
-    refuse_what_is_missing(&spec).and_then(|()| hooks::check(&spec)).map_err(told)?;
+    hooks::check(&spec).map_err(told)?;
     if let Some(profile) = spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref()) {
         seccomp::compile(profile).map_err(|error| error.to_string())?;
     }

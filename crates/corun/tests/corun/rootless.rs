@@ -1,0 +1,84 @@
+//! Containers of ordinary users: made, started, entered, ended by a corun that has no privilege of its own.
+
+use crate::bundle::{Bundle, CLEARING};
+use serde_json::json;
+use testkit::{Invocation, User, requires, within};
+
+/// Runs until it is killed.
+const WAITS: &str = "while :; do sleep 0.1; done";
+
+/// A bundle of this user, whose ids inside are his own as root and, where he has some, his subordinate ones.
+fn bundle_of(user: &User, script: &str) -> Bundle {
+    let mut bundle = Bundle::script(script);
+    let (uid, gid) = (user.uid, user.gid);
+    let owner = format!("{uid}:{gid}");
+    Invocation::new("chown").args(["-R", "-h", &owner]).arg(bundle.dir()).ok();
+    bundle
+        .namespace("user", None)
+        .without_mount("/sys/fs/cgroup")
+        .unset("/linux/resources")
+        .unset("/linux/cgroupsPath");
+    for (field, file, id) in [("uidMappings", "/etc/subuid", uid), ("gidMappings", "/etc/subgid", gid)] {
+        let mut map = vec![json!({ "containerID": 0, "hostID": id, "size": 1 })];
+        if let Some(first) = first_subordinate(file, user) {
+            map.push(json!({ "containerID": 1, "hostID": first, "size": 1000 }));
+        }
+        bundle.set(&format!("/linux/{field}"), json!(map));
+    }
+    bundle
+}
+
+fn first_subordinate(file: &str, user: &User) -> Option<u32> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(&format!("{}:", user.name)).map(str::to_owned))?;
+    line.split(':').next()?.parse().ok()
+}
+
+impl Bundle {
+    /// A verb of this user on this container.
+    fn by(&self, user: &User, words: &[&str]) -> Invocation {
+        self.sandbox.file("bundle/config.json", self.spec.to_string());
+        let program = self.sandbox.join("bin/corun");
+        if !program.exists() {
+            std::fs::copy(testkit::Program::Corun.path(), &program).unwrap();
+        }
+        let corun = self.sandbox.command(program).arg("--root").arg(self.dir().join("state"));
+        corun.args(words).user(user)
+    }
+}
+
+#[track_caller]
+fn life(user: &User, others: bool) {
+    let bundle = bundle_of(user, WAITS);
+    let before = testkit::Leavings::count(&testkit::Scope::new().cgroup(&bundle.id));
+    let dir = bundle.dir().display().to_string();
+    let id = bundle.id.as_str();
+    bundle.by(user, &["create", "--bundle", &dir, id]).ok();
+    bundle.by(user, &["state", id]).ok().stdout_contains("\"created\"");
+    bundle.by(user, &["start", id]).ok();
+    bundle.by(user, &["exec", id, "sh", "-c", "id -u; hostname; echo x > /dev/null"]).ok().stdout_is("0\nbox\n");
+    if others {
+        bundle.by(user, &["exec", "--user", "7:8", id, "sh", "-c", "id -u; id -g"]).ok().stdout_is("7\n8\n");
+    }
+    bundle.by(user, &["exec", id, "sh", "-c", "exit 5"]).run().code(5);
+    bundle.by(user, &["list", "-q"]).ok().stdout_is(&format!("{id}\n"));
+    bundle.by(user, &["delete", id]).run().code(1).stderr_contains("not stopped");
+    bundle.by(user, &["kill", id, "KILL"]).ok();
+    assert!(within(CLEARING, || bundle.by(user, &["state", id]).run().stdout.contains("\"stopped\"")));
+    bundle.by(user, &["exec", id, "true"]).run().code(255).stderr_contains("stopped container");
+    bundle.by(user, &["delete", id]).ok();
+    bundle.by(user, &["state", id]).run().code(1).stderr_contains("does not exist");
+    before.assert_nothing_new(CLEARING);
+}
+
+#[test]
+fn a_container_of_a_user_with_subordinate_ids_lives_through_all_verbs() {
+    requires!(root, busybox, subuid_user, user_namespaces);
+    life(&User::with_subuids(), true);
+}
+
+#[test]
+fn a_container_of_a_user_with_one_id_lives_through_all_verbs() {
+    requires!(root, busybox, subuid_user, user_namespaces);
+    life(&User::without_subuids(), false);
+}
