@@ -25,7 +25,7 @@ pub fn mapped_mounts() -> bool {
 }
 
 /// Intel RDT (`linux.intelRdt`) is set up.
-pub const INTEL_RDT: bool = false;
+pub const INTEL_RDT: bool = true;
 
 /// The points at which hooks run.
 pub fn hooks() -> [&'static str; 6] {

@@ -7,6 +7,7 @@ use crate::global::Context;
 use flag::{Flag, Help, Invalid, Order, put_word};
 use oci::runtime::{BlockIo, Cpu, Memory, Pids, Resources};
 use std::io::Read as _;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 #[derive(Debug, Default)]
@@ -157,13 +158,14 @@ impl Given {
     }
 
     /// Intel RDT can only be changed where the container has a class of its own.
-    fn check_rdt(&self) -> Result<()> {
+    fn check_rdt(&self, groups: &[PathBuf]) -> Result<()> {
         let schemata = std::fs::read_to_string("/sys/fs/resctrl/schemata").unwrap_or_default();
         let has = |kind: &str| schemata.lines().any(|line| line.trim_start().starts_with(kind));
         let text = match (self.l3_cache.is_some(), self.bandwidth.is_some()) {
             (true, _) if !has("L3") => "Intel RDT/CAT: l3 cache schema is not enabled",
             (_, true) if !has("MB") => "Intel RDT/MBA: memory bandwidth schema is not enabled",
             (false, false) => return Ok(()),
+            _ if !groups.is_empty() => return Ok(()),
             _ => "updating a non-existent Intel RDT configuration is not supported",
         };
         Err(Error::State(text.to_owned()))
@@ -174,7 +176,7 @@ fn run(words: &[String], context: &Context) -> Result<u8> {
     let (given, others) = read(&FLAGS, words, Order::Anywhere)?;
     let mut container = Container::lock(context, only_id(&others)?)?;
     let mut resources = given.resources()?;
-    given.check_rdt()?;
+    given.check_rdt(&container.record.corun.rdt)?;
     if container.status() == Status::Stopped {
         return Err(Error::NotRunning);
     }
@@ -184,6 +186,7 @@ fn run(words: &[String], context: &Context) -> Result<u8> {
         resources.devices = [&ruled[..], &added].concat();
     }
     container.cgroup.change(&resources, &ruled)?;
+    runtime::rdt::update(&container.record.corun.rdt, given.l3_cache.as_deref(), given.bandwidth.as_deref())?;
     if !added.is_empty() {
         container.record.corun.devices_added.extend(added);
         container.record.write(&container.dir)?;

@@ -58,7 +58,7 @@ struct Linux {
     seccomp: Filters,
     apparmor: Enabled,
     selinux: Enabled,
-    intel_rdt: Enabled,
+    intel_rdt: IntelRdt,
     memory_policy: MemoryPolicy,
     mount_extensions: MountExtensions,
     net_devices: Enabled,
@@ -88,6 +88,13 @@ struct Filters {
 #[derive(Debug, Serialize)]
 struct Enabled {
     enabled: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct IntelRdt {
+    enabled: bool,
+    schemata: bool,
+    monitoring: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -174,7 +181,11 @@ impl Linux {
             },
             apparmor: Enabled { enabled: true },
             selinux: Enabled { enabled: true },
-            intel_rdt: Enabled { enabled: features::INTEL_RDT },
+            intel_rdt: IntelRdt {
+                enabled: features::INTEL_RDT,
+                schemata: features::INTEL_RDT,
+                monitoring: features::INTEL_RDT,
+            },
             memory_policy: MemoryPolicy {
                 modes: names(&features::MEMORY_POLICY_MODES),
                 flags: names(&features::MEMORY_POLICY_FLAGS),
