@@ -53,6 +53,7 @@ mod seccomp;
 mod seccomp_notify;
 mod service_manager;
 mod spec;
+mod systemd;
 mod terminal;
 mod tmpcopyup;
 mod update;

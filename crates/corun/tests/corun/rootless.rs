@@ -8,7 +8,7 @@ use testkit::{Invocation, User, requires, within};
 const WAITS: &str = "while :; do sleep 0.1; done";
 
 /// A bundle of this user, whose ids inside are his own as root and, where he has some, his subordinate ones.
-fn bundle_of(user: &User, script: &str) -> Bundle {
+pub fn bundle_of(user: &User, script: &str) -> Bundle {
     let mut bundle = Bundle::script(script);
     let (uid, gid) = (user.uid, user.gid);
     let owner = format!("{uid}:{gid}");
@@ -34,17 +34,15 @@ fn first_subordinate(file: &str, user: &User) -> Option<u32> {
     line.split(':').next()?.parse().ok()
 }
 
-impl Bundle {
-    /// A verb of this user on this container.
-    fn by(&self, user: &User, words: &[&str]) -> Invocation {
-        self.sandbox.file("bundle/config.json", self.spec.to_string());
-        let program = self.sandbox.join("bin/corun");
-        if !program.exists() {
-            std::fs::copy(testkit::Program::Corun.path(), &program).unwrap();
-        }
-        let corun = self.sandbox.command(program).arg("--root").arg(self.dir().join("state"));
-        corun.args(words).user(user)
+/// A verb of this user on this container.
+pub fn by(bundle: &Bundle, user: &User, words: &[&str]) -> Invocation {
+    bundle.sandbox.file("bundle/config.json", bundle.spec.to_string());
+    let program = bundle.sandbox.join("bin/corun");
+    if !program.exists() {
+        std::fs::copy(testkit::Program::Corun.path(), &program).unwrap();
     }
+    let corun = bundle.sandbox.command(program).arg("--root").arg(bundle.dir().join("state"));
+    corun.args(words).user(user)
 }
 
 #[track_caller]
@@ -53,21 +51,21 @@ fn life(user: &User, others: bool) {
     let before = testkit::Leavings::count(&testkit::Scope::new().cgroup(&bundle.id));
     let dir = bundle.dir().display().to_string();
     let id = bundle.id.as_str();
-    bundle.by(user, &["create", "--bundle", &dir, id]).ok();
-    bundle.by(user, &["state", id]).ok().stdout_contains("\"created\"");
-    bundle.by(user, &["start", id]).ok();
-    bundle.by(user, &["exec", id, "sh", "-c", "id -u; hostname; echo x > /dev/null"]).ok().stdout_is("0\nbox\n");
+    by(&bundle, user, &["create", "--bundle", &dir, id]).ok();
+    by(&bundle, user, &["state", id]).ok().stdout_contains("\"created\"");
+    by(&bundle, user, &["start", id]).ok();
+    by(&bundle, user, &["exec", id, "sh", "-c", "id -u; hostname; echo x > /dev/null"]).ok().stdout_is("0\nbox\n");
     if others {
-        bundle.by(user, &["exec", "--user", "7:8", id, "sh", "-c", "id -u; id -g"]).ok().stdout_is("7\n8\n");
+        by(&bundle, user, &["exec", "--user", "7:8", id, "sh", "-c", "id -u; id -g"]).ok().stdout_is("7\n8\n");
     }
-    bundle.by(user, &["exec", id, "sh", "-c", "exit 5"]).run().code(5);
-    bundle.by(user, &["list", "-q"]).ok().stdout_is(&format!("{id}\n"));
-    bundle.by(user, &["delete", id]).run().code(1).stderr_contains("not stopped");
-    bundle.by(user, &["kill", id, "KILL"]).ok();
-    assert!(within(CLEARING, || bundle.by(user, &["state", id]).run().stdout.contains("\"stopped\"")));
-    bundle.by(user, &["exec", id, "true"]).run().code(255).stderr_contains("stopped container");
-    bundle.by(user, &["delete", id]).ok();
-    bundle.by(user, &["state", id]).run().code(1).stderr_contains("does not exist");
+    by(&bundle, user, &["exec", id, "sh", "-c", "exit 5"]).run().code(5);
+    by(&bundle, user, &["list", "-q"]).ok().stdout_is(&format!("{id}\n"));
+    by(&bundle, user, &["delete", id]).run().code(1).stderr_contains("not stopped");
+    by(&bundle, user, &["kill", id, "KILL"]).ok();
+    assert!(within(CLEARING, || by(&bundle, user, &["state", id]).run().stdout.contains("\"stopped\"")));
+    by(&bundle, user, &["exec", id, "true"]).run().code(255).stderr_contains("stopped container");
+    by(&bundle, user, &["delete", id]).ok();
+    by(&bundle, user, &["state", id]).run().code(1).stderr_contains("does not exist");
     before.assert_nothing_new(CLEARING);
 }
 

@@ -1,0 +1,126 @@
+//! Containers whose cgroups systemd makes: the machine's for root, and for an ordinary user his own.
+
+use crate::bundle::{Bundle, CLEARING};
+use crate::rootless;
+use rustix::process::{Pid, WaitOptions};
+use std::path::Path;
+use std::time::Duration;
+use testkit::{Invocation, User, requires, within};
+
+/// What systemd says of a unit.
+fn show(unit: &str, property: &str) -> String {
+    Invocation::new("systemctl").args(["show", "--value", "-p", property, unit]).ok().stdout.trim().to_owned()
+}
+
+/// The only cgroup of a process.
+fn cgroup(pid: &str) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap().trim().trim_start_matches("0::").to_owned()
+}
+
+fn number(file: &Path) -> String {
+    std::fs::read_to_string(file).unwrap()
+}
+
+/// Starts a container and a second process in it, and looks where they are; then all goes.
+#[track_caller]
+fn life(bundle: &Bundle, corun: impl Fn(&[&str]) -> Invocation, at: &Path) -> String {
+    let (first, second) = (at.join("first"), at.join("second"));
+    let (dir, id) = (bundle.dir().display().to_string(), bundle.id.as_str());
+    bundle.sandbox.file("bundle/config.json", bundle.spec.to_string());
+    // The container has the command's standard streams, whose end would be waited for.
+    let apart = |invocation: Invocation| invocation.under(["sh", "-c", "exec \"$@\" </dev/null >/dev/null", "sh"]);
+    apart(corun(&["create", "--bundle", &dir, "--pid-file", first.to_str().unwrap(), id])).ok();
+    corun(&["start", id]).ok();
+    apart(corun(&["exec", "--detach", "--pid-file", second.to_str().unwrap(), id, "sleep", "1000"])).ok();
+    let path = cgroup(&number(&first));
+    assert_eq!(cgroup(&number(&second)), path);
+    let read = |file: &str| std::fs::read_to_string(format!("/sys/fs/cgroup{path}/{file}")).unwrap().trim().to_owned();
+    assert_eq!((read("memory.max"), read("pids.max")), ("33554432".to_owned(), "19".to_owned()));
+    corun(&["pause", id]).ok();
+    corun(&["state", id]).ok().stdout_contains("\"paused\"");
+    corun(&["resume", id]).ok();
+    corun(&["kill", id, "KILL"]).ok();
+    // Who was executed in it is an orphan of ours: until it is reaped the first process cannot end.
+    let pid = number(&second).parse().ok().and_then(Pid::from_raw);
+    rustix::process::waitpid(pid, WaitOptions::empty()).unwrap();
+    assert!(within(CLEARING, || corun(&["state", id]).run().stdout.contains("\"stopped\"")));
+    corun(&["delete", id]).ok();
+    assert!(!std::fs::exists(format!("/sys/fs/cgroup{path}")).unwrap());
+    path
+}
+
+fn limited(bundle: &mut Bundle) {
+    bundle.set("/linux/resources/memory/limit", 33_554_432).set("/linux/resources/pids/limit", 19);
+    bundle.set("/linux/cgroupsPath", format!(":coracle:{}", bundle.id));
+}
+
+#[test]
+fn a_scope_of_the_machines_systemd_has_the_limits_and_goes_with_its_container() {
+    requires!(root, busybox, systemd, cgroup_v2);
+    let mut bundle = Bundle::script("sleep 1000");
+    limited(&mut bundle);
+    let corun = |words: &[&str]| bundle.sandbox.corun(["--systemd-cgroup"]).args(words);
+    let unit = format!("coracle-{}.scope", bundle.id);
+    let path = life(&bundle, corun, bundle.sandbox.path());
+    assert_eq!(path, format!("/system.slice/{unit}"));
+    assert_eq!(show(&unit, "LoadState"), "not-found");
+}
+
+#[test]
+fn run_has_its_limits_from_systemd() {
+    requires!(root, busybox, systemd, cgroup_v2);
+    let mut bundle = Bundle::script("cat /proc/self/cgroup /sys/fs/cgroup/memory.max");
+    limited(&mut bundle);
+    let _ = bundle.invocation();
+    let (dir, id) = (bundle.dir(), bundle.id.clone());
+    let run = bundle.sandbox.corun(["--systemd-cgroup", "run", "--bundle"]).arg(dir).arg(&id);
+    bundle.run_as(run).code(0).stdout_is("0::/\n33554432\n");
+    assert_eq!(show(&format!("coracle-{id}.scope"), "LoadState"), "not-found");
+}
+
+/// A systemd of an ordinary user's, as a service of the machine's; stopped when the test ends.
+struct Manager {
+    unit: String,
+    runtime: tempfile::TempDir,
+}
+
+impl Manager {
+    fn of(user: &User, id: &str) -> Self {
+        let unit = format!("{id}.service");
+        // Not /tmp: the service has one of its own on some machines.
+        let runtime = tempfile::tempdir_in("/run").unwrap();
+        user.give(runtime.path());
+        Invocation::new("systemd-run")
+            .args(["--quiet", "-p", "Type=notify", "-p", "Delegate=yes", "-p", "TimeoutStartSec=60", "--collect"])
+            .args([format!("--uid={}", user.uid), format!("--unit={unit}")])
+            .arg(format!("--setenv=XDG_RUNTIME_DIR={}", runtime.path().display()))
+            .args(["/lib/systemd/systemd", "--user"])
+            .timeout(Duration::from_secs(90))
+            .ok();
+        Self { unit, runtime }
+    }
+}
+
+impl Drop for Manager {
+    fn drop(&mut self) {
+        let _ = Invocation::new("systemctl").args(["stop", &self.unit]).timeout(Duration::from_mins(1)).run();
+    }
+}
+
+/// The test's own cgroup is not below the user's systemd: neither the container nor what is executed in it may be born in
+/// the scope, all have to be moved there by systemd.
+#[test]
+fn a_users_container_and_what_is_executed_in_it_are_in_a_scope_of_his_systemd() {
+    requires!(root, busybox, systemd, cgroup_v2, subuid_user);
+    let user = User::with_subuids();
+    let mut bundle = rootless::bundle_of(&user, "sleep 1000");
+    limited(&mut bundle);
+    let manager = Manager::of(&user, &bundle.id);
+    let at = manager.runtime.path();
+    let corun = |words: &[&str]| {
+        let words = [&["--systemd-cgroup"], words].concat();
+        rootless::by(&bundle, &user, &words).env("XDG_RUNTIME_DIR", at)
+    };
+    let path = life(&bundle, corun, at);
+    assert!(path.starts_with(&format!("/system.slice/{}/user.slice/", manager.unit)), "{path}");
+}
