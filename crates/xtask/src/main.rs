@@ -9,6 +9,7 @@ mod dist;
 mod error;
 mod guest;
 mod metadata;
+mod outside;
 mod programs;
 mod proof;
 mod source;

@@ -26,6 +26,10 @@ pub struct Package {
     pub id: String,
     /// The name.
     pub name: String,
+    /// An SPDX expression.
+    pub license: Option<String>,
+    /// Where it comes from; nothing for one of ours.
+    pub source: Option<String>,
     /// What the manifest names, of every kind and for every platform, optional or not.
     pub dependencies: Vec<Dependency>,
     /// What is built from it.
@@ -39,6 +43,11 @@ pub struct Dependency {
     pub name: String,
     /// Absent for an ordinary one, else `dev` or `build`.
     pub kind: Option<String>,
+    /// The versions that it takes.
+    #[serde(default)]
+    pub req: String,
+    /// Where it lies, if it is one of ours.
+    pub path: Option<PathBuf>,
 }
 
 /// Something built from a package.

@@ -52,7 +52,12 @@ pub fn build(target: Option<&str>) -> Result<PathBuf> {
     }
     // For the target alone: build scripts and macros are dynamic libraries of the host.
     let variable = format!("CARGO_TARGET_{}_RUSTFLAGS", target.to_uppercase().replace('-', "_"));
-    cargo.env(variable, "-Ctarget-feature=+crt-static");
+    let mut flags = "-Ctarget-feature=+crt-static".to_owned();
+    if target == MUSL {
+        // Nothing unwinds where a panic aborts, and relocations take a bit each instead of 24 bytes (musl 1.2.4).
+        flags.push_str(" -Cforce-unwind-tables=no -Clink-arg=-Wl,--no-eh-frame-hdr,-z,pack-relative-relocs");
+    }
+    cargo.env(variable, flags);
     programs::run(&mut cargo)?;
 
     let dist = target_dir.join("dist");
