@@ -134,7 +134,9 @@ fn deny(_: &mut Context) -> Result<Verdict> {
     let Some(program) = on_path("cargo-deny").or_else(|| own.is_file().then_some(own)) else {
         eprintln!("deny: without cargo-deny, by what Cargo tells (cargo install --locked cargo-deny looks at more)");
         let broken = outside::check()?;
-        broken.iter().for_each(|line| eprintln!("deny: {line}"));
+        for line in &broken {
+            eprintln!("deny: {line}");
+        }
         return Ok(if broken.is_empty() {
             Verdict::Passed
         } else {
