@@ -173,7 +173,14 @@ fn debian_answers() -> testkit::requires::Need {
     testkit::requires::timing()?;
     let sources = ["/etc/apt/sources.list", "/etc/apt/sources.list.d"];
     let some = sources.iter().any(|path| std::path::Path::new(path).exists());
-    if some { Ok(()) } else { Err("a source of Debian's packages".to_owned()) }
+    // What there is of packages is asked for, and nothing of it kept.
+    let answered = || {
+        let lists = tempfile::tempdir().expect("a directory");
+        let place = format!("Dir::State::lists={}", lists.path().display());
+        let ask = ["-qq", "update", "--error-on=any", "-o", "Acquire::Retries=0", "-o", &place];
+        Invocation::new("apt-get").args(ask).timeout(std::time::Duration::from_mins(2)).run().exit_code() == Some(0)
+    };
+    if some && answered() { Ok(()) } else { Err("a mirror of Debian's packages that answers".to_owned()) }
 }
 
 #[test]

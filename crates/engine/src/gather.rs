@@ -47,9 +47,10 @@ pub fn controllers(layout: &Layout, cgroup: Option<&Cgroup>) -> Controllers {
     let has = |controller| layout.owner(controller).is_some() && !denied(controller);
     let v1 = |controller| layout.owner(controller).is_some_and(|owner| owner.version == Version::V1);
     let memory = has(Controller::Memory);
+    // The container's own directory may be still to be made.
     let file = |name: &str| {
-        let paths = cgroup.map(Cgroup::paths).unwrap_or_default();
-        paths.get("memory").is_some_and(|path| std::path::Path::new(path).join(name).exists())
+        let owner = layout.owner(Controller::Memory);
+        owner.is_some_and(|owner| std::path::Path::new(&owner.mount).join(name).exists())
     };
     let v1_memory = v1(Controller::Memory);
     Controllers {

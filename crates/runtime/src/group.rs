@@ -28,7 +28,10 @@ impl Group {
     /// view needs the cgroup as it is built, or a limit is held back from the start, it is made now.
     pub fn reserved(cgroup: Cgroup, path: CgroupPath, limits: Resources, spec: &Spec, layout: &Layout) -> Result<Self> {
         let reserved = Box::new(Reserved { cgroup, path, limits });
-        if can_wait(spec) { Ok(Self::Reserved(reserved)) } else { reserved.make(layout).map(Self::Made) }
+        if can_wait(spec) {
+            return Ok(Self::Reserved(reserved));
+        }
+        reserved.make(layout).map(Self::Made).inspect_err(|_| drop(reserved.cgroup.remove(crate::handle::REMOVAL)))
     }
 
     /// The cgroup, made by now.
@@ -49,15 +52,11 @@ impl Group {
 }
 
 impl Reserved {
-    /// Makes it. On failure nothing is left of it.
+    /// Makes it. What is left of it on failure is removed when nobody is in it any more.
     pub(crate) fn make(&self, layout: &Layout) -> Result<Cgroup> {
-        match self.cgroup.completed(layout, &self.path) {
-            Ok(cgroup) => limited(cgroup, &self.limits),
-            Err(error) => {
-                let _ = self.cgroup.remove(crate::handle::REMOVAL);
-                Err(error.into())
-            }
-        }
+        let cgroup = self.cgroup.completed(layout, &self.path)?;
+        cgroup.apply(&self.limits)?;
+        Ok(cgroup)
     }
 }
 

@@ -58,8 +58,8 @@ pub fn end_descendants(limit: Duration) -> bool {
     loop {
         let family = Family::read();
         let me = std::process::id();
-        let living = family.0.iter().filter(|(_, process)| !process.dead).map(|(&pid, _)| pid);
-        let ours: Vec<u32> = living.filter(|&pid| family.descends(pid, me)).collect();
+        // The dead count until somebody has fetched their status.
+        let ours: Vec<u32> = family.0.keys().copied().filter(|&pid| family.descends(pid, me)).collect();
         for pid in &ours {
             if let Some(pid) = Pid::from_raw(pid.cast_signed()) {
                 // ESRCH: it has ended in between.

@@ -3,7 +3,7 @@
 mod dir;
 mod record;
 
-pub use dir::{Dir, NOTIFY, ids};
+pub use dir::{Dir, NOTIFY, check_id, ids};
 pub use record::{Added, Listener, Record};
 
 use crate::error::{Error, Result};

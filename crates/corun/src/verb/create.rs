@@ -2,7 +2,7 @@
 
 use super::{Verb, only_id, read};
 use crate::bundle::Bundle;
-use crate::container::{Dir, Record};
+use crate::container::{Dir, Record, check_id};
 use crate::error::Result;
 use crate::filters;
 use crate::global::{Context, Manager};
@@ -87,6 +87,7 @@ pub const VERB: Verb = Verb {
 fn run(words: &[String], context: &Context) -> Result<u8> {
     let (given, others) = read(&FLAGS, words, Order::Anywhere)?;
     let id = only_id(&others)?;
+    check_id(id)?;
     let mut bundle = given.read_bundle()?;
     bundle.settle_destinations(&context.log);
     given.hand_over.check(terminal(&bundle.spec), true)?;

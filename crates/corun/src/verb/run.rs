@@ -2,7 +2,7 @@
 
 use super::create::{self, Given, make, take_window_size, terminal};
 use super::{Verb, only_id, read};
-use crate::container::{Container, Dir};
+use crate::container::{Container, Dir, check_id};
 use crate::error::{Result, What};
 use crate::global::Context;
 use crate::manager;
@@ -41,6 +41,7 @@ pub const VERB: Verb = Verb {
 fn run(words: &[String], context: &Context) -> Result<u8> {
     let (given, others) = read(&FLAGS, words, Order::Anywhere)?;
     let id = only_id(&others)?;
+    check_id(id)?;
     let mut bundle = given.read_bundle()?;
     bundle.settle_destinations(&context.log);
     given.hand_over.check(terminal(&bundle.spec), given.detach)?;

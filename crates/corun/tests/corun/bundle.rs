@@ -186,8 +186,12 @@ impl Bundle {
         outcome.code(1).stderr_contains(text);
         // A filter is kept for the next container that asks for it.
         let left = || before.new_since().into_iter().filter(|it| !it.contains("/.seccomp")).collect::<Vec<_>>();
-        testkit::within(CLEARING, || left().is_empty());
-        assert_eq!(left(), Vec::<String>::new(), "left behind");
+        let mut last = Vec::new();
+        testkit::within(CLEARING, || {
+            last = left();
+            last.is_empty()
+        });
+        assert_eq!(last, Vec::<String>::new(), "left behind");
         outcome
     }
 
