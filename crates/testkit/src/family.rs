@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
 
 /// A process of the table.
 pub(crate) struct Process {
@@ -67,7 +67,7 @@ pub fn end_descendants(limit: Duration) -> bool {
             }
         }
         // Those that came to us as orphans have nobody else who fetches their status.
-        while let Ok(Some(_)) = waitpid(None, WaitOptions::NOHANG) {}
+        while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
         if ours.is_empty() || Instant::now() >= end {
             return ours.is_empty();
         }
