@@ -59,7 +59,7 @@ impl Place {
     pub fn umoci_layout(&self) -> PathBuf {
         let layout = self.join("layout");
         let image = format!("{}:one", layout.display());
-        let umoci = |args: &[&str]| Invocation::new("/usr/bin/umoci").args(args).ok();
+        let umoci = |args: &[&str]| Invocation::new("umoci").args(args).ok();
         umoci(&["init", "--layout", &layout.display().to_string()]);
         umoci(&["new", "--image", &image]);
         let lower =
