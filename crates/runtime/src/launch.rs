@@ -121,7 +121,7 @@ pub fn errand(
 
 /// Gives a child of ours the word that it waits for, and listens until its command runs.
 pub fn release(socket: &OwnedFd, handle: &Handle, subjects: &[Subject], spec: &Spec) -> Result<()> {
-    sys::socket::release(socket).what("start the container")?;
+    word(socket).what("start the container")?;
     let ear = Ear::plain(Some(&handle.cgroup));
     listen(socket, (handle.pid, &handle.pidfd), &ear, &told(subjects, spec), &mut Vec::new()).map(drop)
 }
@@ -129,7 +129,7 @@ pub fn release(socket: &OwnedFd, handle: &Handle, subjects: &[Subject], spec: &S
 /// Gives a container that waits at its gate the word through a connection to it, and listens until its command runs.
 /// `spec` needs no more than what may have to be talked of: the command and the hooks.
 pub fn begin(gate: &OwnedFd, handle: &Handle, spec: &Spec) -> Result<()> {
-    sys::socket::release(gate).what("start the container")?;
+    word(gate).what("start the container")?;
     let tell = |told: Told| {
         let op = Op::from_number(told.op & 0xffff).unwrap_or(Op::Exec);
         let subject = Subject::of(op, (told.op >> 16) as usize, spec);
@@ -232,9 +232,17 @@ fn map_ids(mount: &OwnedFd, map: &Map) -> Result<()> {
     mount_setattr(mount, "", flags, &attributes).what("map the ids of a bind mount of the container's own files")
 }
 
+/// The word to go on. A stub that has ended meanwhile has left word why, or its cgroup tells.
+fn word(socket: &OwnedFd) -> sys::Result<()> {
+    match sys::socket::release(socket) {
+        Err(error) if matches!(error.errno, sys::Errno::PIPE | sys::Errno::CONNRESET) => Ok(()),
+        other => other,
+    }
+}
+
 /// Lets a child go on that has waited for something to be done, or ends it.
 fn go_on(done: Result<()>, socket: &OwnedFd, pidfd: &OwnedFd) -> Result<()> {
-    let result = done.and_then(|()| sys::socket::release(socket).what("let the child go"));
+    let result = done.and_then(|()| word(socket).what("let the child go"));
     if result.is_err() {
         let _ = sys::process::pidfd_send_signal(pidfd, 9);
         let _ = sys::process::wait(pidfd);
