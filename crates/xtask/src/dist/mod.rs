@@ -51,14 +51,15 @@ pub fn build(target: Option<&str>) -> Result<PathBuf> {
     for (name, ..) in PROGRAMS {
         cargo.args(["--package", name]);
     }
-    // For the target alone: build scripts and macros are dynamic libraries of the host.
-    let variable = format!("CARGO_TARGET_{}_RUSTFLAGS", target.to_uppercase().replace('-', "_"));
-    let mut flags = "-Ctarget-feature=+crt-static".to_owned();
+    // For the target alone: build scripts and macros are dynamic libraries of the host. A list, since a path may have spaces.
+    let mut flags = vec!["-Ctarget-feature=+crt-static"];
     if target == MUSL {
         // Nothing unwinds where a panic aborts, and relocations take a bit each instead of 24 bytes (musl 1.2.4).
-        flags.push_str(" -Cforce-unwind-tables=no -Clink-arg=-Wl,--no-eh-frame-hdr,-z,pack-relative-relocs");
+        flags.push("-Cforce-unwind-tables=no");
+        flags.push("-Clink-arg=-Wl,--no-eh-frame-hdr,-z,pack-relative-relocs");
+        flags.push(concat!("-Clink-arg=-T", env!("CARGO_MANIFEST_DIR"), "/src/dist/discard.ld"));
     }
-    cargo.env(variable, flags);
+    cargo.arg("--config").arg(format!("target.{target}.rustflags={flags:?}"));
     programs::run(&mut cargo)?;
 
     let dist = target_dir.join("dist");
