@@ -14,3 +14,4 @@ mod dockerd_long;
 mod podman;
 mod podman_long;
 mod podman_rootless;
+mod slurm;

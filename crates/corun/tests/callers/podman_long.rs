@@ -71,7 +71,7 @@ fn exec_has_all_that_podman_can_ask_for() {
 
 #[test]
 fn what_shapes_a_container_reaches_it() {
-    requires!(root, busybox, cgroups, package = "podman", that = long());
+    requires!(root, busybox, cgroups, package = "podman", package = "catatonit", that = long());
     let podman = Podman::new("runc");
     let say = |flags: &[&str], script: &str| {
         let run = podman.run(["--rm"]).args(flags).args([IMAGE, "sh", "-c", script]);
