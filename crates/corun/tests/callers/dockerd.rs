@@ -21,14 +21,21 @@ pub struct Dockerd {
 }
 
 impl Dockerd {
+    /// Without networks but none and the host's.
     #[track_caller]
     pub fn new(name: &str) -> Self {
+        Self::with(name, r#""bridge": "none", "iptables": false, "ip6tables": false"#)
+    }
+
+    /// With these settings beside those that all have.
+    #[track_caller]
+    pub fn with(name: &str, settings: &str) -> Self {
         let place = Place::new();
         let runtime = place.runtime(name);
         let at = |name: &str| place.sandbox.join(name).display().to_string();
         let settings = format!(
-            r#"{{"data-root": "{}", "exec-root": "{}", "pidfile": "{}", "hosts": ["unix://{}"], "iptables": false,
-                "ip6tables": false, "bridge": "none", "cgroup-parent": "/{}", "storage-driver": "overlay2",
+            r#"{{"data-root": "{}", "exec-root": "{}", "pidfile": "{}", "hosts": ["unix://{}"], {settings},
+                "cgroup-parent": "/{}", "storage-driver": "overlay2",
                 "exec-opts": ["native.cgroupdriver=cgroupfs"],
                 "default-runtime": "ours", "runtimes": {{ "ours": {{ "path": "{}" }} }} }}"#,
             at("data/d"),
@@ -59,6 +66,12 @@ impl Dockerd {
     pub fn docker<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Invocation {
         let host = format!("unix://{}", self.place.sandbox.join("d.sock").display());
         self.place.sandbox.command("docker").arg("--host").arg(host).args(args)
+    }
+
+    /// A command in the daemon's network namespace.
+    pub fn beside(&self, command: &[&str]) -> Invocation {
+        let pid = self.daemon.as_ref().map(Running::pid).unwrap_or_default();
+        Invocation::new("nsenter").arg(format!("--net=/proc/{pid}/ns/net")).args(command)
     }
 
     /// `docker run --rm busybox COMMAND`.
@@ -115,6 +128,8 @@ fn a_container_lives_from_run_to_rm() {
     dockerd.docker(["stop", "c1"]).ok();
     assert_eq!(dockerd.inspect("c1", "State.ExitCode"), "3");
     dockerd.docker(["start", "c1"]).ok();
+    dockerd.docker(["restart", "--time=0", "c1"]).ok();
+    assert_eq!(dockerd.inspect("c1", "State.Status"), "running");
     dockerd.docker(["rm", "--force", "c1"]).ok();
     dockerd.docker(["ps", "--all", "--quiet"]).ok().stdout_is("");
 }

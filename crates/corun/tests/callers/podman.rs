@@ -44,8 +44,9 @@ impl Podman {
                  default_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]\n\
                  [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\nlock_type = \"file\"\n\
                  runtime = \"{name}\"\nruntime_supports_json = [\"{name}\"]\nruntime_supports_nocgroups = [\"{name}\"]\n\
-                 [engine.runtimes]\n{name} = [\"{}\"]\n",
-                runtime.display()
+                 [engine.runtimes]\n{name} = [\"{}\"]\n[network]\nnetwork_config_dir = \"{}\"\n",
+                runtime.display(),
+                place.sandbox.join("home/networks").display()
             ),
         );
         let podman = Self { place, runtime, settings };

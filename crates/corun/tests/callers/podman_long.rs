@@ -1,6 +1,8 @@
 //! Podman, the long round: what people do with it less often.
 
-use testkit::{Invocation, Pty, User, requires, within};
+use std::path::Path;
+
+use testkit::{Invocation, Pty, Running, User, requires, within};
 
 use crate::place::long;
 use crate::podman::{IMAGE, Podman, SOON};
@@ -140,4 +142,33 @@ fn ids_of_an_ordinary_user_are_its_own_and_its_ranges() {
     pty.send("4\r");
     pty.wait().code(4);
     podman.podman(["rm", "--force", "--time=0", "c"]).ok();
+}
+
+#[test]
+fn a_bridge_reaches_containers_by_port_and_by_name() {
+    requires!(root, busybox, cgroups, package = "podman", package = "unshare", package = "nsenter", that = long());
+    requires!(package = "iptables", that = netavark());
+    let podman = Podman::new("corun");
+    // Its bridge and its rules are made where it runs, so it runs beside the machine's own network; and it keeps the
+    // addresses that it has given away in a place that no setting names.
+    let script = "ip link set lo up && mount -t tmpfs tmpfs /run && echo up && exec sleep 120";
+    let mut network = podman.sandbox().command("unshare").args(["--net", "--mount", "sh", "-c", script]).spawn();
+    network.stdout_until("up\n");
+    let inside = |command: Invocation, network: &Running| {
+        command.under(["nsenter", "--net", "--mount", "--target", &network.pid().to_string()])
+    };
+    inside(podman.podman(["network", "create", "n1"]), &network).ok();
+    let serve = "echo served > /tmp/index.html; echo up; exec httpd -f -p 80 -h /tmp";
+    let run = ["--detach", "--name=s1", "--network=n1", "--publish=8080:80", IMAGE, "sh", "-c", serve];
+    inside(podman.run(run), &network).ok();
+    let get = |command: Invocation| within(SOON, || inside(command.clone(), &network).run().stdout == "served\n");
+    assert!(get(Invocation::new("busybox").args(["wget", "-qO-", "http://127.0.0.1:8080"])));
+    assert!(get(podman.run(["--rm", "--network=n1", IMAGE, "wget", "-qO-", "http://s1"])));
+    inside(podman.podman(["rm", "--force", "--time=0", "s1"]), &network).ok();
+}
+
+/// Needs what makes podman's bridges and answers for the names of containers.
+fn netavark() -> testkit::requires::Need {
+    let there = ["netavark", "aardvark-dns"].iter().all(|name| Path::new("/usr/lib/podman").join(name).exists());
+    if there { Ok(()) } else { Err("netavark and aardvark-dns".to_owned()) }
 }
