@@ -11,6 +11,8 @@ pub const MAGIC: u32 = 0x3172_6f43;
 pub const SLOTS: usize = 4096;
 /// Says "no slot" where an argument may be one.
 pub const NONE: u64 = u64::MAX;
+/// Beside the flags of mount_setattr(2): nothing changes, and nothing is said, where the host has locked what would.
+pub const MAY_BE_LOCKED: u64 = 1;
 
 /// The start of a plan.
 #[repr(C)]
@@ -83,7 +85,8 @@ operations! {
     /// Copies the mount at a path of the host's view, detached, into the slot; args: path, flags, 1 for a path in the
     /// coming root.
     OpenTree = 7,
-    /// mount_setattr(2) of the slot's mount; args: set, clear, propagation, flags, slot of a user namespace or NONE.
+    /// mount_setattr(2) of the slot's mount; args: set, clear, propagation, its flags and [`MAY_BE_LOCKED`], slot of a user
+    /// namespace or NONE.
     SetAttr = 8,
     /// Attaches the slot's mount to a path in the root; args: path, [`target`] flags.
     Attach = 9,

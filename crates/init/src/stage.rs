@@ -2,7 +2,7 @@
 
 use crate::kernel::{self, EDQUOT, EINTR, EINVAL, ENOSYS, EPERM, Failure, Outcome, fail, nr, plain};
 use crate::mount::{self, Mounts};
-use crate::plan::{Message, NONE, Op, Plan, SLOTS, Step, message};
+use crate::plan::{MAY_BE_LOCKED, Message, NONE, Op, Plan, SLOTS, Step, message};
 use crate::path::{self, Buffer};
 use crate::process::{self, Command};
 use crate::hook::Hook;
@@ -140,8 +140,11 @@ impl Stage<'_> {
                     let userns = self.slots.get(e as u32)? as u64;
                     return kernel::mount_setattr(mount, c"", d | EMPTY_PATH, &[a, b, c, userns]);
                 }
-                let wanted = Attributes { set: a, clear: b, propagation: c, recursive: d != 0 };
-                attributes::change(mount, &wanted)
+                let wanted = Attributes { set: a, clear: b, propagation: c, recursive: d & !MAY_BE_LOCKED != 0 };
+                match attributes::change(mount, &wanted) {
+                    Err(Failure { errno: EPERM, .. }) if d & MAY_BE_LOCKED != 0 => Ok(()),
+                    other => other,
+                }
             }
             Op::Attach => self.mounts.attach(self.slots.get(step.slot)?, self.text(a)?, b),
             Op::Root => self.mounts.attach_root(self.slots.get(step.slot)?),

@@ -304,7 +304,13 @@ fn join(plan: &mut Plan, namespaces: &mut Namespaces) -> Joins {
         match kind {
             NamespaceKind::User => joins.user = Some(fd),
             NamespaceKind::Pid => joins.pid = Some(fd),
-            NamespaceKind::Network | NamespaceKind::Ipc | NamespaceKind::Uts | NamespaceKind::Cgroup if elsewhere => {
+            NamespaceKind::Network
+            | NamespaceKind::Ipc
+            | NamespaceKind::Uts
+            | NamespaceKind::Cgroup
+            | NamespaceKind::Time
+                if elsewhere =>
+            {
                 joins.before.push((kind, fd));
             }
             _ => plan.join(Subject::Join(kind), fd, flag_of(kind)),

@@ -24,7 +24,7 @@ pub enum Error {
         source: sys::Error,
     },
     /// The source of a bind mount is not there.
-    #[error("bind mount of {source_path} at {destination}")]
+    #[error("error mounting {source_path} to rootfs at {destination}")]
     BindSource {
         /// On the host.
         source_path: PathBuf,

@@ -237,6 +237,12 @@ impl Plan {
         self.step(subject, Op::SetAttr, Some(slot), args.map(Arg::Number));
     }
 
+    /// Changes what may be changed of a mount: nothing of it where the host has locked a part.
+    pub fn try_attr(&mut self, subject: Subject, slot: Slot, attributes: &MountAttr) {
+        let args = [attributes.set, attributes.clear, 0, init::plan::MAY_BE_LOCKED, NONE];
+        self.step(subject, Op::SetAttr, Some(slot), args.map(Arg::Number));
+    }
+
     /// Attaches a mount; [`target`] flags.
     pub fn attach(&mut self, subject: Subject, slot: Slot, path: &str, flags: u64) {
         let path = self.encoder.text(path);

@@ -4,7 +4,7 @@ use crate::bundle::{Bundle, CLEARING};
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
-use testkit::{Invocation, Leavings, requires};
+use testkit::{Invocation, Leavings, Outcome, requires};
 
 #[test]
 fn a_bind_shows_the_hosts_files_and_changes_go_both_ways() {
@@ -73,6 +73,58 @@ fn tree(bundle: &Bundle) -> std::path::PathBuf {
     Invocation::new("mount").args(["-t", "tmpfs", "tmpfs"]).arg(top.join("sub")).ok();
     fs::write(top.join("sub/file"), "below\n").unwrap();
     top
+}
+
+/// What a bind mount of a directory that is mounted with `source`'s attributes has of its own with `options`; with a user
+/// namespace, too, if the container has one.
+fn bound(source: &str, options: &[&str], user: bool) -> Outcome {
+    let mut bundle = Bundle::script("grep ' /vol ' /proc/self/mountinfo | cut -d' ' -f6");
+    let dir = bundle.sandbox.join("source");
+    fs::create_dir(&dir).unwrap();
+    Invocation::new("mount").args(["-t", "tmpfs", "tmpfs"]).arg(&dir).ok();
+    Invocation::new("mount").args(["-o", &format!("remount,bind,{source}")]).arg(&dir).ok();
+    bundle.mount("bind", &dir, "/vol", options);
+    if user {
+        bundle.user_namespace();
+    }
+    bundle.run()
+}
+
+#[test]
+fn a_bind_has_what_its_source_has_or_what_it_is_asked_for() {
+    requires!(root, busybox);
+    for (source, options, expected) in [
+        ("ro,noexec,nosymfollow", "bind", "ro,noexec,relatime,nosymfollow"),
+        ("ro,noexec,nosymfollow", "bind,rprivate,defaults", "ro,noexec,relatime,nosymfollow"),
+        ("ro,noexec,nosymfollow", "bind,dev", "rw,relatime"),
+        ("nosuid,nodev,noatime", "bind,ro,exec", "ro,noatime"),
+        ("noatime", "bind,atime", "rw,noatime"),
+        ("noatime", "bind,relatime", "rw,relatime"),
+        ("noatime", "bind,nodiratime", "rw,nodiratime,relatime"),
+        ("nodiratime", "bind,strictatime", "rw"),
+    ] {
+        let options: Vec<&str> = options.split(',').collect();
+        let outcome = bound(source, &options, false);
+        assert_eq!(outcome.code(0).stdout.trim(), expected, "{source}: {options:?}");
+    }
+}
+
+#[test]
+fn in_a_user_namespace_a_bind_keeps_what_its_source_has_and_does_not_take_it_away() {
+    requires!(root, busybox);
+    for (source, options, expected) in [
+        ("ro,noexec,nosymfollow", "bind,dev", "ro,noexec,relatime"),
+        ("nosuid,nodev,noatime", "bind,ro,exec", "ro,nosuid,nodev,noatime"),
+        ("nodev", "bind,rw", "rw,nodev,relatime"),
+    ] {
+        let options: Vec<&str> = options.split(',').collect();
+        let outcome = bound(source, &options, true);
+        assert_eq!(outcome.code(0).stdout.trim(), expected, "{source}: {options:?}");
+    }
+    for (source, option) in [("ro", "rw"), ("nosuid", "suid"), ("noatime", "relatime")] {
+        let outcome = bound(source, &["bind", option], true);
+        outcome.code(1).stderr_contains("error mounting").stderr_contains("operation not permitted");
+    }
 }
 
 #[test]

@@ -235,10 +235,11 @@ impl Builder<'_> {
         }
         let recursive = bind.recursion == Recursion::Recursive;
         let access = match bind.access {
-            Access::ReadWrite => "rw",
-            Access::ReadOnly if recursive && self.facts.recursive_read_only => "rro",
-            Access::ReadOnly => "ro",
-            Access::RecursiveReadOnly if self.facts.recursive_read_only => "rro",
+            // As the source is: the word would take its read-only away, or fail where that is locked.
+            Access::ReadWrite => None,
+            Access::ReadOnly if recursive && self.facts.recursive_read_only => Some("rro"),
+            Access::ReadOnly => Some("ro"),
+            Access::RecursiveReadOnly if self.facts.recursive_read_only => Some("rro"),
             Access::RecursiveReadOnly => {
                 let source = Invalid::new("rro", "the kernel cannot make mounts read-only with all below (Linux 5.12)")
                     .hint("use ro");
@@ -246,7 +247,9 @@ impl Builder<'_> {
             }
         };
         let propagation = bind.propagation.map_or(if recursive { "rprivate" } else { "private" }, |p| p.word());
-        let mut options = words(&[if recursive { "rbind" } else { "bind" }, access, propagation]);
+        let bind_word = if recursive { "rbind" } else { "bind" };
+        let mut options: Vec<String> =
+            [Some(bind_word), access, Some(propagation)].into_iter().flatten().map(str::to_owned).collect();
         options.extend(flag_words(bind.flags).map(str::to_owned));
         self.add(origin, "bind", source, bind.destination.as_str(), options);
         if let (Owner::Idmap(request), Some(mount)) = (&bind.owner, self.mounts.last_mut()) {

@@ -4,7 +4,8 @@
 //! the container's are they attached. What the container does meanwhile to the path is of no use to it: the destination
 //! is resolved within its root, and the place that was found is the one that is mounted on.
 
-use super::compose::{bind_of, bind_source, check, copied_link, new_file_system};
+use super::bind::{bind_of, bind_source, copied_link};
+use super::compose::{check, new_file_system};
 use super::options::Options;
 use super::proc_mount;
 use crate::context::Context;

@@ -4,8 +4,9 @@
 //! what belongs to the container's namespaces (procfs, sysfs, devpts, tmpfs) becomes a step of the stub. An ordinary
 //! user's parent may do nothing of the former, so there the stub does all.
 
+use super::bind::{Changes, bind_of, bind_source, copied_link};
 use super::device::{self, Node, Owners};
-use super::options::{Bind, Options};
+use super::options::Options;
 use super::source::{FileSystem, Item, Parameter, Rootfs};
 use super::{cgroup_view, inside, proc_mount};
 use crate::context::Context;
@@ -18,9 +19,8 @@ use oci::runtime::{Mount, NamespaceKind, Spec};
 use rustix::fs::CWD;
 use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
-use std::path::Path;
 use sys::mount::{
-    CLONE, EMPTY_PATH, FsContext, MountAttr, NOFOLLOW, RECURSIVE, attr, mount_setattr, open_tree, propagation,
+    CLONE, FsContext, MountAttr, RECURSIVE, attr, open_tree, propagation,
 };
 
 /// Adds all steps from the first mount to the last mask. The root is attached, and not yet pivoted to. `enter` adds those
@@ -71,11 +71,6 @@ pub(super) fn check(mount: &Mount) -> Result<()> {
     Ok(())
 }
 
-/// Whether a mount binds, and how much.
-pub fn bind_of(mount: &Mount, options: &Options) -> Option<Bind> {
-    options.bind.or((mount.kind.as_deref() == Some("bind")).then_some(Bind::One))
-}
-
 /// Whether /dev is a directory of ours.
 #[derive(Clone, Copy, PartialEq)]
 enum Dev {
@@ -114,33 +109,6 @@ fn root(plan: &mut Plan, spec: &Spec, rootfs: Rootfs, context: &Context<'_>) -> 
     plan.root(Subject::Root, slot);
     context.remember_root(slot);
     Ok(())
-}
-
-/// Changes of a detached mount that the kernel cannot make (mount_setattr(2) came with Linux 5.12): the stub makes them
-/// when the mount is attached.
-#[derive(Default)]
-struct Changes(Vec<(MountAttr, bool)>);
-
-impl Changes {
-    /// Makes a change now or never; on an old kernel later.
-    fn make(&mut self, tree: &OwnedFd, attributes: &MountAttr, recursive: bool) -> sys::Result<()> {
-        match mount_setattr(tree, "", EMPTY_PATH | if recursive { RECURSIVE } else { 0 }, attributes) {
-            Err(error) if error.errno == sys::Errno::NOSYS && attributes.set & attr::IDMAP == 0 => {
-                self.0.push((*attributes, recursive));
-                Ok(())
-            }
-            other => other,
-        }
-    }
-
-    /// Hands the mount to the stub, with what is still to be changed.
-    fn give(self, plan: &mut Plan, tree: OwnedFd, subject: &Subject) -> Slot {
-        let slot = plan.give(tree);
-        for (attributes, recursive) in self.0 {
-            plan.set_attr(subject.clone(), slot, &attributes, recursive);
-        }
-        slot
-    }
 }
 
 fn built(plan: &mut Plan, items: Vec<Item>, context: &Context<'_>) -> Result<()> {
@@ -333,85 +301,6 @@ pub(super) fn mapped_ids(mount: &Mount, context: &Context<'_>) -> Result<OwnedFd
         )));
     }
     crate::idmap::namespace(uids, gids)
-}
-
-/// What a source says that is a link and is to be copied.
-pub(super) fn copied_link(mount: &Mount, options: &Options, context: &Context<'_>) -> Result<Option<String>> {
-    if !options.copy_symlink {
-        return Ok(None);
-    }
-    if options.src_nofollow || options.dest_nofollow {
-        let at = &mount.destination;
-        return Err(Error::spec(format!("mount at {at}: copy-symlink excludes src-nofollow and dest-nofollow")));
-    }
-    let source = context.absolute(mount.source.as_deref().unwrap_or_default());
-    Ok(std::fs::read_link(source).ok().map(|to| to.to_string_lossy().into_owned()))
-}
-
-/// The source of a bind mount with its attributes, detached.
-pub(super) fn bind_source(
-    plan: &mut Plan,
-    index: usize,
-    mount: &Mount,
-    bind: Bind,
-    options: &Options,
-    context: &Context<'_>,
-) -> Result<Slot> {
-    if let Some(word) = options.unknown_to_bind() {
-        return Err(Error::spec(format!("bind mount at {}: unknown option {word}", mount.destination)));
-    }
-    let source = mount.source.as_deref().filter(|source| !source.is_empty());
-    let source = source.ok_or_else(|| Error::spec(format!("bind mount at {} has no source", mount.destination)))?;
-    let path = context.absolute(source);
-    let recursive = bind == Bind::Recursive;
-    let one = MountAttr { set: options.set, clear: options.clear, ..MountAttr::default() };
-    let (kind, whole) = options.propagation.unwrap_or((propagation::PRIVATE, true));
-    let tree = MountAttr {
-        set: options.recursive_set,
-        clear: options.recursive_clear,
-        propagation: kind,
-        ..MountAttr::default()
-    };
-    if !context.copies_mounts {
-        if options.idmap.is_some() {
-            return Err(Error::spec(format!("bind mount at {}: mapping ids needs root", mount.destination)));
-        }
-        let subject = || Subject::Mount(index);
-        let slot = if options.src_nofollow {
-            plan.open_tree_itself(subject(), &path.to_string_lossy(), recursive)
-        } else {
-            plan.open_tree(subject(), &path.to_string_lossy(), recursive)
-        };
-        plan.set_attr(subject(), slot, &tree, recursive && whole);
-        if one.set | one.clear != 0 {
-            // What the host locked stays as it is: only what the options ask for is touched.
-            plan.set_attr(subject(), slot, &one, false);
-        }
-        return Ok(slot);
-    }
-    let failed =
-        |source| Error::BindSource { source_path: path.clone(), destination: mount.destination.clone(), source };
-    let fd = open_bind(&path, recursive, options.src_nofollow).map_err(failed)?;
-    let mut changes = Changes::default();
-    if let Some(idmap) = options.idmap {
-        let userns = mapped_ids(mount, context)?;
-        let attributes = MountAttr {
-            set: attr::IDMAP,
-            userns_fd: std::os::fd::AsRawFd::as_raw_fd(&userns) as u64,
-            ..MountAttr::default()
-        };
-        changes.make(&fd, &attributes, idmap == Bind::Recursive).map_err(failed)?;
-    }
-    if one.set | one.clear != 0 && one.set | one.clear != tree.set | tree.clear {
-        changes.make(&fd, &one, false).map_err(failed)?;
-    }
-    changes.make(&fd, &tree, recursive && whole).map_err(failed)?;
-    Ok(changes.give(plan, fd, &Subject::Mount(index)))
-}
-
-fn open_bind(path: &Path, recursive: bool, nofollow: bool) -> sys::Result<OwnedFd> {
-    let follow = if nofollow { NOFOLLOW } else { 0 };
-    open_tree(CWD, path, CLONE | follow | if recursive { RECURSIVE } else { 0 })
 }
 
 /// /dev as a detached, filled directory; with it what is still to be changed of it, and the nodes that are still to be

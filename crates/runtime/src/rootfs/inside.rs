@@ -2,6 +2,7 @@
 //! it, in the order in which they stand (config.md, "Mounts"). The stub looks such a source up, in the root as it is then;
 //! ids are mapped by the parent, which alone may, before the copy is attached.
 
+use super::bind::{LOCKABLE, by_stub};
 use super::compose::mapped_ids;
 use super::options::{Bind, Options};
 use super::proc_mount::normal;
@@ -9,9 +10,8 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::plan::{Plan, Slot};
 use crate::subject::Subject;
-use oci::runtime::{Mount, Spec};
+use oci::runtime::{Mount, NamespaceKind, Spec};
 use std::path::Path;
-use sys::mount::{MountAttr, propagation};
 
 /// The path in the root of a source that earlier mounts have to do with; `None` for one that the host's view has as it is.
 pub fn place(spec: &Spec, index: usize, options: &Options, context: &Context<'_>) -> Option<String> {
@@ -46,17 +46,7 @@ pub fn source(
         }
         plan.ask_for_ids(Subject::Mount(index), slot, mapped_ids(mount, context)?, idmap == Bind::Recursive);
     }
-    let (kind, whole) = options.propagation.unwrap_or((propagation::PRIVATE, true));
-    let tree = MountAttr {
-        set: options.recursive_set,
-        clear: options.recursive_clear,
-        propagation: kind,
-        ..MountAttr::default()
-    };
-    plan.set_attr(Subject::Mount(index), slot, &tree, recursive && whole);
-    if options.set | options.clear != 0 {
-        let one = MountAttr { set: options.set, clear: options.clear, ..MountAttr::default() };
-        plan.set_attr(Subject::Mount(index), slot, &one, false);
-    }
+    let lockable = if context.namespaces.has(NamespaceKind::User) { 0 } else { LOCKABLE };
+    by_stub(plan, index, slot, recursive, options, lockable);
     Ok(slot)
 }

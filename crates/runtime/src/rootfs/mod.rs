@@ -1,6 +1,7 @@
 //! The container's files: the root, what is mounted on it, its devices, what is hidden.
 
 mod addition;
+mod bind;
 mod cgroup_view;
 mod compose;
 mod device;
@@ -10,7 +11,8 @@ mod proc_mount;
 mod source;
 
 pub use addition::{Source, attach, remove, sources};
-pub use compose::{bind_of, compose, new_network, read_only_root};
+pub use bind::bind_of;
+pub use compose::{compose, new_network, read_only_root};
 pub use device::Node;
 pub use options::{Bind, Options};
 pub use proc_mount::normal;

@@ -4,7 +4,7 @@
 //! the file system.
 
 use oci::runtime::Mount;
-use sys::mount::{attr, propagation};
+use sys::mount::{MountAttr, attr, propagation};
 
 /// What the words add up to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct Options {
     pub set: u64,
     /// Attributes to clear on this mount.
     pub clear: u64,
+    /// A word says what the attributes of this mount are.
+    pub attributes: bool,
     /// Attributes to set on the whole tree.
     pub recursive_set: u64,
     /// Attributes to clear on the whole tree.
@@ -81,11 +83,20 @@ impl Options {
             "dest-nofollow" => self.dest_nofollow = true,
             // Whether mount(2) says what it does in the kernel's log, which the new calls do not. And whether inodes have
             // version counters: file systems that have them no longer let that be chosen.
-            "silent" | "loud" | "iversion" | "noiversion" => {}
-            "defaults" | "rw" | "suid" | "dev" | "exec" | "atime" | "diratime" | "symfollow" | "norelatime"
-            | "nostrictatime" => self.clear_word(word),
+            // And what is so if no word says otherwise.
+            "silent" | "loud" | "iversion" | "noiversion" | "defaults" => {}
+            "rw" => self.clear_bits(attr::RDONLY),
+            "suid" => self.clear_bits(attr::NOSUID),
+            "dev" => self.clear_bits(attr::NODEV),
+            "exec" => self.clear_bits(attr::NOEXEC),
+            "symfollow" => self.clear_bits(attr::NOSYMFOLLOW),
+            "diratime" => self.clear_bits(attr::NODIRATIME),
+            "atime" => self.take_back(attr::NOATIME),
+            "norelatime" => self.take_back(attr::RELATIME),
+            "nostrictatime" => self.take_back(attr::STRICTATIME),
             _ => match attribute(word) {
                 Some((set, clear)) => {
+                    self.attributes = true;
                     self.set = self.set & !clear | set;
                     self.clear = self.clear & !set | clear;
                 }
@@ -107,19 +118,28 @@ impl Options {
         word == "tmpcopyup" || Self::parse(&[word]).unknown_to_bind().is_none()
     }
 
-    fn clear_word(&mut self, word: &str) {
-        let bits = match word {
-            "rw" => attr::RDONLY,
-            "suid" => attr::NOSUID,
-            "dev" => attr::NODEV,
-            "exec" => attr::NOEXEC,
-            "symfollow" => attr::NOSYMFOLLOW,
-            "diratime" => attr::NODIRATIME,
-            "atime" | "nostrictatime" | "norelatime" => attr::ATIME,
-            _ => attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC,
-        };
+    /// The attributes of a bind mount: those that words ask for, and none of the `lockable` else. A word for access times
+    /// settles them all, and `nodiratime` means relatime beside it (mount(2)).
+    pub fn of_bind(&self, lockable: u64) -> MountAttr {
+        let times = self.clear & attr::ATIME != 0 || self.set & attr::NODIRATIME != 0;
+        let clear = lockable | attr::NOSYMFOLLOW | if times { attr::NODIRATIME } else { 0 };
+        let times = if times { attr::ATIME } else { 0 };
+        MountAttr { set: self.set, clear: self.clear | clear & !self.set | times, ..MountAttr::default() }
+    }
+
+    fn clear_bits(&mut self, bits: u64) {
+        self.attributes = true;
         self.set &= !bits;
         self.clear |= bits;
+    }
+
+    /// Forgets a word for access times, if it was this one; the mode that stays is the source's.
+    fn take_back(&mut self, mode: u64) {
+        self.attributes = true;
+        if self.clear & attr::ATIME != 0 && self.set & attr::ATIME == mode {
+            self.set &= !attr::ATIME;
+            self.clear &= !attr::ATIME;
+        }
     }
 
     fn recursive_or_parameter(&mut self, word: &str) {
