@@ -99,6 +99,13 @@ impl Error {
         }
     }
 
+    /// A container was on its way, and its start has failed.
+    pub fn is_of_a_start(&self) -> bool {
+        use runtime::Error::{BindSource, Ended, NotExecutable, NotFound, Step};
+        let Self::Runtime(error) = self else { return false };
+        matches!(error, BindSource { .. } | Ended(_) | NotExecutable { .. } | NotFound { .. } | Step { .. })
+    }
+
     /// What the container's process itself has to say: in runc it is that which executes the command, and says what the
     /// kernel answers where no runtime is before it any more. Callers read these words.
     pub fn of_the_command(&self) -> Option<String> {

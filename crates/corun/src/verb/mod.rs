@@ -43,6 +43,18 @@ pub struct Verb {
     pub failure: u8,
 }
 
+impl Verb {
+    /// Its help, under this name.
+    fn help_for(&self, face: Face) -> String {
+        named(&format!("{} {}", face.name, self.name), &(self.flags)(face.name, &self.help, WIDTH))
+    }
+}
+
+/// A help whose first line, what it is about, has the name before it, under the heading that readers of runc's look for.
+fn named(name: &str, help: &str) -> String {
+    format!("NAME:\n   {name} - {help}")
+}
+
 /// All of them, in the order of the list.
 const VERBS: &[&Verb] = &[
     &create::VERB,
@@ -68,26 +80,35 @@ const VERBS: &[&Verb] = &[
 
 const HELP: Help = Help {
     usage: &["[OPTIONS] COMMAND [ARG...]"],
-    about: "An OCI runtime: makes containers from bundles, a directory with config.json and a root file system each",
+    about: "Open Container Initiative runtime: makes containers from bundles, a directory with config.json and a root \
+            file system each",
     more: &[],
 };
 
 /// Reads the words and does what they say; the exit code.
 pub fn run(face: Face, words: impl Iterator<Item = OsString>) -> u8 {
     let mut given = Given::default();
-    let mut failure = 1;
-    let result = words_of(words).and_then(|words| dispatch(face, &words, &mut given, &mut failure));
+    let mut verb = None;
+    let result = words_of(words).and_then(|words| dispatch(face, &words, &mut given, &mut verb));
     match result {
         Ok(code) => code,
         Err(error) => {
-            let text = error.of_the_command().unwrap_or_else(|| error.told());
-            if error.of_the_command().is_some() {
-                eprintln!("{text}");
-            } else {
-                eprintln!("{}: {text}", face.name);
+            let of_the_command = error.of_the_command();
+            let told = of_the_command.is_none();
+            let mut text = of_the_command.unwrap_or_else(|| error.told());
+            if let Some(verb) = verb.filter(|_| told && face.name == "runc" && error.is_of_a_start()) {
+                // Who calls us by this name looks for its words.
+                text = format!(
+                    "runc {} failed: unable to start container process: error during container init: {text}",
+                    verb.name
+                );
             }
+            if told {
+                eprint!("{}: ", face.name);
+            }
+            eprintln!("{text}");
             given.log().error(&text);
-            failure
+            verb.map_or(1, |verb| verb.failure)
         }
     }
 }
@@ -99,7 +120,7 @@ fn words_of(words: impl Iterator<Item = OsString>) -> Result<Vec<String>> {
     words.map(text).collect()
 }
 
-fn dispatch(face: Face, words: &[String], given: &mut Given, failure: &mut u8) -> Result<u8> {
+fn dispatch(face: Face, words: &[String], given: &mut Given, chosen: &mut Option<&'static Verb>) -> Result<u8> {
     let others = match parse_with(global::FLAGS, words, Order::First, Dashes::OneOrTwo, given) {
         Err(Usage::Help) => return print(&list_of_verbs(face)),
         other => other?,
@@ -110,15 +131,17 @@ fn dispatch(face: Face, words: &[String], given: &mut Given, failure: &mut u8) -
     let Some((name, words)) = others.split_first() else { return print(&list_of_verbs(face)) };
     if name == "help" {
         let verb = words.first().and_then(|name| find(name));
-        return print(&verb.map_or_else(|| list_of_verbs(face), |verb| (verb.flags)(face.name, &verb.help, WIDTH)));
+        return print(&verb.map_or_else(|| list_of_verbs(face), |verb| verb.help_for(face)));
     }
     let Some(verb) = find(name) else {
         let near = nearest(name, VERBS.iter().map(|verb| verb.name)).map(|near| format!(", did you mean {near}?"));
-        return Err(Error::Arguments(format!("unknown command {name}{}", near.unwrap_or_default())));
+        // These words are runc's.
+        let near = near.unwrap_or_default();
+        return Err(Error::Arguments(format!("No help topic for '{name}', for there is no such command{near}")));
     };
-    *failure = verb.failure;
+    *chosen = Some(verb);
     match (verb.run)(words, &given.context(face)?) {
-        Err(Error::Usage(Usage::Help)) => print(&(verb.flags)(face.name, &verb.help, WIDTH)),
+        Err(Error::Usage(Usage::Help)) => print(&verb.help_for(face)),
         other => other,
     }
 }
@@ -131,7 +154,7 @@ fn find(name: &str) -> Option<&'static Verb> {
 }
 
 fn list_of_verbs(face: Face) -> String {
-    let mut text = flag::help(face.name, &HELP, global::FLAGS, WIDTH);
+    let mut text = named(face.name, &flag::help(face.name, &HELP, global::FLAGS, WIDTH));
     text.push_str("\nCommands:\n");
     for verb in VERBS {
         let _ = writeln!(text, "  {:<12}{}", verb.name, verb.help.about);

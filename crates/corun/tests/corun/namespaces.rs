@@ -1,6 +1,7 @@
 //! The eight namespaces: each new, joined by its path, or refused.
 
 use crate::bundle::Bundle;
+use crate::container::Container;
 use serde_json::json;
 use std::fs;
 use std::path::PathBuf;
@@ -111,6 +112,23 @@ fn a_joined_time_namespace_has_its_offsets() {
     let lines = outcome.lines();
     assert_eq!(lines[0], host.name("time"));
     assert!(lines[1].parse::<u64>().unwrap() > 1_000_000, "{lines:?}");
+}
+
+#[test]
+fn all_of_another_container_can_be_joined_its_clocks_and_user_namespace_included() {
+    requires!(root, busybox, time_namespace);
+    let mut first = Bundle::script(crate::container::SLEEP);
+    first.user_namespace().namespace("time", None).set("/linux/timeOffsets", json!({ "boottime": { "secs": 1337 } }));
+    let first = Container::running(first);
+    let pid = first.pid();
+    let mut second = Bundle::script("for n in user time net pid; do readlink /proc/self/ns/$n; done");
+    second.user_namespace().unset("/linux/uidMappings").unset("/linux/gidMappings").unset("/hostname");
+    for (kind, file) in KINDS.iter().filter(|(kind, _)| *kind != "mount") {
+        second.namespace(kind, Some(&format!("/proc/{pid}/ns/{file}")));
+    }
+    let name = |file: &str| fs::read_link(format!("/proc/{pid}/ns/{file}")).unwrap().to_string_lossy().into_owned();
+    let outcome = second.invocation().run();
+    outcome.code(0).stdout_is(&["user", "time", "net", "pid"].map(|file| name(file) + "\n").concat());
 }
 
 #[test]

@@ -20,6 +20,17 @@ fn bad_arguments_are_told_with_the_way_to_help() {
 }
 
 #[test]
+fn the_help_begins_with_the_name_as_runcs_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let runc = dir.path().join("runc");
+    std::os::unix::fs::symlink(Program::Corun.path(), &runc).unwrap();
+    let told = |args: &[&str]| Invocation::new(&runc).args(args).ok().stdout.clone();
+    assert!(told(&["-h"]).starts_with("NAME:\n   runc - Open Container Initiative runtime"));
+    assert!(told(&["update", "--help"]).starts_with("NAME:\n   runc update - "));
+    Invocation::new(&runc).args(["foo", "-h"]).run().code(1).stderr_contains("No help topic for 'foo'");
+}
+
+#[test]
 fn the_released_program_is_small() {
     let path = Program::Corun.path();
     let debug = path.components().any(|part| part.as_os_str() == "debug");
