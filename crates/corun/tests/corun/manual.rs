@@ -63,7 +63,8 @@ fn part(text: &mut String, help: &str) {
     for line in help.lines() {
         let option = line.starts_with("  -") || line.starts_with("      --");
         // The name stands in the page's own heading.
-        let line = line.strip_prefix("   corun ").and_then(|line| line.split_once("- ")).map_or(line, |(_, about)| about);
+        let line =
+            line.strip_prefix("   corun ").and_then(|line| line.split_once("- ")).map_or(line, |(_, about)| about);
         if line.is_empty() {
             paragraph = true;
         } else if let Some(usage) = line

@@ -53,7 +53,7 @@ fn a_mount_of_the_users_takes_the_place_of_a_default_one() {
     let config = with(|config| config.files.mounts = vec![tmpfs("/dev/shm:size=1m"), volume("/my/hosts:/etc/hosts")]);
     let composed = composed(&config, &facts());
     assert_eq!(told(&composed, "/dev/shm"), "tmpfs tmpfs rw,nosuid,nodev,size=1048576,rprivate,tmpcopyup");
-    assert_eq!(told(&composed, "/etc/hosts"), "bind /my/hosts rbind,rw,rprivate");
+    assert_eq!(told(&composed, "/etc/hosts"), "bind /my/hosts rbind,rprivate");
     assert_eq!(origin(&composed, "mounts[/etc/hosts]"), "--volume");
 }
 
@@ -68,13 +68,13 @@ fn a_dev_of_the_users_takes_the_place_of_all_below_it() {
 #[test]
 fn binds_say_what_was_asked() {
     for (asked, expected) in [
-        ("/a:/x", "bind /a rbind,rw,rprivate"),
+        ("/a:/x", "bind /a rbind,rprivate"),
         ("./a:/x:ro", "bind /w/./a rbind,rro,rprivate"),
         ("/a:/x:ro,bind", "bind /a bind,ro,private"),
-        ("/a:/x:rslave,noexec,nosuid", "bind /a rbind,rw,rslave,noexec,nosuid"),
-        ("/a:/x:dev,exec", "bind /a rbind,rw,rprivate,exec,dev"),
-        ("/a:/x:z", "bind /a rbind,rw,rprivate"),
-        ("/a:/x:idmap", "bind /a rbind,rw,rprivate"),
+        ("/a:/x:rslave,noexec,nosuid", "bind /a rbind,rslave,noexec,nosuid"),
+        ("/a:/x:dev,exec", "bind /a rbind,rprivate,exec,dev"),
+        ("/a:/x:z", "bind /a rbind,rprivate"),
+        ("/a:/x:idmap", "bind /a rbind,rprivate"),
     ] {
         let composed = composed(&with(|config| config.files.mounts = vec![volume(asked)]), &facts());
         assert_eq!(told(&composed, "/x").replace("/w/a", "/w/./a"), expected, "{asked}");
@@ -154,7 +154,7 @@ fn under_a_read_only_root_three_places_and_the_images_volumes_are_memory() {
         let expected = "tmpfs tmpfs rw,rprivate,nosuid,nodev,tmpcopyup";
         assert_eq!(told(&composed, destination), expected, "{destination}");
     }
-    assert_eq!(told(&composed, "/var/tmp"), "bind /a rbind,rw,rprivate");
+    assert_eq!(told(&composed, "/var/tmp"), "bind /a rbind,rprivate");
     assert_eq!(told(&composed, "/etc/hosts"), "bind /run/x/hosts bind,rprivate,ro,nosuid,noexec,nodev");
 }
 

@@ -74,8 +74,7 @@ pub fn bind_source(
     let mut changes = Changes::default();
     if let Some(idmap) = options.idmap {
         let userns = mapped_ids(mount, context)?;
-        let attributes =
-            MountAttr { set: attr::IDMAP, userns_fd: userns.as_raw_fd() as u64, ..MountAttr::default() };
+        let attributes = MountAttr { set: attr::IDMAP, userns_fd: userns.as_raw_fd() as u64, ..MountAttr::default() };
         changes.make(&fd, &attributes, idmap == Bind::Recursive).map_err(failed)?;
     }
     if options.attributes {

@@ -19,9 +19,7 @@ use oci::runtime::{Mount, NamespaceKind, Spec};
 use rustix::fs::CWD;
 use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
-use sys::mount::{
-    CLONE, FsContext, MountAttr, RECURSIVE, attr, open_tree, propagation,
-};
+use sys::mount::{CLONE, FsContext, MountAttr, RECURSIVE, attr, open_tree, propagation};
 
 /// Adds all steps from the first mount to the last mask. The root is attached, and not yet pivoted to. `enter` adds those
 /// by which the stub enters its cgroup, if it has not: before it looks at it.
