@@ -103,9 +103,21 @@ impl Mounts {
         if flags & target::NOT_PROC != 0 && kernel::statfs(place)?.magic == PROC_SUPER_MAGIC {
             return fail(nr::move_mount, EPERM);
         }
-        explained(kernel::move_mount(mount, place, c""), mount, place)?;
+        let newest = if flags & target::IN_ORDER == 0 { mount } else { Self::newest(mount)? };
+        explained(kernel::move_mount(newest, place, c""), newest, place)?;
         kernel::close(place);
         attributes::attached(mount)
+    }
+
+    /// A copy of a mount, if there can be one. Since Linux 6.8 mountinfo lists mounts in the order in which they were
+    /// made, not attached, and who reads it takes a later one to be on top. A detached mount of another mount namespace
+    /// cannot be copied: so it is first attached where the old root, with which it goes, needs nothing.
+    fn newest(mount: i32) -> Outcome<i32> {
+        if kernel::move_mount(mount, AT_FDCWD, c"/proc/fs").is_err() {
+            return Ok(mount);
+        }
+        attributes::attached(mount)?;
+        kernel::open_tree(mount, c"", CLONE | EMPTY_PATH)
     }
 
     /// Detaches what is mounted at a path in the root, if it is the mount that is meant.

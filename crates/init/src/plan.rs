@@ -200,6 +200,8 @@ pub mod target {
     pub const NOT_PROC: u64 = 8;
     /// A destination that is a link is the place itself, and not what it leads to.
     pub const NO_FOLLOW: u64 = 16;
+    /// The mount is the parent's, older than those that the stub has made: a copy takes its place in their order.
+    pub const IN_ORDER: u64 = 32;
 }
 
 /// What a new terminal does with newlines.

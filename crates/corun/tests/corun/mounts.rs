@@ -209,6 +209,23 @@ fn later_mounts_stand_on_earlier_ones() {
     bundle.ok().stdout_is("on top\nsub\n");
 }
 
+#[test]
+fn new_file_systems_are_listed_in_the_order_of_the_configuration() {
+    requires!(root, busybox);
+    for user in [false, true] {
+        let mut bundle = Bundle::script("cut -d' ' -f5 /proc/self/mountinfo");
+        if user {
+            bundle.user_namespace();
+        }
+        let mounts = bundle.spec["mounts"].as_array().unwrap();
+        let wanted: Vec<&str> = mounts.iter().map(|mount| mount["destination"].as_str().unwrap()).collect();
+        assert!(wanted.starts_with(&["/proc", "/dev"]));
+        let outcome = bundle.ok();
+        let listed: Vec<&str> = outcome.lines().into_iter().filter(|at| wanted.contains(at)).collect();
+        assert_eq!(listed, wanted, "user namespace: {user}");
+    }
+}
+
 /// The file system of temporary files has mapped ids, which an overlay of a guest has not.
 fn mapped_ids() -> Result<(), String> {
     const EXT4_XFS_BTRFS: [i64; 3] = [0xef53, 0x5846_5342, 0x9123_683e];

@@ -205,7 +205,7 @@ fn mount_one(
             let (tree, changes, rest) = dev_directory(spec, mount, &options, context)?;
             *dev = Dev::Filled;
             let slot = changes.give(plan, tree, &subject);
-            plan.attach(subject, slot, &mount.destination, target::CREATE | target::NOT_PROC);
+            plan.attach(subject, slot, &mount.destination, target::CREATE | target::NOT_PROC | target::IN_ORDER);
             rest.iter().try_for_each(|(path, node)| node_by_stub(plan, path, node, context))
         }
         _ => {
