@@ -27,7 +27,7 @@ pub(crate) fn device_allow(rules: &[DeviceRule]) -> Result<DeviceAllow> {
     Ok(entries.map_or(DeviceAllow::Inexpressible, DeviceAllow::These))
 }
 
-fn entry((devices, access): (&Devices, &u8)) -> Option<(String, String)> {
+fn entry((devices, access): &(Devices, u8)) -> Option<(String, String)> {
     let kind = if devices.kind? == Kind::Block { "block" } else { "char" };
     let name = match (devices.major, devices.minor) {
         (Some(major), Some(minor)) => format!("/dev/{kind}/{major}:{minor}"),

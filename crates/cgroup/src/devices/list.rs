@@ -2,6 +2,7 @@
 //!
 //! With the default to deny, the kernel wants one exception that covers the whole access: reading allowed by one entry
 //! and writing by another is no reading and writing. So entries that overlap are given what their overlap adds up to.
+//! (Making a node is asked for by itself.) Entries stand in the order of the rules, for whoever reads the list.
 //! Not every ordered list can be said this way at all (`all terminals but one`); such a list is refused.
 
 use super::policy::{ALL, Devices, Kind, MKNOD, Policy, READ, WRITE};
@@ -10,7 +11,6 @@ use crate::group::Branch;
 use crate::{Controller, Error, Result, file};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
 /// A default and the exceptions from it, with their accesses. Exceptions always name a kind: the kernel takes `a` for
@@ -18,8 +18,10 @@ use std::os::fd::OwnedFd;
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct List {
     default_allow: bool,
-    exceptions: BTreeMap<Devices, u8>,
+    exceptions: Exceptions,
 }
+
+type Exceptions = Vec<(Devices, u8)>;
 
 const KINDS: [Kind; 2] = [Kind::Char, Kind::Block];
 
@@ -57,7 +59,7 @@ pub(super) fn apply(branch: &Branch, policy: &Policy) -> Result<()> {
 }
 
 /// What a policy allows, where it is "nothing but these".
-pub(super) fn allowed(policy: &Policy) -> Option<BTreeMap<Devices, u8>> {
+pub(super) fn allowed(policy: &Policy) -> Option<Exceptions> {
     List::with_default(policy, false).ok().map(|list| list.exceptions)
 }
 
@@ -71,7 +73,7 @@ impl List {
     }
 
     fn with_default(policy: &Policy, default_allow: bool) -> std::result::Result<Self, String> {
-        let mut exceptions: BTreeMap<Devices, u8> = BTreeMap::new();
+        let mut exceptions = Exceptions::new();
         if default_allow != policy.default_allow {
             exceptions.extend(KINDS.map(|kind| (Devices { kind: Some(kind), ..Devices::ANY }, ALL)));
         }
@@ -79,7 +81,7 @@ impl List {
             for kind in KINDS {
                 let Some(devices) = rule.devices.and(&Devices { kind: Some(kind), ..Devices::ANY }) else { continue };
                 if rule.allow != default_allow {
-                    *exceptions.entry(devices).or_default() |= rule.access;
+                    add(&mut exceptions, devices, rule.access);
                     continue;
                 }
                 for (exception, access) in &mut exceptions {
@@ -93,7 +95,7 @@ impl List {
                         ));
                     }
                 }
-                exceptions.retain(|_, access| *access != 0);
+                exceptions.retain(|(_, access)| *access != 0);
             }
         }
         let mut list = Self { default_allow, exceptions };
@@ -101,25 +103,24 @@ impl List {
         Ok(list)
     }
 
-    /// Gives every set of devices in which exceptions overlap an exception of its own with all that they add up to.
+    /// Gives every set of devices that one exception lets be read and another written an exception for both.
     /// Only needed where one exception must cover the whole access.
     fn join_overlaps(&mut self) {
+        const BOTH: u8 = READ | WRITE;
         if self.default_allow {
             return;
         }
         loop {
-            let known: Vec<_> = self.exceptions.iter().map(|(devices, access)| (*devices, *access)).collect();
+            let known = self.exceptions.clone();
             for (index, (a, one)) in known.iter().enumerate() {
                 for (b, other) in &known[index + 1..] {
-                    // Where one covers the other's accesses as well as its devices, there is nothing to add up.
-                    let covered = (a.cover(b) && other & !one == 0) || (b.cover(a) && one & !other == 0);
-                    if let (false, Some(overlap)) = (covered, a.and(b)) {
-                        *self.exceptions.entry(overlap).or_default() |= one | other;
+                    let halves = one & BOTH != BOTH && other & BOTH != BOTH && (one | other) & BOTH == BOTH;
+                    if let (true, Some(overlap)) = (halves, a.and(b)) {
+                        add(&mut self.exceptions, overlap, BOTH);
                     }
                 }
             }
-            let grown: Vec<_> = self.exceptions.iter().map(|(devices, access)| (*devices, *access)).collect();
-            if grown == known {
+            if self.exceptions == known {
                 return;
             }
         }
@@ -128,7 +129,7 @@ impl List {
     /// Reads `devices.list`; nothing if a line is not understood. It does not tell exceptions from "allow": that list
     /// reads `a *:* rwm`, whatever is denied.
     fn parse(text: &str) -> Option<Self> {
-        let mut list = Self { default_allow: false, exceptions: BTreeMap::new() };
+        let mut list = Self { default_allow: false, exceptions: Vec::new() };
         for line in text.lines() {
             let mut fields = line.split([' ', ':']);
             let kind = match fields.next()? {
@@ -151,7 +152,7 @@ impl List {
                     _ => return None,
                 };
             }
-            list.exceptions.insert(Devices { kind: Some(kind), major, minor }, access);
+            add(&mut list.exceptions, Devices { kind: Some(kind), major, minor }, access);
         }
         Some(list)
     }
@@ -163,27 +164,40 @@ impl List {
         const DENY: &str = "devices.deny";
         let (to_default, to_exception) = if self.default_allow { (ALLOW, DENY) } else { (DENY, ALLOW) };
         let mut steps = Vec::new();
-        let mut there = BTreeMap::new();
+        let mut there: &[_] = &[];
         match now {
             Some(now) if now.default_allow == self.default_allow && (!self.default_allow || unruled) => {
-                there.clone_from(&now.exceptions);
+                there = &now.exceptions;
             }
             _ => steps.push((to_default, "a".to_owned())),
         }
-        for (devices, access) in &there {
-            let surplus = access & !self.exceptions.get(devices).unwrap_or(&0);
+        for (devices, access) in there {
+            let surplus = access & !of(&self.exceptions, devices);
             if surplus != 0 {
                 steps.push((to_default, entry(devices, surplus)));
             }
         }
         for (devices, access) in &self.exceptions {
-            let missing = access & !there.get(devices).unwrap_or(&0);
+            let missing = access & !of(there, devices);
             if missing != 0 {
                 steps.push((to_exception, entry(devices, missing)));
             }
         }
         steps
     }
+}
+
+/// Adds accesses to what a list says of these very devices.
+fn add(exceptions: &mut Exceptions, devices: Devices, access: u8) {
+    match exceptions.iter_mut().find(|(known, _)| *known == devices) {
+        Some((_, known)) => *known |= access,
+        None => exceptions.push((devices, access)),
+    }
+}
+
+/// What a list says of these very devices.
+fn of(exceptions: &[(Devices, u8)], devices: &Devices) -> u8 {
+    exceptions.iter().find(|(known, _)| known == devices).map_or(0, |(_, access)| *access)
 }
 
 /// An entry as the kernel reads it: `c 1:3 rw`.
@@ -229,7 +243,8 @@ mod tests {
                 continue;
             };
             told += 1;
-            for (kind, major, minor, access) in queries() {
+            // The kernel asks for making a node by itself (devcgroup_inode_mknod).
+            for (kind, major, minor, access) in queries().filter(|query| query.3 == MKNOD || query.3 & MKNOD == 0) {
                 let meant = allowed(&rules, kind, major, minor, access);
                 let said = list.judges(kind, major, minor, access);
                 assert_eq!(said, meant, "seed {seed}: {kind:?} {major}:{minor} {access}\n{rules:#?}\n{list:#?}");
@@ -240,6 +255,19 @@ mod tests {
 
     fn rule(allow: bool, kind: DeviceType, major: i64, minor: i64, access: &str) -> DeviceRule {
         DeviceRule { allow, kind: Some(kind), major: Some(major), minor: Some(minor), access: Some(access.to_owned()) }
+    }
+
+    #[test]
+    fn entries_stand_in_the_order_of_the_rules_and_as_they_are() {
+        let rules = [
+            rule(true, DeviceType::Char, 10, 229, "rwm"),
+            rule(true, DeviceType::Block, 8, 20, "rw"),
+            rule(true, DeviceType::Char, 1, 3, "r"),
+            rule(true, DeviceType::Block, -1, -1, "m"),
+        ];
+        let steps = List::new(&Policy::new(&rules).unwrap()).unwrap().steps_from(None, false);
+        let entries: Vec<&str> = steps.iter().map(|(_, entry)| entry.as_str()).collect();
+        assert_eq!(entries, ["a", "c 10:229 rwm", "b 8:20 rw", "c 1:3 r", "b *:* m"]);
     }
 
     #[test]
@@ -271,7 +299,7 @@ mod tests {
 
     #[test]
     fn allowing_all_costs_a_new_cgroup_nothing() {
-        let all = List { default_allow: true, exceptions: BTreeMap::new() };
+        let all = List { default_allow: true, exceptions: Vec::new() };
         let inherited = List::parse("a *:* rwm\n");
         assert!(all.steps_from(inherited.as_ref(), true).is_empty());
         assert_eq!(all.steps_from(inherited.as_ref(), false), [("devices.allow", "a".to_owned())]);
