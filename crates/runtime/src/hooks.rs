@@ -70,11 +70,11 @@ impl Point {
         })
     }
 
-    /// What the container's status is by then.
+    /// What the container's status is by then. Hooks of old have `prestart` from a time when it was a part of start.
     fn status(self) -> Status {
         match self {
-            Self::Prestart | Self::CreateRuntime | Self::CreateContainer => Status::Creating,
-            Self::StartContainer => Status::Created,
+            Self::CreateRuntime | Self::CreateContainer => Status::Creating,
+            Self::Prestart | Self::StartContainer => Status::Created,
             Self::Poststart => Status::Running,
             Self::Poststop => Status::Stopped,
         }

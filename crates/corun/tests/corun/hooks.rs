@@ -29,13 +29,16 @@ fn a_hook_is_told_the_state() {
     requires!(root, busybox);
     let mut bundle = Bundle::new();
     bundle.set("/annotations", json!({ "a": "b\"pid\":0" }));
-    let (there, inside) = (bundle.sandbox.join("there"), bundle.sandbox.join("inside"));
+    let [old, there, inside] = ["old", "there", "inside"].map(|name| bundle.sandbox.join(name));
+    bundle.set("/hooks/prestart", json!([shell(&format!("cat > {}", old.display()))]));
     bundle.set("/hooks/createRuntime", json!([shell(&format!("cat > {}", there.display()))]));
     bundle.set("/hooks/createContainer", json!([shell(&format!("cat > {}", inside.display()))]));
     bundle.set("/hooks/startContainer", json!([shell("cat > /start")]));
     bundle.ok();
     let start = bundle.rootfs.inside("start");
-    for (file, status, first) in [(&there, "creating", false), (&inside, "creating", true), (&start, "created", true)] {
+    for (file, status, first) in
+        [(&old, "created", false), (&there, "creating", false), (&inside, "creating", true), (&start, "created", true)]
+    {
         let state: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
         assert_eq!(state["ociVersion"], "1.3.0");
         assert_eq!((&state["id"], &state["status"]), (&json!(bundle.id), &json!(status)));
