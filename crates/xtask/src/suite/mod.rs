@@ -31,7 +31,7 @@ cargo xtask suite SUITE --from DIR [OPTIONS] [FILE…]
   --from DIR       the suite's tree, with what it needs built
   --runtime PATH   the runtime (target/dist/corun, from cargo xtask build)
   --tap FILE       keep what the tests say, to be a baseline
-  --baseline FILE  fail for the tests that passed there and do not here, and for no others
+  --baseline FILE  fail for the tests that passed there and do not here, and for no others (may be given again)
   --table FILE     write the results as a table, in Markdown
 
 A FILE is one of the suite's, without its ending; all of them run otherwise.";
@@ -53,7 +53,7 @@ struct Request {
     from: PathBuf,
     runtime: Option<PathBuf>,
     tap: Option<PathBuf>,
-    baseline: Option<PathBuf>,
+    baselines: Vec<PathBuf>,
     table: Option<PathBuf>,
     files: Vec<String>,
 }
@@ -74,10 +74,8 @@ pub fn run(mut parser: lexopt::Parser) -> Result {
         Some(path) => real(path)?,
         None => real(&programs::target_dir()?.join("dist/corun"))?,
     };
-    let baseline = match &request.baseline {
-        Some(path) => Some(Results::parse(&read(path)?)),
-        None => None,
-    };
+    let baselines = request.baselines.iter().map(|path| read(path).map(|text| Results::parse(&text)));
+    let baselines = baselines.collect::<Result<Vec<_>>>()?;
     let files = chosen(suite.files()?, &request.files)?;
     let text = collect(suite.as_ref(), &request, &from, &program, &files)?;
     if let Some(path) = &request.tap {
@@ -85,9 +83,9 @@ pub fn run(mut parser: lexopt::Parser) -> Result {
     }
     let results = Results::parse(&text);
     if let Some(path) = &request.table {
-        write(path, &table::markdown(&results, baseline.as_ref()))?;
+        write(path, &table::markdown(&results, &baselines))?;
     }
-    conclude(&results, baseline.as_ref())
+    conclude(&results, &baselines)
 }
 
 impl Request {
@@ -98,7 +96,7 @@ impl Request {
                 Long("from") => request.from = parser.value()?.into(),
                 Long("runtime") => request.runtime = Some(parser.value()?.into()),
                 Long("tap") => request.tap = Some(parser.value()?.into()),
-                Long("baseline") => request.baseline = Some(parser.value()?.into()),
+                Long("baseline") => request.baselines.push(parser.value()?.into()),
                 Long("table") => request.table = Some(parser.value()?.into()),
                 Long("help") | Short('h') => return Ok(None),
                 Value(suite) if request.suite.is_empty() => request.suite = suite.string()?,
@@ -177,25 +175,30 @@ fn version_of_tree(from: &Path) -> String {
 }
 
 /// Prints a summary by file; the error says what the tests found.
-fn conclude(results: &Results, baseline: Option<&Results>) -> Result {
+fn conclude(results: &Results, baselines: &[Results]) -> Result {
     println!("\n=== summary");
     for file in &results.files {
         println!("{:32} {}", file.name, file.tally());
     }
     println!("{:32} {}", "all", results.tally());
-    let Some(baseline) = baseline else {
+    let (whole, empty) = (results.whole(), results.empty());
+    println!("{:32} {whole} of {}, {empty} of them without a test", "files without a failure", results.files.len());
+    if baselines.is_empty() {
         return match results.tally().failed {
             0 => Ok(()),
             failed => Err(Error::Found(format!("{failed} tests failed"))),
         };
-    };
-    let lost = results.lost(baseline);
-    for (file, test) in &lost {
-        println!("passed by {} alone: {file}: {test}", baseline.runtime);
     }
-    match lost.len() {
+    let mut count = 0;
+    for baseline in baselines {
+        for (file, test) in results.lost(baseline) {
+            println!("passed by {} and not here: {file}: {test}", baseline.runtime);
+            count += 1;
+        }
+    }
+    match count {
         0 => Ok(()),
-        count => Err(Error::Found(format!("{count} tests that {} passes do not pass", baseline.runtime))),
+        count => Err(Error::Found(format!("{count} tests that a baseline passes do not pass"))),
     }
 }
 
@@ -233,8 +236,8 @@ mod tests {
     #[test]
     fn with_a_baseline_only_what_it_passed_counts() {
         let here = Results::parse("# file a\n1..2\nnot ok 1 x\nok 2 y\n");
-        assert!(conclude(&here, None).is_err());
-        assert!(conclude(&here, Some(&Results::parse("# file a\nnot ok 1 x\nok 2 y\n"))).is_ok());
-        assert!(conclude(&here, Some(&Results::parse("# file a\nok 1 x\nok 2 y\n"))).is_err());
+        assert!(conclude(&here, &[]).is_err());
+        assert!(conclude(&here, &[Results::parse("# file a\nnot ok 1 x\nok 2 y\n")]).is_ok());
+        assert!(conclude(&here, &[Results::parse("# file a\nok 1 x\nok 2 y\n")]).is_err());
     }
 }

@@ -82,6 +82,32 @@ impl Results {
         lost
     }
 
+    /// The tests that ended so, with their files.
+    pub fn with(&self, verdict: Verdict) -> impl Iterator<Item = (&str, &str)> {
+        self.files.iter().flat_map(move |file| {
+            let tests = file.tests.iter().filter(move |(_, ended)| **ended == verdict);
+            tests.map(|(name, _)| (file.name.as_str(), name.as_str()))
+        })
+    }
+
+    /// How a file's test ended.
+    pub fn verdict(&self, (file, test): (&str, &str)) -> Option<Verdict> {
+        self.file(file)?.tests.get(test).copied()
+    }
+
+    /// How many files failed nowhere.
+    pub fn whole(&self) -> usize {
+        self.files.iter().filter(|file| file.tally().failed == 0).count()
+    }
+
+    /// How many files had nothing that could pass or fail.
+    pub fn empty(&self) -> usize {
+        self.files
+            .iter()
+            .filter(|file| file.tally() == Tally { skipped: file.tally().skipped, ..Tally::default() })
+            .count()
+    }
+
     /// A file by its name.
     pub fn file(&self, name: &str) -> Option<&File> {
         self.files.iter().find(|file| file.name == name)

@@ -1,54 +1,40 @@
-//! Results as a table for people, file by file, beside another runtime's where there is a baseline.
+//! Results as a table for people, file by file, beside those of other runtimes.
 
 use super::results::{Results, Verdict};
 use crate::test::Tally;
 
 /// The table, in Markdown.
-pub fn markdown(results: &Results, baseline: Option<&Results>) -> String {
+pub fn markdown(results: &Results, baselines: &[Results]) -> String {
+    let all: Vec<&Results> = std::iter::once(results).chain(baselines).collect();
     let mut lines = vec![format!("# {} with {}", results.suite, results.runtime), String::new()];
-    match baseline {
-        Some(baseline) => beside(results, baseline, &mut lines),
-        None => alone(results, &mut lines),
+    lines.push(format!("Linux {}. Tests passed / failed / skipped, {}.", results.kernel, in_same_place(baselines)));
+    lines.push(String::new());
+    lines.push(row("file", all.iter().map(|one| one.runtime.clone())));
+    lines.push(format!("|---|{}", "---:|".repeat(all.len())));
+    for file in &results.files {
+        let tally = |one: &&Results| one.file(&file.name).map_or(String::new(), |file| cell(file.tally()));
+        lines.push(row(&file.name, all.iter().map(tally)));
+    }
+    lines.push(row("**all tests**", all.iter().map(|one| cell(one.tally()))));
+    lines.push(row("**files without a failure**", all.iter().map(|one| one.whole().to_string())));
+    lines.push(row("of these without a test", all.iter().map(|one| one.empty().to_string())));
+    for baseline in baselines {
+        list(&mut lines, &format!("passed by {} and not here", baseline.runtime), &results.lost(baseline));
+    }
+    if !baselines.is_empty() {
+        let passed = results.with(Verdict::Passed);
+        let alone = passed.filter(|test| !baselines.iter().any(|other| other.verdict(*test) == Some(Verdict::Passed)));
+        list(&mut lines, "passed here alone", &alone.collect::<Vec<_>>());
+        let failed = results.with(Verdict::Failed);
+        let by_all = failed.filter(|test| baselines.iter().all(|other| other.verdict(*test) == Some(Verdict::Failed)));
+        list(&mut lines, "failed by all", &by_all.collect::<Vec<_>>());
     }
     lines.push(String::new());
     lines.join("\n")
 }
 
-fn alone(results: &Results, lines: &mut Vec<String>) {
-    lines.extend([format!("Linux {}.", results.kernel), String::new()]);
-    lines.push("| file | passed | failed | skipped |".to_owned());
-    lines.push("|---|---:|---:|---:|".to_owned());
-    for file in &results.files {
-        lines.push(format!("| {} | {} |", file.name, cells(file.tally())));
-    }
-    lines.push(format!("| **all** | {} |", cells(results.tally())));
-}
-
-fn beside(results: &Results, baseline: &Results, lines: &mut Vec<String>) {
-    lines.push(format!("Linux {}. Passed, failed, skipped; beside it {}, in", results.kernel, baseline.runtime));
-    lines.push("the same place. What a machine lacks fails for both.".to_owned());
-    lines.push(String::new());
-    lines.push("| file | passed | failed | skipped | passed | failed | skipped |".to_owned());
-    lines.push("|---|---:|---:|---:|---:|---:|---:|".to_owned());
-    for file in &results.files {
-        let there = baseline.file(&file.name).map(|file| cells(file.tally()));
-        lines.push(format!("| {} | {} | {} |", file.name, cells(file.tally()), there.unwrap_or("| |".to_owned())));
-    }
-    lines.push(format!("| **all** | {} | {} |", cells(results.tally()), cells(baseline.tally())));
-    list(lines, "passed there alone", &results.lost(baseline));
-    list(lines, "passed here alone", &baseline.lost(results));
-    list(lines, "failed by both", &both_fail(results, baseline));
-}
-
-/// The tests that fail for either runtime, with their files.
-fn both_fail<'a>(here: &'a Results, there: &Results) -> Vec<(&'a str, &'a str)> {
-    let mut both = Vec::new();
-    for (here, there) in here.files.iter().filter_map(|file| Some((file, there.file(&file.name)?))) {
-        let failed = here.tests.iter().filter(|(_, verdict)| **verdict == Verdict::Failed);
-        let too = failed.filter(|(name, _)| there.tests.get(*name) == Some(&Verdict::Failed));
-        both.extend(too.map(|(name, _)| (here.name.as_str(), name.as_str())));
-    }
-    both
+fn in_same_place(baselines: &[Results]) -> &'static str {
+    if baselines.is_empty() { "by file" } else { "each in the same place; what a machine lacks fails for all" }
 }
 
 fn list(lines: &mut Vec<String>, title: &str, tests: &[(&str, &str)]) {
@@ -59,30 +45,44 @@ fn list(lines: &mut Vec<String>, title: &str, tests: &[(&str, &str)]) {
     }
 }
 
-fn cells(tally: Tally) -> String {
-    format!("{} | {} | {}", tally.passed, tally.failed, tally.skipped)
+fn row(first: &str, cells: impl Iterator<Item = String>) -> String {
+    cells.fold(format!("| {first} |"), |row, cell| format!("{row} {cell} |"))
+}
+
+fn cell(tally: Tally) -> String {
+    format!("{} / {} / {}", tally.passed, tally.failed, tally.skipped)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const HERE: &str = "# suite s 1\n# runtime corun 2\n# kernel 6\n# file f\nok 1 a\nnot ok 2 b\nnot ok 3 c\n";
+    const HERE: &str =
+        "# suite s 1\n# runtime corun 2\n# kernel 6\n# file f\nok 1 a\nnot ok 2 b\nnot ok 3 c\n# file g\nok 1 d\n";
 
     #[test]
     fn a_row_has_a_files_three_numbers() {
-        let text = markdown(&Results::parse(HERE), None);
+        let text = markdown(&Results::parse(HERE), &[]);
         assert!(text.starts_with("# s 1 with corun 2\n"), "{text}");
-        assert!(text.contains("| f | 1 | 2 | 0 |\n| **all** | 1 | 2 | 0 |\n"), "{text}");
+        assert!(text.contains("| f | 1 / 2 / 0 |\n| g | 1 / 0 / 0 |\n| **all tests** | 2 / 2 / 0 |\n"), "{text}");
     }
 
     #[test]
-    fn a_baseline_stands_beside_and_the_difference_below() {
+    fn files_without_a_failure_are_counted_and_those_that_show_nothing_told() {
+        let text = markdown(&Results::parse(&format!("{HERE}# file h\n1..0\n# file i\nnot ok - exit code 1\n")), &[]);
+        assert!(text.contains("| **files without a failure** | 2 |\n| of these without a test | 1 |\n"), "{text}");
+    }
+
+    #[test]
+    fn baselines_stand_beside_and_the_difference_below() {
         let there = Results::parse("# runtime runc 1\n# file f\nok 1 b\nok 2 a # skip\nnot ok 3 c\n");
-        let text = markdown(&Results::parse(HERE), Some(&there));
-        assert!(text.contains("| f | 1 | 2 | 0 | 1 | 1 | 1 |\n"), "{text}");
-        assert!(text.contains("1 passed there alone:\n\n* f: `b`\n"), "{text}");
-        assert!(text.contains("1 passed here alone:\n\n* f: `a`\n"), "{text}");
-        assert!(text.contains("1 failed by both:\n\n* f: `c`\n"), "{text}");
+        let other = Results::parse("# runtime crun 1\n# file f\nok 1 a\nnot ok 2 b\nnot ok 3 c\n");
+        let text = markdown(&Results::parse(HERE), &[there, other]);
+        assert!(text.contains("| file | corun 2 | runc 1 | crun 1 |\n"), "{text}");
+        assert!(text.contains("| f | 1 / 2 / 0 | 1 / 1 / 1 | 1 / 2 / 0 |\n| g | 1 / 0 / 0 |  |  |\n"), "{text}");
+        assert!(text.contains("1 passed by runc 1 and not here:\n\n* f: `b`\n"), "{text}");
+        assert!(text.contains("0 passed by crun 1 and not here.\n"), "{text}");
+        assert!(text.contains("1 passed here alone:\n\n* g: `d`\n"), "{text}");
+        assert!(text.contains("1 failed by all:\n\n* f: `c`\n"), "{text}");
     }
 }
