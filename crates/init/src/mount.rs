@@ -149,9 +149,11 @@ impl Mounts {
         }
     }
 
-    /// Attaches the coming root. Its place is the old root itself: nothing is looked up, and nothing is left behind.
-    pub fn attach_root(&mut self, mount: i32) -> Outcome {
-        explained(kernel::move_mount(mount, AT_FDCWD, c"/"), mount, -1)?;
+    /// Attaches the coming root at a path, or where we may not go, at the old root itself, which needs no look-up.
+    pub fn attach_root(&mut self, mount: i32, path: &CStr) -> Outcome {
+        if kernel::move_mount(mount, AT_FDCWD, path).is_err() {
+            explained(kernel::move_mount(mount, AT_FDCWD, c"/"), mount, -1)?;
+        }
         self.root = mount;
         attributes::attached(mount)
     }
@@ -294,8 +296,8 @@ impl Mounts {
 
     /// Makes the coming root the root of this process and lets the old one go, whole.
     ///
-    /// Both are at `/`: pivot_root(".", ".") puts the old root onto the new one (pivot_root(2), notes), from where it
-    /// is detached; no directory is needed for it.
+    /// pivot_root(".", ".") puts the old root onto the new one (pivot_root(2), notes), from where it is detached; no
+    /// directory is needed for it.
     pub fn pivot(&self) -> Outcome {
         let old = kernel::openat2(AT_FDCWD, c"/", O_PATH | O_DIRECTORY, 0, 0)?;
         plain(nr::fchdir, [self.root as usize, 0, 0, 0, 0, 0])?;

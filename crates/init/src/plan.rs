@@ -90,7 +90,7 @@ operations! {
     SetAttr = 8,
     /// Attaches the slot's mount to a path in the root; args: path, [`target`] flags.
     Attach = 9,
-    /// Attaches the slot's mount as the coming root.
+    /// Attaches the slot's mount as the coming root; args: path of the host's view.
     Root = 10,
     /// Makes a directory in the root, with its parents; args: path, mode, uid, gid, 1 if it may fail.
     MakeDir = 11,

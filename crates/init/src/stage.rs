@@ -147,7 +147,10 @@ impl Stage<'_> {
                 }
             }
             Op::Attach => self.mounts.attach(self.slots.get(step.slot)?, self.text(a)?, b),
-            Op::Root => self.mounts.attach_root(self.slots.get(step.slot)?),
+            Op::Root => {
+                let path = self.plan.text(a).unwrap_or(c"/");
+                self.mounts.attach_root(self.slots.get(step.slot)?, path)
+            }
             Op::MakeDir => self.mounts.make_dir(self.text(a)?, b as u32, c as u32, d as u32, e != 0),
             Op::MakeNode => self.mounts.make_node(self.text(a)?, b as u32, c, d as u32, e as u32, self.proc),
             Op::MakeLink => self.mounts.make_link(self.text(a)?, self.text(b)?),

@@ -265,9 +265,10 @@ impl Plan {
         self.attach(subject, slot, path, target::CREATE);
     }
 
-    /// Attaches the coming root.
-    pub fn root(&mut self, subject: Subject, slot: Slot) {
-        self.step(subject, Op::Root, Some(slot), []);
+    /// Attaches the coming root at a path of the host's view; where it may not, at `/`.
+    pub fn root(&mut self, subject: Subject, slot: Slot, path: &str) {
+        let path = self.encoder.text(path);
+        self.step(subject, Op::Root, Some(slot), [path.into()]);
     }
 
     /// Makes a directory of root's.

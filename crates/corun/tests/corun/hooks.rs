@@ -25,6 +25,18 @@ fn hooks_of_the_runtime_run_in_its_namespaces_and_in_their_order() {
 }
 
 #[test]
+fn a_hook_of_the_runtime_finds_the_root_in_the_containers_mount_namespace_where_it_is_on_the_host() {
+    requires!(root, busybox, package = "jq");
+    let mut bundle = Bundle::script("cat /late");
+    let (file, root) = (bundle.sandbox.file("late", "mounted by a hook\n"), bundle.rootfs.inside("late"));
+    bundle.rootfs.file("late", "");
+    let mount = format!("mount --bind {} {}", file.display(), root.display());
+    bundle.set("/hooks/createRuntime", json!([shell(&format!("nsenter -m -t $(jq .pid) {mount}"))]));
+    bundle.ok().stdout_is("mounted by a hook\n");
+    assert_eq!(fs::read_to_string(root).unwrap(), "");
+}
+
+#[test]
 fn a_hook_is_told_the_state() {
     requires!(root, busybox);
     let mut bundle = Bundle::new();

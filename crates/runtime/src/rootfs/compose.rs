@@ -11,6 +11,7 @@ use super::source::{FileSystem, Item, Parameter, Rootfs};
 use super::{cgroup_view, inside, proc_mount};
 use crate::context::Context;
 use crate::error::{Error, Result, What};
+use crate::hooks;
 use crate::label;
 use crate::plan::{Param, Plan, Slot};
 use crate::subject::Subject;
@@ -104,7 +105,10 @@ fn root(plan: &mut Plan, spec: &Spec, rootfs: Rootfs, context: &Context<'_>) -> 
         }
         Rootfs::Built(items) => return built(plan, items, context),
     };
-    plan.root(Subject::Root, slot);
+    // A hook that comes from the host's namespaces enters the mount namespace and looks for the root where it knows it.
+    let known = spec.root.as_ref().filter(|_| hooks::interrupt(spec));
+    let at = known.map_or_else(|| "/".into(), |root| context.absolute(&root.path));
+    plan.root(Subject::Root, slot, &at.to_string_lossy());
     context.remember_root(slot);
     Ok(())
 }
@@ -136,7 +140,7 @@ fn built(plan: &mut Plan, items: Vec<Item>, context: &Context<'_>) -> Result<()>
         };
         context.remember_root(slot);
         if first {
-            plan.root(Subject::Root, slot);
+            plan.root(Subject::Root, slot, "/");
             first = false;
         } else {
             plan.attach_here(subject(&at), slot, &at);
