@@ -81,7 +81,8 @@ pub fn create(request: Request<'_>) -> Result<Container> {
     let default = Linux::default();
     let linux = spec.linux.as_ref().unwrap_or(&default);
     let umask = sys::process::umask(0);
-    let refused = hooks::check(spec).and_then(|()| process::check_preserved(holding.preserve_fds));
+    let refused =
+        check(spec).and_then(|()| hooks::check(spec)).and_then(|()| process::check_preserved(holding.preserve_fds));
     let born = refused.and_then(|()| Namespaces::open(spec)).and_then(|mut namespaces| {
         prepare_and_clone(&mut Preparation {
             id,
@@ -141,6 +142,22 @@ pub fn create(request: Request<'_>) -> Result<Container> {
             }
             Err(error)
         }
+    }
+}
+
+/// Refuses what has no place of its own to be refused at.
+fn check(spec: &Spec) -> Result<()> {
+    if !spec.oci_version.starts_with("1.") {
+        return Err(Error::spec(format!("ociVersion {:?} is none of 1.x", spec.oci_version)));
+    }
+    if spec.root.as_ref().is_some_and(|root| root.path.is_empty()) {
+        return Err(Error::spec("root.path is empty"));
+    }
+    let linux = spec.linux.as_ref();
+    let mut paths = linux.iter().flat_map(|linux| linux.masked_paths.iter().chain(&linux.readonly_paths));
+    match paths.find(|path| !path.starts_with('/')) {
+        Some(path) => Err(Error::spec(format!("maskedPaths or readonlyPaths: {path:?} is not absolute"))),
+        None => Ok(()),
     }
 }
 

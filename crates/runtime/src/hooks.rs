@@ -120,6 +120,7 @@ pub fn check(spec: &Spec) -> Result<()> {
             if hook.timeout.is_some_and(|seconds| seconds <= 0) {
                 return Err(Error::spec(format!("{} hook {}: timeout is not above zero", point.name(), hook.path)));
             }
+            process::check_environment(&hook.env)?;
         }
     }
     Ok(())

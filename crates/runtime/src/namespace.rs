@@ -23,7 +23,7 @@ impl Namespaces {
     /// Reads them from the spec and opens those that are joined by path.
     pub fn open(spec: &Spec) -> Result<Self> {
         let mut namespaces = Self::default();
-        let mut seen = 0;
+        let (mut seen, mut ours) = (0, 0);
         // Without a Linux part there is no mount namespace either: that must not pass unseen, or the pivot is the host's.
         let default = Linux::default();
         let linux = spec.linux.as_ref().unwrap_or(&default);
@@ -39,6 +39,11 @@ impl Namespaces {
                     let fd = sys::fs::open(path, OFlags::RDONLY, Mode::empty())
                         .map_err(|source| Error::namespace(namespace.kind, source))?;
                     check_kind(namespace.kind, path, &fd)?;
+                    let kept = matches!(namespace.kind, NamespaceKind::Mount | NamespaceKind::User);
+                    if !kept && is_ours(namespace.kind, &fd) {
+                        ours |= bit;
+                        continue;
+                    }
                     if namespace.kind == NamespaceKind::User {
                         namespaces.joined_maps = crate::idmap::of(&fd)?;
                     }
@@ -46,7 +51,8 @@ impl Namespaces {
                 }
             }
         }
-        check(spec, linux, seen)?;
+        // A path to the caller's own is no other than none: it keeps nothing from the host.
+        check(spec, linux, seen & !ours, &namespaces)?;
         Ok(namespaces)
     }
 
@@ -67,7 +73,7 @@ impl Namespaces {
 }
 
 /// What must not be asked for without the namespace that it belongs to.
-fn check(spec: &Spec, linux: &Linux, seen: u64) -> Result<()> {
+fn check(spec: &Spec, linux: &Linux, seen: u64, namespaces: &Namespaces) -> Result<()> {
     let has = |kind| seen & flag_of(kind) != 0;
     if spec.hostname.is_some() && !has(NamespaceKind::Uts) {
         return Err(Error::spec("hostname needs a uts namespace: without one it would be the host's"));
@@ -75,14 +81,18 @@ fn check(spec: &Spec, linux: &Linux, seen: u64) -> Result<()> {
     if spec.domainname.is_some() && !has(NamespaceKind::Uts) {
         return Err(Error::spec("domainname needs a uts namespace: without one it would be the host's"));
     }
-    if !linux.time_offsets.is_empty() && !has(NamespaceKind::Time) {
-        return Err(Error::spec("timeOffsets needs a time namespace"));
+    if !linux.time_offsets.is_empty() && !namespaces.is_new(NamespaceKind::Time) {
+        return Err(Error::spec("timeOffsets needs a new time namespace"));
     }
     if !has(NamespaceKind::Mount) {
         return Err(Error::spec("a container without a mount namespace would change the host's mounts"));
     }
-    if (linux.uid_mappings.is_empty() != linux.gid_mappings.is_empty()) && has(NamespaceKind::User) {
+    let (uids, gids) = (!linux.uid_mappings.is_empty(), !linux.gid_mappings.is_empty());
+    if uids != gids {
         return Err(Error::spec("uidMappings and gidMappings come together"));
+    }
+    if uids && !has(NamespaceKind::User) {
+        return Err(Error::spec("uidMappings needs a user namespace: without one its ids are the host's"));
     }
     Ok(())
 }
@@ -94,6 +104,12 @@ fn check_kind(kind: NamespaceKind, path: &str, fd: &OwnedFd) -> Result<()> {
         return Ok(());
     }
     Err(Error::spec(format!("{path} is no {} namespace", name(kind))))
+}
+
+/// Is it the one that we are in?
+fn is_ours(kind: NamespaceKind, fd: &OwnedFd) -> bool {
+    let ours = rustix::fs::stat(format!("/proc/self/ns/{}", file(kind)));
+    ours.is_ok_and(|ours| rustix::fs::fstat(fd).is_ok_and(|it| (it.st_dev, it.st_ino) == (ours.st_dev, ours.st_ino)))
 }
 
 /// All kinds.

@@ -8,7 +8,7 @@ use crate::plan::{Plan, Slot};
 use crate::subject::Subject;
 use crate::{label, listener, numa, scheduler};
 use init::plan::{Op, sync};
-use oci::runtime::{Capabilities, NamespaceKind, PersonalityDomain, Process, Spec};
+use oci::runtime::{Capabilities, NamespaceKind, PersonalityDomain, Process, Spec, User};
 use seccomp::Filter;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -134,6 +134,14 @@ pub fn rlimit(name: &str) -> Option<u64> {
     RLIMITS.iter().find(|(known, _)| *known == name).map(|(_, number)| *number)
 }
 
+/// Refuses what is no variable: programs disagree about what it means.
+pub fn check_environment(variables: &[String]) -> Result<()> {
+    match variables.iter().find(|variable| variable.split_once('=').is_none_or(|(name, _)| name.is_empty())) {
+        Some(variable) => Err(Error::spec(format!("environment: {variable:?} is not NAME=VALUE"))),
+        None => Ok(()),
+    }
+}
+
 /// Refuses to preserve what the caller does not have open: the numbers would name what we open ourselves.
 pub fn check_preserved(count: u32) -> Result<()> {
     match (3_i64..3 + i64::from(count)).find(|number| !i32::try_from(*number).is_ok_and(sys::process::inherited)) {
@@ -198,10 +206,12 @@ pub fn after_pivot(plan: &mut Plan, container: Identity<'_>, process: &Process, 
     if !process.cwd.starts_with('/') {
         return Err(Error::spec(format!("process.cwd {:?} is not absolute", process.cwd)));
     }
-    if process.user.uid == u32::MAX || process.user.gid == u32::MAX {
+    let User { uid, gid, additional_gids, .. } = &process.user;
+    if [uid, gid].into_iter().chain(additional_gids).any(|id| *id == u32::MAX) {
         // setresuid(2) takes it for "leave it as it is", which is root.
         return Err(Error::spec(format!("process.user: {} is no id", u32::MAX)));
     }
+    check_environment(&process.env)?;
     let linux = container.spec.linux.as_ref();
     if let Some(personality) = linux.and_then(|linux| linux.personality.as_ref()) {
         let persona = match personality.domain {

@@ -13,6 +13,9 @@ const IPC: [&str; 8] = ["auto_msgmni", "msgmax", "msgmnb", "msgmni", "sem", "shm
 /// The parameter's path in procfs, if the container may set it.
 pub fn path(name: &str, namespaces: &Namespaces) -> Result<String> {
     let path = below_sys(name)?;
+    if path == "kernel/hostname" {
+        return Err(Error::spec("sysctl kernel.hostname: the field hostname is for it"));
+    }
     let Some(kind) = owner(&path) else {
         return Err(Error::spec(format!("sysctl {name} is not of a namespace: it would change the whole machine")));
     };
@@ -50,7 +53,7 @@ fn owner(path: &str) -> Option<NamespaceKind> {
         "fs" if rest.starts_with("mqueue/") => Some(NamespaceKind::Ipc),
         "kernel" if IPC.contains(&rest) || rest == "shm_rmid_forced" => Some(NamespaceKind::Ipc),
         "kernel" if matches!(rest, "msg_next_id" | "sem_next_id" | "shm_next_id") => Some(NamespaceKind::Ipc),
-        "kernel" if matches!(rest, "domainname" | "hostname") => Some(NamespaceKind::Uts),
+        "kernel" if rest == "domainname" => Some(NamespaceKind::Uts),
         "kernel" if rest == "ns_last_pid" => Some(NamespaceKind::Pid),
         _ => None,
     }

@@ -1,7 +1,7 @@
 //! What cannot be: one line that says what and why, exit code 1, and nothing left behind.
 
 use crate::bundle::Bundle;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fs;
 use testkit::{Invocation, Program, requires};
 
@@ -130,6 +130,75 @@ fn devices_that_cannot_be() {
         let mut bundle = Bundle::new();
         bundle.set("/linux/devices", json!([device]));
         bundle.refused(if device["type"] == "z" { "unknown variant" } else { "device" });
+    }
+}
+
+/// Beside those above, what the specification's own checker and runc's call malformed.
+#[test]
+fn values_that_mean_nothing() {
+    requires!(root, busybox);
+    let rule = |rule: Value| json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule] });
+    let argument =
+        |argument: Value| rule(json!({ "names": ["getcwd"], "action": "SCMP_ACT_ERRNO", "args": [argument] }));
+    for (path, value, text) in [
+        ("/ociVersion", json!("x"), "ociVersion \"x\""),
+        ("/ociVersion", json!(""), "ociVersion \"\""),
+        ("/ociVersion", json!("2.0.0"), "ociVersion \"2.0.0\""),
+        ("/annotations", json!({ "a": 1 }), "line 1 column"),
+        ("/hostname", json!("h".repeat(65)), "host name"),
+        ("/domainname", json!("h".repeat(65)), "domain name"),
+        ("/root", json!({}), "root.path is empty"),
+        ("/process/args", json!([1]), "line 1 column"),
+        ("/process/args", json!(["true", "\0"]), "zero byte"),
+        ("/process/env", json!(["X"]), "\"X\" is not NAME=VALUE"),
+        ("/process/env", json!(["A=1", "=x"]), "\"=x\" is not NAME=VALUE"),
+        ("/process/env", json!(["A=\0"]), "zero byte"),
+        ("/process/user/uid", json!(-1), "u32"),
+        ("/process/user/uid", json!(1_u64 << 32), "u32"),
+        ("/process/user/uid", json!("0"), "u32"),
+        ("/process/user/gid", json!(1.5), "u32"),
+        ("/process/user/gid", json!(u32::MAX), "is no id"),
+        ("/process/user/additionalGids", json!([u32::MAX]), "is no id"),
+        ("/process/rlimits", json!([{ "soft": 1, "hard": 1 }]), "unknown type"),
+        ("/process/rlimits", json!([{ "type": "RLIMIT_CORE", "soft": -1, "hard": 1 }]), "u64"),
+        ("/process/scheduler", json!({ "nice": 1 }), "policy"),
+        ("/process/ioPriority", json!({ "priority": 1 }), "class"),
+        ("/process/ioPriority", json!({ "class": "IOPRIO_CLASS_FLY" }), "IOPRIO_CLASS_FLY"),
+        ("/process/consoleSize", json!({ "height": 70_000, "width": 80 }), "u16"),
+        ("/hooks/prestart", json!([{ "args": ["x"] }]), "not absolute"),
+        ("/hooks/createRuntime", json!([{ "path": "/no/such" }]), "/no/such"),
+        ("/hooks/createRuntime", json!([{ "path": "/etc/passwd" }]), "ermission denied"),
+        ("/hooks/createContainer", json!([{ "path": "/bin/true", "timeout": 0 }]), "timeout"),
+        ("/hooks/poststop", json!([{ "path": "/bin/true", "env": ["X"] }]), "\"X\" is not NAME=VALUE"),
+        ("/linux/rootfsPropagation", json!("far"), "far"),
+        ("/linux/maskedPaths", json!(["proc/kcore"]), "\"proc/kcore\" is not absolute"),
+        ("/linux/readonlyPaths", json!([""]), "\"\" is not absolute"),
+        ("/linux/personality", json!({ "domain": "OTHER" }), "OTHER"),
+        ("/linux/sysctl", json!({ "kernel.hostname": "x" }), "hostname"),
+        ("/linux/sysctl", json!({ "net/../kernel/x": "1" }), "no name of a kernel parameter"),
+        ("/linux/cgroupsPath", json!("/../../x"), ".."),
+        ("/linux/seccomp", json!({ "syscalls": [] }), "defaultAction"),
+        ("/linux/seccomp", json!({ "defaultAction": "SCMP_ACT_FLY" }), "SCMP_ACT_FLY"),
+        ("/linux/seccomp", json!({ "defaultAction": "SCMP_ACT_ALLOW", "architectures": ["FLY"] }), "FLY"),
+        ("/linux/seccomp", json!({ "defaultAction": "SCMP_ACT_ALLOW", "flags": ["FLY"] }), "FLY"),
+        ("/linux/seccomp", rule(json!({ "names": [], "action": "SCMP_ACT_ERRNO" })), "names no system call"),
+        ("/linux/seccomp", argument(json!({ "index": 6, "value": 1, "op": "SCMP_CMP_EQ" })), "index 6"),
+        ("/linux/seccomp", argument(json!({ "index": 0, "value": 1, "op": "SCMP_CMP" })), "SCMP_CMP"),
+        ("/linux/devices", json!([{ "type": "c", "major": 1, "minor": 3 }]), "path"),
+        ("/linux/devices", json!([{ "type": "c", "path": "/dev", "major": 1, "minor": 3 }]), "/dev"),
+        ("/linux/resources/devices", json!([{ "allow": true, "access": "x" }]), "access"),
+        ("/linux/resources/devices", json!([{ "allow": true, "type": "z" }]), "unknown variant"),
+        ("/linux/resources/memory", json!({ "limit": -5 }), "memory.limit"),
+        ("/linux/resources/memory", json!({ "limit": "1" }), "i64"),
+        ("/linux/resources/memory", json!({ "limit": 64 << 20, "swap": 32 << 20 }), "memory.swap"),
+        ("/linux/resources/cpu", json!({ "shares": -1 }), "u64"),
+        ("/linux/resources/pids", json!({ "limit": "x" }), "i64"),
+        ("/linux/resources/hugepageLimits", json!([{ "pageSize": "../x", "limit": 1 }]), "page size"),
+        ("/linux/resources/unified", json!({ "../x": "1" }), "control file"),
+    ] {
+        let mut bundle = Bundle::new();
+        bundle.set(path, value);
+        bundle.refused(text);
     }
 }
 

@@ -246,6 +246,32 @@ fn what_belongs_to_a_namespace_is_refused_without_it() {
 }
 
 #[test]
+fn ids_are_not_mapped_without_a_user_namespace_nor_clocks_set_in_one_that_is_joined() {
+    requires!(root, busybox, time_namespace);
+    let mut bundle = Bundle::new();
+    let map = json!([{ "containerID": 0, "hostID": 100_000, "size": 10 }]);
+    bundle.set("/linux/uidMappings", map.clone()).set("/linux/gidMappings", map);
+    bundle.refused("uidMappings needs a user namespace");
+    let host = Host::new(&["--time", "--fork"]);
+    let mut bundle = Bundle::new();
+    bundle.namespace("time", Some(&host.path("time"))).set("/linux/timeOffsets", json!({ "boottime": { "secs": 7 } }));
+    bundle.refused("timeOffsets needs a new time namespace");
+}
+
+#[test]
+fn a_path_to_the_callers_own_is_as_good_as_none() {
+    requires!(root, busybox);
+    let mut bundle = Bundle::new();
+    bundle.namespace("network", Some("/proc/self/ns/net")).set("/linux/sysctl", json!({ "net.ipv4.ip_forward": "1" }));
+    bundle.refused("needs a network namespace");
+    let mut bundle = Bundle::new();
+    bundle.namespace("uts", Some("/proc/self/ns/uts"));
+    bundle.refused("hostname needs a uts namespace");
+    bundle.unset("/hostname").command(&["readlink", "/proc/self/ns/uts"]);
+    bundle.ok().stdout_is(&format!("{}\n", own("uts")));
+}
+
+#[test]
 fn host_and_domain_name_are_its_own() {
     requires!(root, busybox);
     let before = rustix::system::uname().nodename().to_owned();

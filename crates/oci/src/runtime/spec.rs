@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Spec {
-    /// The version of the specification that the writer followed; a missing one is refused by the runtime.
+    /// The version of the specification that the writer followed; one that is not of 1.x is refused by the runtime.
     pub oci_version: String,
     /// The process to run; absent only for a container that is created and never started.
     #[serde(skip_serializing_if = "Option::is_none")]
