@@ -460,3 +460,5 @@ fn hooks_of_creation(plan: &mut Plan, container: Identity<'_>) -> Result<()> {
 
 #[cfg(test)]
 mod fuzz;
+#[cfg(any(test, fuzzing))]
+pub mod planned;

@@ -41,6 +41,8 @@ mod sysctl;
 
 pub use cgroup::{Bus, Cgroup, Driver, Layout, Unit};
 pub use context::is_root;
+#[cfg(fuzzing)]
+pub use create::planned::planned;
 pub use create::{Container, Request, create};
 pub use error::{Error, Result};
 pub use exec::{Exec, exec, namespaces_of};

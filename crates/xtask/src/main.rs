@@ -7,6 +7,7 @@ mod bench;
 mod deps;
 mod dist;
 mod error;
+mod fuzz;
 mod guest;
 mod metadata;
 mod outside;
@@ -31,7 +32,7 @@ cargo xtask TASK [ARGUMENT…]
   build   the programs as users get them, static, in target/dist
   deps    check who names whom, what the start path links, and where code is unsafe
   guest   run a command on a kernel of its own with pure cgroup v2, or with systemd
-  proof   the long proofs at full length: races, random cases
+  proof   the long proofs at full length: races, crashes, random cases, fuzzing
   style   check the house's own rules for a file
   suite   another project's tests of a runtime, run against ours
   test    the whole gate, or some of its steps";
@@ -61,7 +62,7 @@ fn task(mut parser: lexopt::Parser) -> Result {
         "guest" => guest::run(parser),
         "guest-init" => guest::init::first(&directory(parser)?),
         "guest-unit" => guest::init::unit(&directory(parser)?),
-        "proof" => proof::run(),
+        "proof" => proof::run(parser),
         "style" => style::run(),
         "suite" => suite::run(parser),
         "test" => test::run(parser),

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use lexopt::prelude::*;
 use step::{Context, STEPS, Step};
+pub use step::{released, runner};
 pub use tally::Tally;
 
 use crate::error::{Error, Result};

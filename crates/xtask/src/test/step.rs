@@ -267,7 +267,7 @@ fn skips(context: &mut Context) -> Result<Verdict> {
 
 /// The test runner: nextest, which gives each test a process of its own, or cargo's, one test at a time, since tests
 /// count what is left on the machine.
-fn runner() -> Command {
+pub fn runner() -> Command {
     let mut cargo = programs::cargo();
     if on_path("cargo-nextest").is_some() {
         cargo.args(["nextest", "run", "--no-fail-fast", "--status-level=slow", "--final-status-level=fail"]);
@@ -278,7 +278,7 @@ fn runner() -> Command {
 }
 
 /// Lets tests find the released programs.
-fn released(command: &mut Command) -> Result {
+pub fn released(command: &mut Command) -> Result {
     let dist = programs::target_dir()?.join("dist");
     for (variable, name) in [("CORACLE_BIN", "coracle"), ("CORUN_BIN", "corun")] {
         if dist.join(name).is_file() {

@@ -15,8 +15,9 @@ pub struct Tally {
 
 impl Tally {
     /// Takes note of a line of a runner's output: nextest's and the standard harness's closing lines count, others do not.
+    /// What stands further in is what a failing test of nextest's wrote, with the closing line of its own harness.
     pub fn note(&mut self, line: &str) {
-        let closing = line.contains("test result: ")
+        let closing = line.starts_with("test result: ")
             || (line.contains("Summary [") && line.contains("tests run: "))
             || (line.contains("Summary [") && line.contains("test run: "));
         if closing {
@@ -66,5 +67,6 @@ mod tests {
     fn other_lines_do_not() {
         assert_eq!(of("thread panicked: 3 passed, 2 failed"), (0, 0));
         assert_eq!(of("running 5 tests"), (0, 0));
+        assert_eq!(of("    test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 7 filtered out"), (0, 0));
     }
 }
