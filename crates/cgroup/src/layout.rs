@@ -57,8 +57,10 @@ impl Layout {
     pub fn detect() -> Result<Self> {
         let own = match file::read("/proc/self/cgroup") {
             Ok(text) => text,
-            // A kernel without cgroups.
-            Err(error) if error.errno == rustix::io::Errno::NOENT => return Ok(Self::default()),
+            // A kernel without cgroups, if there is a procfs that can tell.
+            Err(error) if error.errno == rustix::io::Errno::NOENT && std::fs::exists("/proc/self").unwrap_or(false) => {
+                return Ok(Self::default());
+            }
             Err(error) => return Err(Error::Layout(error)),
         };
         let hierarchies = if let Some(hierarchies) = well_known(&own) {

@@ -2,7 +2,8 @@
 //! sockets.
 
 use crate::error::{Error, Result, What};
-use std::os::fd::{AsFd, OwnedFd};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// Where it goes, as asked for.
@@ -46,13 +47,29 @@ impl HandOver {
     pub fn pid(&self, pid: i32) -> Result<()> {
         let Some(path) = given(self.pid_file.as_ref()) else { return Ok(()) };
         let name = path.file_name().ok_or_else(|| Error::Arguments(format!("--pid-file {}", path.display())))?;
+        let text = pid.to_string();
+        if unnamed(path, text.as_bytes()).is_ok() {
+            return Ok(());
+        }
         let beside = path.with_file_name(format!(".{}", name.to_string_lossy()));
-        let written = std::fs::write(&beside, pid.to_string()).and_then(|()| std::fs::rename(&beside, path));
+        let written = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, path));
         written.map_err(|source| {
             let _ = std::fs::remove_file(&beside);
             Error::file(path, source)
         })
     }
+}
+
+/// Writes a file that has no name before it is whole, so that nothing is left of it if we are killed meanwhile. Not every
+/// file system can do that.
+fn unnamed(path: &Path, bytes: &[u8]) -> std::result::Result<(), sys::Error> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let file = sys::fs::open(dir, OFlags::WRONLY | OFlags::TMPFILE, Mode::from_raw_mode(0o666))?;
+    sys::fs::write_once(&file, bytes)?;
+    // What stands there is of an earlier container.
+    let _ = sys::fs::unlinkat(CWD, path, AtFlags::empty());
+    let own = format!("/proc/self/fd/{}", file.as_raw_fd());
+    sys::fs::linkat(CWD, own, CWD, path, AtFlags::SYMLINK_FOLLOW)
 }
 
 fn given(path: Option<&String>) -> Option<&Path> {

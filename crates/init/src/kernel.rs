@@ -26,6 +26,7 @@ pub const EEXIST: i32 = 17;
 pub const ENOTDIR: i32 = 20;
 pub const EISDIR: i32 = 21;
 pub const EINVAL: i32 = 22;
+pub const EMFILE: i32 = 24;
 pub const ELOOP: i32 = 40;
 pub const ENAMETOOLONG: i32 = 36;
 pub const ENOSYS: i32 = 38;

@@ -1,6 +1,6 @@
 //! The stub's walk: read the plan, do its steps in order, say what failed.
 
-use crate::kernel::{self, EDQUOT, EINTR, EINVAL, ENOSYS, EPERM, Failure, Outcome, fail, nr, plain};
+use crate::kernel::{self, EDQUOT, EINTR, EINVAL, EMFILE, ENOSYS, EPERM, Failure, Outcome, fail, nr, plain};
 use crate::mount::{self, Mounts};
 use crate::plan::{MAY_BE_LOCKED, Message, NONE, Op, Plan, SLOTS, Step, message};
 use crate::path::{self, Buffer};
@@ -297,7 +297,8 @@ impl Stage<'_> {
         }
         let sent = (control[0] as usize).saturating_sub(16) / 4;
         if sent != count {
-            return fail(nr::recvmsg, EINVAL);
+            // Less than was sent is what the limit on them leaves.
+            return fail(nr::recvmsg, if sent < count { EMFILE } else { EINVAL });
         }
         for index in 0..count {
             let pair = control[2 + index / 2];

@@ -47,17 +47,18 @@ impl Handle {
             }
             Err(source) => return Err(source).what("find the container's process"),
         };
-        // The start time is read after the pidfd was opened: if it is the same, the pidfd is of that very process.
-        if start_time(record.pid) != Some(record.start_time) {
+        // The start time is read after the pidfd was opened: if it is the same, the pidfd is of that very process. Who
+        // cannot read it must not take a living container for a dead one.
+        if begun(record.pid)? != Some(record.start_time) {
             return Ok((None, cgroup()));
         }
         Ok((Some(Self { pid: record.pid, pidfd, cgroup: cgroup() }), cgroup()))
     }
 
     /// What finds it again.
-    pub fn record(&self) -> Record {
+    pub fn record(&self) -> Result<Record> {
         let (cgroup, unit) = (self.cgroup.paths(), self.cgroup.unit().cloned());
-        Record { pid: self.pid, start_time: start_time(self.pid).unwrap_or(0), cgroup, unit }
+        Ok(Record { pid: self.pid, start_time: begun(self.pid)?.unwrap_or(0), cgroup, unit })
     }
 
     /// Sends a signal to the first process. One that has ended already is no error.
@@ -97,9 +98,26 @@ pub fn delete(cgroup: &Cgroup) -> Result<()> {
     Ok(cgroup.remove(REMOVAL)?)
 }
 
-/// Field 22 of /proc/PID/stat. The name in field 2 may hold anything, so counting starts at its closing bracket.
+/// When a process began, if it is there and alive.
 pub fn start_time(pid: i32) -> Option<u64> {
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    begun(pid).ok().flatten()
+}
+
+/// As [`start_time`], where not to know is no answer.
+fn begun(pid: i32) -> Result<Option<u64>> {
+    let path = format!("/proc/{pid}/stat");
+    match std::fs::read(&path) {
+        Ok(stat) => Ok(field_22(&stat)),
+        Err(error) => match sys::Errno::from_io_error(&error) {
+            Some(sys::Errno::SRCH) => Ok(None),
+            Some(sys::Errno::NOENT) if std::fs::exists("/proc/self").unwrap_or(false) => Ok(None),
+            errno => Err(sys::Error::new("open", path, errno.unwrap_or(sys::Errno::IO))).what("look at the container"),
+        },
+    }
+}
+
+/// Field 22 of /proc/PID/stat. The name in field 2 may hold anything, so counting starts at its closing bracket.
+fn field_22(stat: &[u8]) -> Option<u64> {
     let after = stat.iter().rposition(|byte| *byte == b')')? + 2;
     let text = std::str::from_utf8(stat.get(after..)?).ok()?;
     let mut fields = text.split(' ');

@@ -16,7 +16,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The points at which hooks run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,6 +172,11 @@ pub fn failed(point: Point, index: usize, path: &str, problem: String) -> Error 
     Error::Hook { point: point.name(), index, path: path.to_owned(), problem }
 }
 
+/// How often we look at a hook that runs.
+const LOOK: Duration = Duration::from_millis(20);
+/// Most bytes that a hook may write: they are kept in memory.
+const MOST: u64 = 16 << 20;
+
 /// Runs a hook of ours; what became of it, if it did not succeed.
 fn execute(hook: &Hook, state: &State) -> std::result::Result<(), String> {
     let text = serde_json::to_vec(state).map_err(|error| error.to_string())?;
@@ -186,12 +191,14 @@ fn execute(hook: &Hook, state: &State) -> std::result::Result<(), String> {
     command.stdin(Stdio::from(input)).stdout(Stdio::from(copy()?)).stderr(Stdio::from(copy()?));
     let mut child = command.spawn().map_err(|error| error.to_string())?;
     let limit = hook.timeout.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
-    if let Some(limit) = limit {
-        let pidfd = sys::process::pidfd_open(child.id().cast_signed()).map_err(|error| error.to_string())?;
-        if !sys::process::wait_readable(&pidfd, limit) {
+    let pidfd = sys::process::pidfd_open(child.id().cast_signed()).map_err(|error| error.to_string())?;
+    let begun = Instant::now();
+    while !sys::process::wait_readable(&pidfd, LOOK) {
+        let late = limit.is_some_and(|limit| begun.elapsed() >= limit);
+        if late || output.metadata().is_ok_and(|file| file.len() > MOST) {
             let _ = child.kill();
             let _ = child.wait();
-            return Err(timed_out(hook));
+            return Err(if late { timed_out(hook) } else { format!("it wrote more than {} MiB", MOST >> 20) });
         }
     }
     let status = child.wait().map_err(|error| error.to_string())?;

@@ -260,6 +260,21 @@ pub fn write_beneath(dir: impl AsFd, path: impl Arg, bytes: &[u8]) -> Result<()>
     write_once(&file, bytes)
 }
 
+/// Writes all of `bytes`, in as many calls as that takes: a file system that is full takes what fits and refuses the rest.
+pub fn write_all(fd: impl AsFd, bytes: &[u8]) -> Result<()> {
+    let fd = fd.as_fd();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        // SAFETY: the kernel only reads the bytes.
+        match unsafe { call(nr::write, [raw(fd), rest.as_ptr() as usize, rest.len(), 0, 0, 0]) } {
+            Ok(written) => rest = &rest[written..],
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(Error::new("write", format!("{}, {} bytes", shown(fd), bytes.len()), errno)),
+        }
+    }
+    Ok(())
+}
+
 /// One write(2) of all of `bytes`; a short one is `EIO`. The bytes stand in the error.
 pub fn write_once(fd: impl AsFd, bytes: &[u8]) -> Result<()> {
     let fd = fd.as_fd();

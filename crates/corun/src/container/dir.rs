@@ -145,7 +145,7 @@ impl Dir {
         const NEW: &str = "state.json.new";
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
         sys::fs::open_beneath(&self.fd, NEW, flags, Mode::from_raw_mode(0o644))
-            .and_then(|file| sys::fs::write_once(file, bytes))
+            .and_then(|file| sys::fs::write_all(file, bytes))
             .and_then(|()| sys::fs::renameat(&self.fd, NEW, &self.fd, STATE, RenameFlags::empty()))
             .what("write the container's state")
     }
@@ -171,7 +171,7 @@ impl Dir {
     pub fn write_filter(&self, filter: &Filter) -> Result<()> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
         sys::fs::open_beneath(&self.fd, FILTER, flags, Mode::from_raw_mode(0o600))
-            .and_then(|file| sys::fs::write_once(file, &filter.to_file()))
+            .and_then(|file| sys::fs::write_all(file, &filter.to_file()))
             .what("write the container's filter")
     }
 

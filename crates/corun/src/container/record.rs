@@ -167,8 +167,8 @@ impl Listener {
 
 impl Record {
     /// The record of a container whose process exists.
-    pub fn new(id: &str, spec: &Spec, bundle: &Path, handle: &runtime::Handle) -> Self {
-        let found = handle.record();
+    pub fn new(id: &str, spec: &Spec, bundle: &Path, handle: &runtime::Handle) -> Result<Self> {
+        let found = handle.record()?;
         let linux = spec.linux.as_ref();
         let bundle_text = bundle.to_string_lossy().into_owned();
         let root = spec.root.as_ref().map(|root| bundle.join(&root.path).to_string_lossy().into_owned());
@@ -176,7 +176,7 @@ impl Record {
         let command = spec.process.as_ref().and_then(|process| process.args.first()).cloned();
         let kinds = linux.iter().flat_map(|linux| &linux.namespaces).map(|namespace| namespace.kind);
         let path = |(name, file): &(&str, &str)| ((*name).to_owned(), format!("/proc/{}/ns/{file}", found.pid));
-        Self {
+        Ok(Self {
             id: id.to_owned(),
             init_process_pid: found.pid,
             init_process_start: found.start_time,
@@ -205,7 +205,7 @@ impl Record {
                 devices: linux.and_then(|linux| linux.resources.as_ref()).map_or_else(Vec::new, |r| r.devices.clone()),
                 devices_added: Vec::new(),
             },
-        }
+        })
     }
 
     /// Reads it.

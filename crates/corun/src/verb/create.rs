@@ -213,7 +213,7 @@ impl Made {
     /// Writes the container down and hands over what the caller gets of it; a terminal that stays here comes back.
     pub fn settle(&mut self, dir: &Dir, bundle: &Bundle, given: &Given, held: bool) -> Result<Option<OwnedFd>> {
         let handle = &self.container.handle;
-        let mut record = Record::new(dir.id(), &bundle.spec, &bundle.dir, handle);
+        let mut record = Record::new(dir.id(), &bundle.spec, &bundle.dir, handle)?;
         record.corun.held = held;
         record.corun.rdt.clone_from(&self.rdt);
         record.write(dir)?;

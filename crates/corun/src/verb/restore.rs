@@ -158,11 +158,13 @@ fn again(dir: &Dir, bundle: &Bundle, given: &Given, context: &Context) -> Result
     };
     let mut unwritten = None;
     let restored = runtime::checkpoint::restore(request, |handle| {
-        let mut record = Record::new(dir.id(), &bundle.spec, &bundle.dir, handle);
-        record.corun.held = !given.detach;
-        // criu makes a time namespace, whatever the specification says.
-        record.corun.namespaces = runtime::namespaces_of(handle);
-        unwritten = record.write(dir).err();
+        let written = Record::new(dir.id(), &bundle.spec, &bundle.dir, handle).and_then(|mut record| {
+            record.corun.held = !given.detach;
+            // criu makes a time namespace, whatever the specification says.
+            record.corun.namespaces = runtime::namespaces_of(handle);
+            record.write(dir)
+        });
+        unwritten = written.err();
         Ok(())
     });
     match (restored?, unwritten) {

@@ -39,6 +39,12 @@ fn nothing_is_left(container: &Container) {
     assert!(left.is_empty(), "{left:?}");
 }
 
+impl Container {
+    fn verb_with_bundle(&self, verb: &str) -> Invocation {
+        self.corun(&[verb, "--bundle"]).arg(self.bundle.dir()).arg(&self.bundle.id)
+    }
+}
+
 fn run_detached(container: &Container) -> Invocation {
     container.corun(&["run", "--detach", "--bundle"]).arg(container.bundle.dir()).arg(&container.bundle.id)
 }
@@ -153,7 +159,80 @@ fn killed_at_each_call(container: &Container, before: impl Fn(), line: impl Fn()
 fn create_at_each_of_its_system_calls() {
     requires!(root, busybox, timing, package = "strace");
     let container = waiting();
-    killed_at_each_call(&container, || (), || container.create_with(&[]), || nothing_is_left(&container));
+    let dir = container.bundle.sandbox.join("pids");
+    fs::create_dir(&dir).unwrap();
+    let file = dir.join("pid");
+    let create = || container.create_with(&["--pid-file", &file.to_string_lossy()]);
+    killed_at_each_call(
+        &container,
+        || (),
+        create,
+        || {
+            nothing_is_left(&container);
+            // What the caller named is his, and it is whole.
+            let left: Vec<_> = fs::read_dir(&dir).unwrap().flatten().map(|entry| entry.path()).collect();
+            assert!(left.is_empty() || left == [file.clone()], "{left:?}");
+            assert!(left.is_empty() || fs::read_to_string(&file).unwrap().parse::<u32>().is_ok());
+            let _ = fs::remove_file(&file);
+        },
+    );
+}
+
+#[test]
+fn run_at_each_of_its_system_calls() {
+    requires!(root, busybox, timing, package = "strace");
+    let container = Container::planned(Bundle::script("exit 0"));
+    killed_at_each_call(&container, || (), || container.verb_with_bundle("run"), || nothing_is_left(&container));
+}
+
+#[test]
+fn kill_and_delete_of_an_ended_one_at_each_of_their_system_calls() {
+    requires!(root, busybox, timing, package = "strace");
+    let container = waiting();
+    let started = || {
+        container.create().code(0);
+        container.verb("start").ok();
+    };
+    let kill = || container.corun(&["kill", &container.bundle.id, "KILL"]);
+    killed_at_each_call(&container, started, kill, || nothing_is_left(&container));
+    let ended = || {
+        started();
+        kill().ok();
+        container.becomes("stopped");
+    };
+    killed_at_each_call(&container, ended, || container.verb("delete"), || nothing_is_left(&container));
+}
+
+#[test]
+fn pause_resume_and_update_at_each_of_their_system_calls() {
+    requires!(root, busybox, cgroups, timing, package = "strace");
+    let container = Container::sleeping();
+    // It is as before or as was asked for, and whoever comes next can do with it what he wants.
+    let whole = || {
+        let status = container.status();
+        assert!(status == "running" || status == "paused", "{status}");
+        if status == "paused" {
+            container.verb("resume").ok();
+        }
+        assert_eq!(container.status(), "running");
+        container.exec(&["true"]).ok();
+        container.corun(&["list", "--quiet"]).ok().stdout_is(&format!("{}\n", container.bundle.id));
+    };
+    killed_at_each_call(&container, || (), || container.verb("pause"), whole);
+    let paused = || drop(container.verb("pause").ok());
+    killed_at_each_call(&container, paused, || container.verb("resume"), whole);
+    let rule = r#"{"devices":[{"allow":true,"type":"c","major":10,"minor":200,"access":"rw"}],"pids":{"limit":50}}"#;
+    let file = container.bundle.sandbox.file("limits.json", rule);
+    let update = || container.corun(&["update", "--resources"]).arg(&file).arg(&container.bundle.id);
+    killed_at_each_call(
+        &container,
+        || (),
+        update,
+        || {
+            whole();
+            update().ok();
+        },
+    );
 }
 
 #[test]

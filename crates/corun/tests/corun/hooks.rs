@@ -126,3 +126,62 @@ fn a_hook_that_is_not_there_is_an_error() {
         bundle.refused("is not absolute");
     }
 }
+
+#[test]
+fn a_hook_that_writes_without_end_is_killed() {
+    requires!(root, busybox);
+    for point in ["prestart", "createRuntime", "poststart"] {
+        let mut bundle = Bundle::script("sleep 60");
+        bundle.set(&format!("/hooks/{point}"), json!([{ "path": "/usr/bin/yes" }]));
+        bundle.refused(&format!("error running {point} hook #0: /usr/bin/yes: it wrote more than 16 MiB"));
+    }
+    // Within the container its limit of memory holds for the hook as well, and the time that it may take.
+    for point in ["createContainer", "startContainer"] {
+        let mut bundle = Bundle::new();
+        bundle.set("/linux/resources/memory", json!({ "limit": 64 << 20 }));
+        bundle
+            .set(&format!("/hooks/{point}"), json!([{ "path": "/bin/sh", "args": ["sh", "-c", "yes"], "timeout": 5 }]));
+        bundle.refused(&format!("error running {point} hook #0"));
+    }
+}
+
+#[test]
+fn hooks_after_the_end_fail_hang_and_are_not_there_without_keeping_it() {
+    requires!(root, busybox);
+    for hook in [
+        shell("exit 7"),
+        json!({ "path": "/no/such" }),
+        json!({ "path": "/bin/sleep", "args": ["sleep", "60"], "timeout": 1 }),
+        json!({ "path": "/usr/bin/yes" }),
+    ] {
+        let mut bundle = Bundle::new();
+        bundle.set("/hooks/poststop", json!([hook]));
+        bundle.ok().stderr_contains("error running poststop hook #0");
+    }
+}
+
+#[test]
+fn a_start_that_is_killed_while_a_hook_hangs_leaves_nothing() {
+    requires!(root, busybox);
+    for point in ["createRuntime", "createContainer", "startContainer", "poststart"] {
+        let mut bundle = Bundle::script("sleep 1000");
+        let mark = bundle.sandbox.join("mark");
+        // Within the container it is the same file by another name.
+        let rest =
+            if point == "startContainer" { "echo > /mark".to_owned() } else { format!("echo > {}", mark.display()) };
+        bundle.set(&format!("/hooks/{point}"), json!([shell(&format!("{rest}; exec sleep 1000"))]));
+        let container = crate::container::Container::planned(bundle);
+        let line = container
+            .apart(container.corun(&["run", "--bundle"]).arg(container.bundle.dir()).arg(&container.bundle.id));
+        let running = line.spawn();
+        let inside = container.bundle.rootfs.inside("mark");
+        assert!(testkit::within(crate::bundle::CLEARING, || mark.exists() || inside.exists()), "{point}");
+        running.kill(rustix::process::Signal::KILL);
+        let _ = running.wait();
+        if matches!(point, "createRuntime" | "poststart") {
+            // A hook of ours is a child of the killed one, and nobody's any more.
+            testkit::end_descendants(crate::bundle::CLEARING);
+        }
+        container.gone();
+    }
+}

@@ -22,6 +22,7 @@ mod cve_races;
 mod devices;
 mod end;
 mod events;
+mod exhausted;
 mod features;
 mod fuzz_words;
 mod hooks;
