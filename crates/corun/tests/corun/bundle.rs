@@ -243,6 +243,14 @@ impl Bait {
         Self { path, before }
     }
 
+    /// The same as a user's own: nothing but the runtime holds him off who runs as that user.
+    #[track_caller]
+    pub fn of(bundle: &Bundle, user: &testkit::User) -> Self {
+        let Self { path, .. } = Self::new(bundle);
+        Invocation::new("chown").args(["-R", "-h", &format!("{}:{}", user.uid, user.gid)]).arg(&path).ok();
+        Self { before: Self::look(&path), path }
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -30,7 +30,7 @@ fn cve_2016_3697_a_number_is_never_looked_up_as_a_name() {
 }
 
 /// Words for a user, and what the process then is; none is refused.
-const USERS: [(&str, Option<&str>); 14] = [
+pub const USERS: [(&str, Option<&str>); 14] = [
     ("1", Some("1 0")),
     ("1:2", Some("1 2")),
     ("0:5", Some("0 5")),

@@ -9,12 +9,12 @@ use testkit::requires;
 
 const SPY: &str = include_str!("spy.py");
 
-fn rounds() -> usize {
+pub fn rounds() -> usize {
     if std::env::var_os("CORACLE_LONG").is_some() { 1000 } else { 100 }
 }
 
-/// A container whose first process is the spy; Python is the machine's own, seen through binds.
-fn spying(mut bundle: Bundle) -> Container {
+/// Has the spy be the first process; Python is the machine's own, seen through binds.
+pub fn spy(bundle: &mut Bundle) {
     bundle.rootfs.file("spy.py", SPY);
     for name in ["lib", "lib64"] {
         let _ = fs::remove_dir(bundle.rootfs.inside(name));
@@ -24,6 +24,10 @@ fn spying(mut bundle: Bundle) -> Container {
     fs::create_dir(bundle.rootfs.inside("usr")).unwrap();
     bundle.mount("bind", "/usr", "/usr", &["rbind", "ro"]);
     bundle.command(&["/usr/bin/python3", "-I", "-u", "/spy.py"]);
+}
+
+fn spying(mut bundle: Bundle) -> Container {
+    spy(&mut bundle);
     let container = Container::running(bundle);
     container.says("up");
     container
@@ -34,7 +38,11 @@ fn gets_nothing(container: &Container, options: &[&str]) {
     for _ in 0..rounds() {
         container.exec_with(options, &["/bin/true"]).run().code(0);
     }
-    let seen = container.output();
+    has_got_nothing(&container.output());
+}
+
+#[track_caller]
+pub fn has_got_nothing(seen: &str) {
     assert!(seen.contains("SAW 10"), "the attack is one: {seen}");
     assert!(!seen.contains("GOT") && !seen.contains("Error"), "{seen}");
 }

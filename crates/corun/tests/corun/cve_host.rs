@@ -1,4 +1,4 @@
-//! The host's own program out of the container's reach: CVE-2019-5736.
+//! The host's own program out of the container's reach: CVE-2019-5736; and nothing of ours where others write: CVE-2019-12439.
 
 use crate::bundle::Bundle;
 use std::fs;
@@ -103,4 +103,26 @@ fn while_the_start_goes_on_the_program_in_the_container_is_a_sealed_copy() {
     assert_eq!(executed.len(), 3, "corun, the stub, the command: {executed:?}");
     assert!(executed[1].contains("execveat") && executed[1].contains("AT_EMPTY_PATH"), "{executed:?}");
     assert!(text.contains("F_SEAL_WRITE"), "{text}");
+}
+
+#[test]
+fn cve_2019_12439_nothing_is_made_where_others_could_have_made_it() {
+    requires!(root, busybox);
+    // With the places that everybody may write to gone, the rest of the machine read-only but for the container's own.
+    let bundle = Bundle::script("echo ran");
+    let line = bundle.invocation();
+    let [own, kept] = [bundle.sandbox.path().to_owned(), std::path::PathBuf::from("/mnt")];
+    let program = Program::Corun.path();
+    let script = format!(
+        "mount -t tmpfs none {1} && mkdir {1}/own && mount --bind {0} {1}/own && cp {2} {1}/corun
+        for dir in /tmp /var/tmp /dev/shm /run /home; do mount -t tmpfs -o ro none $dir; done
+        exec {1}/corun --root {1}/own/run run --bundle {1}/own/bundle {3}",
+        own.display(),
+        kept.display(),
+        program.display(),
+        bundle.id
+    );
+    drop(line);
+    let outcome = testkit::Invocation::new("unshare").args(["--mount", "sh", "-c", &script]).run();
+    outcome.code(0).stdout_is("ran\n");
 }

@@ -13,19 +13,19 @@ use std::thread::JoinHandle;
 use testkit::requires;
 
 /// How many starts a race gets; `cargo xtask proof` asks for many.
-fn starts() -> usize {
+pub fn starts() -> usize {
     if std::env::var_os("CORACLE_LONG").is_some() { 10_000 } else { 100 }
 }
 
 /// Exchanges pairs of names, over and over.
-struct Racer {
+pub struct Racer {
     stop: Arc<AtomicBool>,
     turns: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Racer {
-    fn new(pairs: Vec<(PathBuf, PathBuf)>) -> Self {
+    pub fn new(pairs: Vec<(PathBuf, PathBuf)>) -> Self {
         let (stop, turns) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (seen, count) = (Arc::clone(&stop), Arc::clone(&turns));
         let thread = std::thread::spawn(move || {
@@ -40,7 +40,7 @@ impl Racer {
     }
 
     /// Ends it; how often it has turned.
-    fn turns(mut self) -> u64 {
+    pub fn turns(mut self) -> u64 {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.take().map(JoinHandle::join);
         self.turns.load(Ordering::Relaxed)
@@ -175,6 +175,71 @@ fn cve_2025_31133_a_node_that_turns_into_a_link_keeps_its_target_as_it_is() {
     }
     assert!(racer.turns() > 100, "the race was one");
     bait.assert_untouched();
+}
+
+#[test]
+fn cve_2025_52565_a_terminal_of_a_raced_devpts_is_its_own_or_none() {
+    requires!(root, busybox);
+    // The image's /dev, in which both the devpts and the console are now what they should be, now links to the host.
+    let mut bundle =
+        Bundle::script("stat -c %t:%T /dev/console; stat -c %t:%T $(tty); cat /dev/console.seen 2>/dev/null");
+    for destination in ["/dev/pts", "/dev/shm", "/dev/mqueue", "/dev"] {
+        bundle.without_mount(destination);
+    }
+    bundle.mount("devpts", "devpts", "/dev/pts", &["newinstance", "ptmxmode=0666", "mode=0620"]);
+    bundle.set("/process/terminal", true);
+    let bait = Bait::new(&bundle);
+    let dev = bundle.rootfs.inside("dev");
+    fs::create_dir(dev.join("pts")).unwrap();
+    fs::write(dev.join("console"), "").unwrap();
+    symlink("/dev/pts", dev.join("pts.x")).unwrap();
+    symlink(bait.path().join("file"), dev.join("console.x")).unwrap();
+    symlink(bait.path(), bundle.rootfs.inside("dev.x")).unwrap();
+    let racer = Racer::new(vec![
+        (dev.join("pts"), dev.join("pts.x")),
+        (dev.join("console"), dev.join("console.x")),
+        (dev.clone(), bundle.rootfs.inside("dev.x")),
+    ]);
+    let before = mounts();
+    let mut started = 0;
+    for _ in 0..starts() {
+        let outcome = bundle.invocation().run();
+        started += usize::from(outcome.exit_code() == Some(0));
+        outcome.stdout_lacks("the host's own");
+    }
+    assert!(racer.turns() > 100, "the race was one");
+    bait.assert_untouched();
+    assert_eq!(mounts(), before, "nothing was mounted on the host");
+    println!("{started} of {} started", starts());
+}
+
+/// What stands at /dev of the host.
+fn mounts() -> Vec<String> {
+    let text = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    text.lines().filter(|line| line.contains(" /dev")).map(str::to_owned).collect()
+}
+
+#[test]
+fn cve_2025_52881_a_sysctl_that_is_mounted_over_meanwhile_is_never_another_one() {
+    requires!(root, busybox);
+    // Somebody with the caller's mounts puts another parameter over the one that is written, and takes it away again.
+    let pattern = || fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap();
+    let before = pattern();
+    let mut bundle = Bundle::script("cat /proc/sys/kernel/domainname");
+    bundle.set("/linux/sysctl", json!({ "kernel.domainname": "raced" }));
+    let line = bundle.invocation().line();
+    let script = format!(
+        "( while :; do mount --bind /proc/sys/kernel/core_pattern /proc/sys/kernel/domainname
+             umount /proc/sys/kernel/domainname; echo turn >> {0}/turns; done ) & racer=$!
+        i=0; while [ $i -lt {1} ]; do i=$((i+1)); {line}; done; kill $racer; wait",
+        bundle.sandbox.path().display(),
+        starts() / 2
+    );
+    let outcome = testkit::Invocation::new("unshare").args(["--mount", "sh", "-c", &script]).run();
+    assert_eq!(pattern(), before, "{outcome}");
+    assert!(outcome.lines().iter().all(|line| *line == "raced"), "{outcome}");
+    let turns = fs::read_to_string(bundle.sandbox.join("turns")).unwrap().lines().count();
+    assert!(turns > 20, "the race was one");
 }
 
 #[test]

@@ -19,6 +19,8 @@ mod cve_exec_spy;
 mod cve_host;
 mod cve_proc;
 mod cve_races;
+mod cve_rootless;
+mod cve_rootless_exec;
 mod devices;
 mod end;
 mod events;
