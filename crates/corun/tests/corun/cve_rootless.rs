@@ -125,28 +125,28 @@ fn cve_2023_25809_a_users_own_cgroup_cannot_be_written_from_within() {
     let sys = json!({ "type": "none", "source": "/sys", "destination": "/sys",
         "options": ["rbind", "nosuid", "noexec", "nodev", "ro"] });
     let view = json!({ "type": "cgroup", "source": "cgroup", "destination": "/sys/fs/cgroup", "options": ["ro"] });
-    for mounts in [&[view.clone()][..], &[sys.clone()], &[sys, view]] {
+    let mut seen = 0;
+    for (own_sys, mounts) in [(false, vec![view.clone()]), (true, vec![sys.clone()]), (true, vec![sys, view])] {
         let mut bundle = bundle_of(&user, script);
         bundle.without_namespace("cgroup");
-        if mounts.len() == 1 && mounts[0]["destination"] == "/sys" || mounts.len() == 2 {
+        if own_sys {
             bundle.without_mount("/sys");
         }
         for mount in mounts {
-            bundle.push("/mounts", mount.clone());
+            bundle.push("/mounts", mount);
         }
         // What systemd gives a user: a cgroup that is his.
         let own = format!("{}/{}-own", unified.unwrap(), bundle.id);
         fs::create_dir(&own).unwrap();
         Invocation::new("chown").args(["-R", &format!("{}:{}", user.uid, user.gid)]).arg(&own).ok();
-        let enter = format!("echo 0 > {own}/cgroup.procs && exec \"$@\"");
-        let outcome = line(&bundle, &user).under(["sh", "-c", &enter, "sh"]).run();
-        let entered = outcome.exit_code();
-        let left = fs::exists(format!("{own}/pwned")).unwrap();
-        let _ = fs::remove_dir(format!("{own}/pwned"));
-        testkit::within(crate::bundle::CLEARING, || fs::remove_dir(&own).is_ok());
-        assert!(!left && !outcome.stdout.contains("wrote"), "{mounts:?}: {outcome}");
-        assert!(entered.is_some(), "{outcome}");
+        let outcome = run(&bundle, &user);
+        let left = fs::remove_dir(format!("{own}/pwned")).is_ok();
+        fs::remove_dir(&own).unwrap();
+        outcome.code(0).stdout_lacks("wrote");
+        assert!(!left, "{outcome}");
+        seen += usize::from(outcome.stdout.contains("seen"));
     }
+    assert!(seen > 0, "the attack is one");
 }
 
 #[test]

@@ -55,6 +55,12 @@ pub fn bind_source(
     let source = source.ok_or_else(|| Error::spec(format!("bind mount at {} has no source", mount.destination)))?;
     let path = context.absolute(source);
     let recursive = bind == Bind::Recursive;
+    let mut options = options.clone();
+    if recursive && source == "/sys" && options.set & attr::RDONLY != 0 && can_be_recursive() {
+        // Else a user's own cgroups, which are mounted below, could be written (CVE-2023-25809).
+        options.recursive_set |= attr::RDONLY;
+    }
+    let options = &options;
     if !context.copies_mounts {
         if options.idmap.is_some() {
             return Err(Error::spec(format!("bind mount at {}: mapping ids needs root", mount.destination)));
@@ -84,6 +90,12 @@ pub fn bind_source(
     let (tree, whole) = tree(options);
     changes.make(&fd, &tree, recursive && whole).map_err(failed)?;
     Ok(changes.give(plan, fd, &Subject::Mount(index)))
+}
+
+/// The kernel knows mount_setattr(2): Linux 5.12.
+fn can_be_recursive() -> bool {
+    let asked = mount_setattr(CWD, "", EMPTY_PATH, &MountAttr::default());
+    !matches!(asked, Err(error) if error.errno == sys::Errno::NOSYS)
 }
 
 /// Adds the steps by which the stub gives a copy its attributes. It may lack the right to take away what the host has
