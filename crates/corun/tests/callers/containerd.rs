@@ -71,9 +71,9 @@ impl Containerd {
 
     /// A container that runs until it is told to end, and ends by SIGTERM with code 3.
     #[track_caller]
-    pub fn up(&self, id: &str) {
+    pub fn up(&self, id: &str, flags: &[&str]) {
         let script = "trap 'exit 3' TERM; touch /tmp/up; while :; do sleep 0.1; done";
-        self.run(&["--detach"], id, &["sh", "-c", script]).ok();
+        self.run(&[&["--detach"], flags].concat(), id, &["sh", "-c", script]).ok();
         let up = self.place.sandbox.join("rootfs/tmp/up");
         assert!(within(SOON, || up.exists()), "{id} does not run");
     }
@@ -137,7 +137,7 @@ fn a_task_lives_from_run_to_delete() {
     let missing = containerd.run(&["--rm"], "none", &["no-such-command"]).run();
     missing.code(1).stderr_contains("OCI runtime create failed").stderr_contains("executable file not found");
 
-    containerd.up("c");
+    containerd.up("c", &[]);
     containerd.exec("c", &[], &["sh", "-c", "echo inside; exit 5"]).run().code(5).stdout_is("inside\n");
     containerd.exec("c", &[], &["no-such-command"]).run().code(1).stderr_contains("OCI runtime exec failed");
     // The shim takes the ids from `ps`.

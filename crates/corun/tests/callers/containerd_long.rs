@@ -14,7 +14,7 @@ fn terminals_of_run_and_exec() {
     pty.expect("/dev/pts/0");
     pty.send("9\r");
     pty.wait().code(9);
-    containerd.up("c");
+    containerd.up("c", &[]);
     let mut pty = Pty::spawn(&containerd.exec("c", &["--tty"], &command));
     pty.expect("/dev/pts/0");
     pty.send("6\r");
@@ -36,7 +36,7 @@ fn kill_reaches_all_of_a_task_without_a_pid_namespace_and_one_of_an_exec() {
     // What has ended or never was, is said to be so.
     containerd.ctr(["task", "kill", "h"]).run().code(1).stderr_contains("not found");
 
-    containerd.up("c");
+    containerd.up("c", &[]);
     let exec = containerd.exec("c", &[], &["sh", "-c", "echo here; exec sleep 63"]);
     let mut exec = exec.spawn();
     exec.stdout_until("here");
@@ -68,7 +68,7 @@ fn what_shapes_a_task_reaches_it() {
 fn exec_has_all_that_ctr_can_ask_for() {
     requires!(root, busybox, cgroups, package = "containerd", package = "ctr", that = long());
     let containerd = Containerd::new("corun");
-    containerd.up("c");
+    containerd.up("c", &[]);
     let exec = containerd.exec("c", &["--user=1000:29", "--cwd=/tmp"], &["sh", "-c", "id -u; id -g; pwd"]);
     exec.ok().stdout_is("1000\n29\n/tmp\n");
     containerd.exec("c", &[], &["cat"]).stdin("typed\n").ok().stdout_is("typed\n");

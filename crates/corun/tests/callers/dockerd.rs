@@ -10,9 +10,13 @@ use crate::place::Place;
 /// How long what is on its way may take on a busy machine.
 pub const SOON: Duration = Duration::from_secs(30);
 
-/// A network of its own, since a swarm makes a bridge; and what it writes outside of the directories that it is told of.
+/// A network of its own, since a swarm makes a bridge; and what it writes outside of the directories that it is told of,
+/// but for what is below /run where it has to reach systemd there.
 const ALONE: &str = "ip link set lo up && mkdir -p /etc/docker && mount -t tmpfs tmpfs /etc/docker &&
-    mount -t tmpfs tmpfs /run && exec \"$@\"";
+    { test \"$0\" = systemd || mount -t tmpfs tmpfs /run; } && exec \"$@\"";
+
+/// What leaves out all networks but none and the host's.
+pub const NO_BRIDGE: &str = r#""bridge": "none", "iptables": false, "ip6tables": false"#;
 
 /// One dockerd whose default runtime is ours.
 pub struct Dockerd {
@@ -24,25 +28,26 @@ impl Dockerd {
     /// Without networks but none and the host's.
     #[track_caller]
     pub fn new(name: &str) -> Self {
-        Self::with(name, r#""bridge": "none", "iptables": false, "ip6tables": false"#)
+        Self::with(name, "cgroupfs", NO_BRIDGE)
     }
 
-    /// With these settings beside those that all have.
+    /// With this cgroup driver, and these settings beside those that all have.
     #[track_caller]
-    pub fn with(name: &str, settings: &str) -> Self {
+    pub fn with(name: &str, driver: &str, settings: &str) -> Self {
         let place = Place::new();
+        let storage = if place.takes_overlays() { "overlay2" } else { "vfs" };
+        let parent = if driver == "systemd" { "system.slice".to_owned() } else { format!("/{}", place.cgroup) };
         let runtime = place.runtime(name);
         let at = |name: &str| place.sandbox.join(name).display().to_string();
         let settings = format!(
             r#"{{"data-root": "{}", "exec-root": "{}", "pidfile": "{}", "hosts": ["unix://{}"], {settings},
-                "cgroup-parent": "/{}", "storage-driver": "overlay2",
-                "exec-opts": ["native.cgroupdriver=cgroupfs"],
+                "cgroup-parent": "{parent}", "storage-driver": "{storage}",
+                "exec-opts": ["native.cgroupdriver={driver}"],
                 "default-runtime": "ours", "runtimes": {{ "ours": {{ "path": "{}" }} }} }}"#,
             at("data/d"),
             at("run/d"),
             at("pid"),
             at("d.sock"),
-            place.cgroup,
             runtime.display(),
         );
         let settings = place.sandbox.file("daemon.json", settings);
@@ -53,7 +58,7 @@ impl Dockerd {
             .env("PATH", format!("{beside}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"))
             .arg("--config-file")
             .arg(settings)
-            .under(["unshare", "--net", "--mount", "sh", "-c", ALONE, "sh"])
+            .under(["unshare", "--net", "--mount", "sh", "-c", ALONE, driver])
             .timeout(Duration::from_mins(5))
             .spawn();
         let image = place.image();

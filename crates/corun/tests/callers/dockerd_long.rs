@@ -146,7 +146,7 @@ fn a_healthcheck_runs_in_the_container() {
 fn bridges_reach_containers_by_port_and_by_name() {
     requires!(root, busybox, cgroups, package = "dockerd", package = "docker", package = "ip", that = long());
     requires!(package = "iptables", package = "nsenter");
-    let dockerd = Dockerd::with("corun", r#""iptables": true"#);
+    let dockerd = Dockerd::with("corun", "cgroupfs", r#""iptables": true"#);
     let serve = "echo served > /tmp/index.html; echo up; exec httpd -f -p 80 -h /tmp";
     let up = |flags: &[&str], name: &str| {
         dockerd.docker(["run", "--detach", "--name", name]).args(flags).args(["busybox", "sh", "-c", serve]).ok();

@@ -22,6 +22,15 @@ pub fn long() -> Need {
     if asked { Ok(()) } else { Err("the long round (cargo xtask proof)".to_owned()) }
 }
 
+/// The cgroup of a process on pure v2: its path, and its directory.
+#[track_caller]
+pub fn cgroup_of(pid: &str) -> (String, PathBuf) {
+    let text = fs::read_to_string(format!("/proc/{}/cgroup", pid.trim())).expect("the cgroup of a process");
+    let path = text.trim().strip_prefix("0::").expect("pure v2").to_owned();
+    let dir = Path::new("/sys/fs/cgroup").join(path.trim_start_matches('/'));
+    (path, dir)
+}
+
 impl Place {
     pub fn new() -> Self {
         Self::in_sandbox(Sandbox::new())
@@ -50,6 +59,13 @@ impl Place {
         path
     }
 
+    /// Whether an overlay may lie on what the sandbox lies on, which in some guests is one already.
+    pub fn takes_overlays(&self) -> bool {
+        const OVERLAYFS_SUPER_MAGIC: u64 = 0x794c_7630;
+        let below = rustix::fs::statfs(self.sandbox.path()).expect("the file system of the sandbox");
+        below.f_type.cast_unsigned() != OVERLAYFS_SUPER_MAGIC
+    }
+
     /// A root file system as a tar archive.
     #[track_caller]
     pub fn image(&self) -> PathBuf {
@@ -71,11 +87,14 @@ impl Drop for Place {
         if !end_descendants(Duration::from_secs(20)) {
             eprintln!("callers: not all that the test has started has ended");
         }
-        for hierarchy in fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
-            remove_cgroup(&hierarchy.path().join(&self.cgroup));
+        let hierarchies = fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten();
+        for hierarchy in hierarchies.map(|entry| entry.path()).filter(|path| path.is_dir()) {
+            remove_cgroup(&hierarchy.join(&self.cgroup));
             // Podman makes plain directories, with plain files in them, where v1 hierarchies would stand that the machine
-            // does not have. An empty one nobody else is in; a hierarchy cannot be removed like this.
-            let _ = fs::remove_dir(hierarchy.path());
+            // does not have. What is a cgroup stays: it may be somebody's.
+            if !hierarchy.join("cgroup.procs").exists() {
+                let _ = fs::remove_dir(hierarchy);
+            }
         }
         remove_cgroup(&Path::new("/sys/fs/cgroup").join(&self.cgroup));
     }

@@ -13,6 +13,8 @@ pub struct Podman {
     pub place: Place,
     runtime: PathBuf,
     settings: PathBuf,
+    /// The cgroup below which its containers are, where it is told one.
+    parent: Option<String>,
 }
 
 /// How long what is on its way may take on a busy machine.
@@ -25,34 +27,40 @@ impl Podman {
     /// Root's podman, with the runtime under this name.
     #[track_caller]
     pub fn new(name: &str) -> Self {
-        Self::at(Place::new(), name)
+        Self::at(Place::new(), name, "cgroupfs").with_image()
     }
 
     /// An ordinary user's.
     #[track_caller]
     pub fn of(user: &User, name: &str) -> Self {
-        Self::at(Place::of(user), name)
+        Self::at(Place::of(user), name, "cgroupfs").with_image()
     }
 
-    fn at(place: Place, name: &str) -> Self {
+    /// With this cgroup manager and no image.
+    #[track_caller]
+    pub fn at(place: Place, name: &str, manager: &str) -> Self {
         let runtime = place.runtime(name);
+        let parent = (manager == "cgroupfs" && place.sandbox.user().is_none()).then(|| format!("/{}", place.cgroup));
         // Root has no CAP_SYS_RESOURCE on every machine, and podman would raise the limits.
         let settings = place.sandbox.file(
             "containers.conf",
             format!(
                 "[containers]\nnetns = \"none\"\nlog_driver = \"k8s-file\"\n\
                  default_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]\n\
-                 [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\nlock_type = \"file\"\n\
+                 [engine]\ncgroup_manager = \"{manager}\"\nevents_logger = \"file\"\nlock_type = \"file\"\n\
                  runtime = \"{name}\"\nruntime_supports_json = [\"{name}\"]\nruntime_supports_nocgroups = [\"{name}\"]\n\
                  [engine.runtimes]\n{name} = [\"{}\"]\n[network]\nnetwork_config_dir = \"{}\"\n",
                 runtime.display(),
                 place.sandbox.join("home/networks").display()
             ),
         );
-        let podman = Self { place, runtime, settings };
-        let archive = podman.place.image();
-        podman.podman(["import", "--quiet"]).arg(archive).arg(IMAGE).ok();
-        podman
+        Self { place, runtime, settings, parent }
+    }
+
+    fn with_image(self) -> Self {
+        let archive = self.place.image();
+        self.podman(["import", "--quiet"]).arg(archive).arg(IMAGE).ok();
+        self
     }
 
     pub fn sandbox(&self) -> &Sandbox {
@@ -71,20 +79,15 @@ impl Podman {
             .arg(sandbox.join("run/storage"))
             .arg("--tmpdir")
             .arg(tmp)
-            .args(["--storage-driver", "overlay", "--runtime"])
+            .args(["--storage-driver", if self.place.takes_overlays() { "overlay" } else { "vfs" }, "--runtime"])
             .arg(&self.runtime)
             .args(args)
     }
 
     /// `podman run` with these words.
     pub fn run<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Invocation {
-        let run = self.podman(["run"]);
-        let run = if self.sandbox().user().is_some() {
-            run
-        } else {
-            run.arg(format!("--cgroup-parent=/{}", self.place.cgroup))
-        };
-        run.args(args)
+        let parent = self.parent.as_ref().map(|parent| format!("--cgroup-parent={parent}"));
+        self.podman(["run"]).args(parent).args(args)
     }
 
     /// A container that runs until it is told to end, and ends by SIGTERM with code 3.
