@@ -48,9 +48,8 @@ impl Cgroup {
     pub fn reserve(layout: &Layout, path: &CgroupPath) -> Result<Self> {
         let mut cgroup = Self::planned(layout, path)?;
         cgroup.branches.retain(|branch| branch.version == Version::V1);
-        let mut made = Vec::new();
-        let mut unified = layout.joined().filter(|hierarchy| hierarchy.version == Version::V2);
-        unified.try_for_each(|hierarchy| cgroup.grow(hierarchy, path, Tenure::Ours, &mut made))?;
+        let unified = layout.joined().filter(|hierarchy| hierarchy.version == Version::V2);
+        cgroup.grow_in(unified, path, Tenure::Ours)?;
         Ok(cgroup)
     }
 
@@ -69,16 +68,24 @@ impl Cgroup {
 
     fn grown(layout: &Layout, path: &CgroupPath, tenure: Tenure) -> Result<Self> {
         let mut cgroup = Self::default();
+        cgroup.grow_in(layout.joined(), path, tenure)?;
+        Ok(cgroup)
+    }
+
+    /// Makes the directories in these hierarchies, or none.
+    fn grow_in<'a>(
+        &mut self,
+        mut hierarchies: impl Iterator<Item = &'a Hierarchy>,
+        path: &CgroupPath,
+        tenure: Tenure,
+    ) -> Result<()> {
         let mut made = Vec::new();
-        let result = layout.joined().try_for_each(|hierarchy| cgroup.grow(hierarchy, path, tenure, &mut made));
-        if let Err(error) = result {
+        hierarchies.try_for_each(|hierarchy| self.grow(hierarchy, path, tenure, &mut made)).inspect_err(|_| {
             for directory in made.iter().rev() {
                 // The first error is the one to tell.
                 let _ = sys::fs::unlinkat(CWD, directory.as_str(), AtFlags::REMOVEDIR);
             }
-            return Err(error);
-        }
-        Ok(cgroup)
+        })
     }
 
     /// Where [`Cgroup::create`] is going to make it, as [`Cgroup::paths`] tells it: for whoever writes down what is to be

@@ -53,7 +53,7 @@ impl Cgroup {
     /// set. `ruled` are the device rules that are in force.
     ///
     /// # Errors
-    /// As for [`Cgroup::update`]; then everything is as it was, but for a unit's properties that systemd had taken.
+    /// As for [`Cgroup::update`]; then everything is as it was.
     pub fn change(&self, resources: &Resources, ruled: &[DeviceRule]) -> Result<()> {
         let mut resources = resources.clone();
         if let Some(limits) = &mut resources.memory {

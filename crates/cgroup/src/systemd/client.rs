@@ -51,13 +51,30 @@ impl Client {
         self.connection.call(&Call { destination: NAME, path: OBJECT, interface: MANAGER, member, body })
     }
 
-    fn property(&mut self, path: &str, interface: &str, name: &str) -> Result<String> {
+    fn property(&mut self, path: &str, interface: &str, name: &str) -> Result<Value> {
         let body = vec![interface.into(), name.into()];
         let interface = "org.freedesktop.DBus.Properties";
         let values = self.connection.call(&Call { destination: NAME, path, interface, member: "Get", body });
-        let values = values.map_err(ask)?;
-        let text = values.first().and_then(Value::as_str);
-        text.map(str::to_owned).ok_or_else(|| ask(dbus::Error::Protocol("a property is no text")))
+        match values.map_err(ask)?.pop() {
+            Some(Value::Variant(value)) => Ok(*value),
+            _ => Err(ask(dbus::Error::Protocol("a property has no value"))),
+        }
+    }
+
+    fn text(&mut self, path: &str, interface: &str, name: &str) -> Result<String> {
+        let value = self.property(path, interface, name)?;
+        value.as_str().map(str::to_owned).ok_or_else(|| ask(dbus::Error::Protocol("a property is no text")))
+    }
+
+    /// What a unit has for these properties now, to be set again. An empty list clears, and says so again.
+    pub fn values(&mut self, unit: &str, properties: &[Property]) -> Result<Vec<Property>> {
+        let kind = unit.strip_suffix(".slice").map_or("Scope", |_| "Slice");
+        let interface = format!("{NAME}.{kind}");
+        let mut now = |(name, value): &Property| match value {
+            Value::Array(_, entries) if entries.is_empty() => Ok((*name, value.clone())),
+            _ => self.property(&object(unit), &interface, name).map(|value| (*name, value)),
+        };
+        properties.iter().map(&mut now).collect()
     }
 
     /// systemd's version, asked for once.
@@ -65,7 +82,7 @@ impl Client {
         if let Some(version) = self.version.get() {
             return Ok(version);
         }
-        let version = number(&self.property(OBJECT, MANAGER, "Version")?);
+        let version = number(&self.text(OBJECT, MANAGER, "Version")?);
         self.version.set(Some(version));
         Ok(version)
     }
@@ -121,7 +138,7 @@ impl Client {
 
     /// The cgroup of a slice, from the root of the hierarchy on.
     pub fn slice_cgroup(&mut self, unit: &str) -> Result<String> {
-        self.property(&object(unit), "org.freedesktop.systemd1.Slice", "ControlGroup")
+        self.text(&object(unit), "org.freedesktop.systemd1.Slice", "ControlGroup")
     }
 
     fn watch_jobs(&mut self) -> Result<()> {

@@ -132,7 +132,7 @@ impl Cgroup {
         user && self.unified().is_some_and(|branch| !may_come(layout, &branch.path))
     }
 
-    /// Changes limits of a cgroup in use; those of a unit are changed in systemd too.
+    /// Changes limits of a cgroup in use; those of a unit are changed in systemd too, or neither there.
     ///
     /// # Errors
     /// As for [`Cgroup::apply`], and what systemd says.
@@ -151,8 +151,17 @@ impl Cgroup {
         // systemd denies all devices for a moment when it writes v1's list anew.
         let blinks = target.cgroups == Version::V1 && !resources.devices.is_empty();
         let frozen = blinks && !self.is_frozen()? && self.freeze(FREEZE).is_ok();
-        let told = if properties.is_empty() { Ok(()) } else { client.set(&unit.name, &properties) };
-        let applied = told.and_then(|()| self.apply(&resources));
+        let applied = if properties.is_empty() {
+            self.apply(&resources)
+        } else {
+            let before = client.values(&unit.name, &properties)?;
+            client.set(&unit.name, &properties).and_then(|()| {
+                self.apply(&resources).inspect_err(|_| {
+                    // The kernel's refusal is what is told.
+                    let _ = client.set(&unit.name, &before);
+                })
+            })
+        };
         if frozen {
             self.thaw()?;
         }

@@ -200,10 +200,12 @@ pub fn make_cgroup(dir: &Dir, spec: &Spec, layout: &Layout, context: &Context) -
     }
 }
 
-/// The machine's systemd, or that of the user who we are.
+/// The machine's systemd, or that of the user who we are. Who is root of a user namespace only sees the directory of the
+/// machine's as somebody else's; in a container that has a systemd of its own, that is the machine's.
 fn bus() -> Bus {
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    if rustix::process::geteuid().is_root() {
+    let owner = rustix::fs::stat("/run/systemd").map_or(0, |stat| stat.st_uid);
+    if rustix::process::geteuid().is_root() && owner == 0 {
         return Bus::System;
     }
     Bus::User { runtime: variable("XDG_RUNTIME_DIR"), address: variable("DBUS_SESSION_BUS_ADDRESS") }

@@ -29,12 +29,11 @@ fn directories_that_are_no_cgroups_are_never_removed_or_killed_by() {
     fs::write(dir.join("tasks"), format!("{}\n", victim.pid())).unwrap();
     let path = dir.to_string_lossy().into_owned();
     let own = format!("/sys/fs/cgroup/memory/{}", container.bundle.id);
+    let root = if fs::exists("/sys/fs/cgroup/memory").unwrap() { "/sys/fs/cgroup/memory" } else { "/sys/fs/cgroup" };
     let before = testkit::Invocation::new("find").arg(&dir).ok().stdout;
     let original = fs::read(container.bundle.sandbox.runroot().join(&container.bundle.id).join("state.json")).unwrap();
     for key in ["", "memory", "pids", "freezer", "name=systemd"] {
-        for path in
-            [path.clone(), format!("{own}/../../../../..{path}"), "/sys/fs/cgroup/memory".to_owned(), "/".to_owned()]
-        {
+        for path in [path.clone(), format!("{own}/../../../../..{path}"), root.to_owned(), "/".to_owned()] {
             rewrite(&container, |state| state["cgroup_paths"] = json!({ key: path }));
             let outcome = container.corun(&["delete", "--force", &container.bundle.id]).run();
             outcome.code(1).one_line_error("cgroup");

@@ -45,7 +45,7 @@ fn deletes_at_once_leave_nothing_and_no_riddle() {
                 outcome.code(0).stderr_is("");
             }
         } else {
-            container.verb("kill").ok();
+            container.says("up").verb("kill").ok();
             container.becomes("stopped");
             let outcomes = together([container.verb("delete"), container.verb("delete")]);
             assert_eq!(successes(&outcomes), 1, "{}\n{}", outcomes[0], outcomes[1]);

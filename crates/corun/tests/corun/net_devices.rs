@@ -2,7 +2,7 @@
 
 use crate::bundle::Bundle;
 use serde_json::json;
-use testkit::{Outcome, requires};
+use testkit::{Invocation, Outcome, requires};
 
 /// Runs the bundle on a host whose network these lines of ip(8) make, and looks with `after` at what is left there.
 fn run_on(bundle: &Bundle, network: &[&str], after: &str) -> Outcome {
@@ -20,16 +20,25 @@ fn with_device(script: &str, name: Option<&str>) -> Bundle {
     bundle
 }
 
+/// A kernel that makes the links which are moved here; a guest's does not.
+fn links() -> testkit::requires::Need {
+    let make = ["--net", "ip", "link", "add", "coracle0", "type", "veth", "peer", "name", "coracle1"];
+    match Invocation::new("unshare").args(make).run().exit_code() {
+        Some(0) => Ok(()),
+        _ => Err("links of the kind veth".to_owned()),
+    }
+}
+
 #[test]
 fn a_device_is_in_the_container_and_up_and_not_on_the_host() {
-    requires!(root, busybox, package = "ip");
+    requires!(root, busybox, package = "ip", that = links());
     let outcome = run_on(&with_device("cat /sys/class/net/coracle0/flags", None), &[VETH], "ip link show coracle0 >&2");
     outcome.code(0).stdout_is("0x1003\n").stderr_contains("\"coracle0\" does not exist");
 }
 
 #[test]
 fn a_device_keeps_its_addresses_its_mtu_and_its_mac() {
-    requires!(root, busybox, package = "ip");
+    requires!(root, busybox, package = "ip", that = links());
     let network = [
         VETH,
         "link set coracle0 address 00:11:22:33:44:55 mtu 1789",
@@ -46,7 +55,7 @@ fn a_device_keeps_its_addresses_its_mtu_and_its_mac() {
 
 #[test]
 fn a_pattern_makes_a_free_name() {
-    requires!(root, busybox, package = "ip");
+    requires!(root, busybox, package = "ip", that = links());
     let mut bundle = with_device("ls /sys/class/net", Some("net%d"));
     bundle.set("/linux/netDevices/coracle1", json!({ "name": "net%d" }));
     run_on(&bundle, &[VETH], "").code(0).stdout_is("lo\nnet0\nnet1\n");
@@ -54,7 +63,7 @@ fn a_pattern_makes_a_free_name() {
 
 #[test]
 fn devices_of_other_kinds_move_too() {
-    requires!(root, busybox, package = "ip");
+    requires!(root, busybox, package = "ip", that = links());
     let network = [VETH.replace("coracle0", "parent"), "link add coracle0 link parent type macvlan".to_owned()];
     let network = [network[0].as_str(), network[1].as_str()];
     run_on(&with_device("ls /sys/class/net", None), &network, "").code(0).stdout_is("coracle0\nlo\n");
@@ -62,7 +71,7 @@ fn devices_of_other_kinds_move_too() {
 
 #[test]
 fn a_container_in_a_user_namespace_gets_devices() {
-    requires!(root, busybox, package = "ip");
+    requires!(root, busybox, package = "ip", that = links());
     let mut bundle = with_device("ip link set coracle0 down && ls /sys/class/net", None);
     bundle.user_namespace().capabilities(&["CAP_NET_ADMIN"]);
     run_on(&bundle, &[VETH], "").code(0).stdout_is("coracle0\nlo\n");
@@ -70,7 +79,7 @@ fn a_container_in_a_user_namespace_gets_devices() {
 
 #[test]
 fn a_device_goes_to_a_namespace_that_exists_and_stays_there() {
-    requires!(root, busybox, package = "ip");
+    requires!(root, busybox, package = "ip", that = links());
     let mut bundle = with_device("ls /sys/class/net", Some("inside"));
     let file = bundle.sandbox.file("net", "");
     let path = file.to_string_lossy().into_owned();
@@ -87,7 +96,7 @@ fn a_device_goes_to_a_namespace_that_exists_and_stays_there() {
 
 #[test]
 fn a_name_that_is_taken_is_an_error() {
-    requires!(root, busybox, package = "ip");
+    requires!(root, busybox, package = "ip", that = links());
     let outcome = run_on(&with_device("true", Some("lo")), &[VETH], "ip -o link show coracle0");
     outcome
         .code(1)
@@ -97,7 +106,7 @@ fn a_name_that_is_taken_is_an_error() {
 
 #[test]
 fn a_device_that_cannot_move_or_is_not_there_is_an_error_in_the_kernels_words() {
-    requires!(root, busybox, package = "ip");
+    requires!(root, busybox, package = "ip", that = links());
     run_on(&with_device("true", None), &["link add coracle0 type bridge"], "")
         .code(1)
         .stderr_contains("network device coracle0: move it into the container: RTM_NEWLINK = EINVAL");
@@ -120,7 +129,7 @@ fn devices_without_a_network_namespace_and_names_that_are_none_are_refused() {
 
 #[test]
 fn a_new_network_namespace_in_a_user_namespace_that_exists_gets_devices() {
-    requires!(root, busybox, package = "ip");
+    requires!(root, busybox, package = "ip", that = links());
     let mut bundle = with_device("ls /sys/class/net", None);
     let file = bundle.sandbox.file("user", "");
     let path = file.to_string_lossy().into_owned();

@@ -36,13 +36,18 @@ fn first_subordinate(file: &str, user: &User) -> Option<u32> {
 
 /// A verb of this user on this container.
 pub fn by(bundle: &Bundle, user: &User, words: &[&str]) -> Invocation {
+    corun(bundle, words).user(user)
+}
+
+/// The same, for who becomes the user in a way of his own.
+pub fn corun(bundle: &Bundle, words: &[&str]) -> Invocation {
     bundle.sandbox.file("bundle/config.json", bundle.spec.to_string());
     let program = bundle.sandbox.join("bin/corun");
     if !program.exists() {
         std::fs::copy(testkit::Program::Corun.path(), &program).unwrap();
     }
     let corun = bundle.sandbox.command(program).arg("--root").arg(bundle.dir().join("state"));
-    corun.args(words).user(user)
+    corun.args(words)
 }
 
 #[track_caller]

@@ -124,3 +124,52 @@ fn a_users_container_and_what_is_executed_in_it_are_in_a_scope_of_his_systemd() 
     let path = life(&bundle, corun, at);
     assert!(path.starts_with(&format!("/system.slice/{}/user.slice/", manager.unit)), "{path}");
 }
+
+/// Root of a user namespace only, as under an engine of an ordinary user's: the machine's systemd is not his, and his own
+/// knows him by another number.
+#[test]
+fn root_of_a_user_namespace_asks_the_systemd_of_the_user_that_he_is() {
+    requires!(root, busybox, systemd, cgroup_v2, subuid_user);
+    let user = User::without_subuids();
+    let mut bundle = rootless::bundle_of(&user, "sleep 1000");
+    limited(&mut bundle);
+    let map = serde_json::json!([{ "containerID": 0, "hostID": 0, "size": 1 }]);
+    bundle.set("/linux/uidMappings", map.clone()).set("/linux/gidMappings", map);
+    let manager = Manager::of(&user, &bundle.id);
+    let at = manager.runtime.path();
+    let words = ["--user", "--map-root-user", "sh", "-c", "echo there; exec sleep 1000"];
+    let mut holder = bundle.sandbox.command("unshare").args(words).user(&user).spawn();
+    holder.stdout_until("there\n");
+    let namespace = format!("--user=/proc/{}/ns/user", holder.pid());
+    let corun = |words: &[&str]| {
+        let words = [&["--systemd-cgroup"], words].concat();
+        let corun = rootless::corun(&bundle, &words).under(["nsenter", &namespace, "--preserve-credentials", "--"]);
+        corun.user(&user).env("XDG_RUNTIME_DIR", at)
+    };
+    let path = life(&bundle, corun, at);
+    assert!(path.starts_with(&format!("/system.slice/{}/user.slice/", manager.unit)), "{path}");
+}
+
+#[test]
+fn a_change_that_the_kernel_refuses_is_taken_back_in_systemd_too() {
+    requires!(root, busybox, systemd, cgroup_v2);
+    let mut bundle = Bundle::script("sleep 1000");
+    limited(&mut bundle);
+    let _ = bundle.invocation();
+    let corun = |words: &[&str]| bundle.sandbox.corun(["--systemd-cgroup"]).args(words);
+    let (dir, id) = (bundle.dir().display().to_string(), bundle.id.as_str());
+    corun(&["run", "--detach", "--bundle", &dir, id]).ok();
+    let unit = format!("coracle-{id}.scope");
+    let text = serde_json::json!({
+        "memory": { "limit": 67_108_864 }, "pids": { "limit": 23 }, "cpu": { "shares": 2048 },
+        "unified": { "no.such": "1" }
+    });
+    corun(&["update", "-r", "-", id]).stdin(text.to_string().into_bytes()).run().code(1).one_line_error("no.such");
+    let shown = |property: &str| show(&unit, property);
+    assert_eq!((shown("MemoryMax"), shown("TasksMax")), ("33554432".to_owned(), "19".to_owned()));
+    let kept = shown("CPUWeight");
+    corun(&["update", "--memory", "64M", "--cpu-share", "2048", id]).ok();
+    assert_eq!(shown("MemoryMax"), "67108864");
+    assert_ne!(shown("CPUWeight"), kept);
+    corun(&["delete", "--force", id]).ok();
+}
