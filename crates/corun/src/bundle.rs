@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::log::Log;
-use oci::runtime::Spec;
+use oci::runtime::{Process, Spec};
 use std::path::{Path, PathBuf};
 
 /// A bundle that was read.
@@ -10,8 +10,12 @@ use std::path::{Path, PathBuf};
 pub struct Bundle {
     /// Absolute.
     pub dir: PathBuf,
-    /// Its `config.json`.
+    /// The name of the specification's file, relative to it.
+    pub config: String,
+    /// What stands in that.
     pub spec: Spec,
+    /// Its process as it stands there, whatever a start adds to that.
+    pub process: Process,
 }
 
 impl Bundle {
@@ -20,7 +24,9 @@ impl Bundle {
         let path = dir.join(config);
         let bytes = std::fs::read(&path).map_err(|source| Error::NoSpec { path: path.clone(), source })?;
         let spec: Spec = oci::runtime::read(&bytes).map_err(|source| Error::Parse { path, source })?;
-        Ok(Self { dir: std::fs::canonicalize(dir).map_err(|source| Error::file(dir, source))?, spec })
+        let dir = std::fs::canonicalize(dir).map_err(|source| Error::file(dir, source))?;
+        let process = spec.process.clone().unwrap_or_default();
+        Ok(Self { dir, config: config.to_owned(), spec, process })
     }
 
     /// Takes the destinations of mounts for what they mean. The specification wants absolute paths in the container; runc

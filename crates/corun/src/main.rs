@@ -13,6 +13,7 @@ static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 mod bundle;
 mod container;
 mod criu;
+mod crun;
 mod error;
 mod face;
 mod filters;

@@ -144,7 +144,7 @@ impl Dir {
     pub fn write_state(&self, bytes: &[u8]) -> Result<()> {
         const NEW: &str = "state.json.new";
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
-        sys::fs::open_beneath(&self.fd, NEW, flags, Mode::from_raw_mode(0o644))
+        sys::fs::open_beneath(&self.fd, NEW, flags, Mode::from_raw_mode(0o600))
             .and_then(|file| sys::fs::write_all(file, bytes))
             .and_then(|()| sys::fs::renameat(&self.fd, NEW, &self.fd, STATE, RenameFlags::empty()))
             .what("write the container's state")

@@ -2,12 +2,13 @@
 //! for the cgroup's and the namespaces' paths there. What runc does not have stands under `corun`.
 
 use super::Dir;
+use crate::bundle::Bundle;
 use crate::error::{Error, Result};
 use oci::runtime::{DeviceRule, Hooks, MemoryPolicy, NamespaceKind, Personality, Process, Seccomp, Spec};
 use runtime::Bus;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The whole file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -54,8 +55,10 @@ pub struct Ours {
     /// Annotations.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-    /// The name of its command, for messages.
-    pub command: String,
+    /// The specification's file in the bundle.
+    pub config_file: String,
+    /// Its process, which `exec` has others made like.
+    pub process: Process,
     /// The programs that run at points of its life that are still to come.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hooks: Option<Hooks>,
@@ -167,13 +170,13 @@ impl Listener {
 
 impl Record {
     /// The record of a container whose process exists.
-    pub fn new(id: &str, spec: &Spec, bundle: &Path, handle: &runtime::Handle) -> Result<Self> {
+    pub fn new(id: &str, bundle: &Bundle, handle: &runtime::Handle) -> Result<Self> {
+        let Bundle { dir: bundle, config, spec, process } = bundle;
         let found = handle.record()?;
         let linux = spec.linux.as_ref();
         let bundle_text = bundle.to_string_lossy().into_owned();
         let root = spec.root.as_ref().map(|root| bundle.join(&root.path).to_string_lossy().into_owned());
         let annotations = spec.annotations.iter().map(|(key, value)| format!("{key}={value}"));
-        let command = spec.process.as_ref().and_then(|process| process.args.first()).cloned();
         let kinds = linux.iter().flat_map(|linux| &linux.namespaces).map(|namespace| namespace.kind);
         let path = |(name, file): &(&str, &str)| ((*name).to_owned(), format!("/proc/{}/ns/{file}", found.pid));
         Ok(Self {
@@ -192,7 +195,8 @@ impl Record {
             corun: Ours {
                 bundle: bundle_text,
                 annotations: spec.annotations.clone(),
-                command: command.unwrap_or_default(),
+                config_file: config.clone(),
+                process: process.clone(),
                 hooks: spec.hooks.clone(),
                 held: false,
                 rdt: Vec::new(),
@@ -221,12 +225,11 @@ impl Record {
         dir.write_state(&bytes)
     }
 
-    /// As much of its specification as its later life needs: the command's name, the hooks, the annotations.
+    /// As much of its specification as its later life needs: its process, the hooks, the annotations.
     pub fn spec(&self) -> Spec {
-        let process = Process { args: vec![self.corun.command.clone()], ..Process::default() };
         Spec {
             oci_version: self.config.version.clone(),
-            process: Some(process),
+            process: Some(self.corun.process.clone()),
             hooks: self.corun.hooks.clone(),
             annotations: self.corun.annotations.clone(),
             ..Spec::default()

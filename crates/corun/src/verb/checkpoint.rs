@@ -101,7 +101,7 @@ fn run(words: &[String], context: &Context) -> Result<u8> {
         return Err(Error::State(format!("{at} was mounted while the container ran: corun mounts remove it first")));
     }
     let choices = given.criu.choices(context, &ours.annotations)?;
-    let bundle = Bundle::read(Path::new(&ours.bundle), "config.json")?;
+    let bundle = Bundle::read(Path::new(&ours.bundle), &ours.config_file)?;
     let archive = Archive::create(&given.criu.images(), given.criu.work())?;
     let dump = Dump {
         handle: container.running()?,

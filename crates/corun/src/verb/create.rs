@@ -3,6 +3,7 @@
 use super::{Verb, only_id, read};
 use crate::bundle::Bundle;
 use crate::container::{Dir, Record, check_id};
+use crate::crun;
 use crate::error::Result;
 use crate::filters;
 use crate::global::{Context, Manager};
@@ -85,7 +86,7 @@ pub const VERB: Verb = Verb {
 };
 
 fn run(words: &[String], context: &Context) -> Result<u8> {
-    let (given, others) = read(&FLAGS, words, Order::Anywhere)?;
+    let (mut given, others) = read(&FLAGS, words, Order::Anywhere)?;
     let id = only_id(&others)?;
     check_id(id)?;
     let mut bundle = given.read_bundle()?;
@@ -114,9 +115,11 @@ fn run(words: &[String], context: &Context) -> Result<u8> {
 
 impl Given {
     /// The bundle that is meant.
-    pub fn read_bundle(&self) -> Result<Bundle> {
+    pub fn read_bundle(&mut self) -> Result<Bundle> {
         let dir = self.bundle.as_deref().filter(|dir| !dir.is_empty()).unwrap_or(".");
-        Bundle::read(Path::new(dir), self.config.as_deref().unwrap_or("config.json"))
+        let mut bundle = Bundle::read(Path::new(dir), self.config.as_deref().unwrap_or("config.json"))?;
+        crun::heed(&mut bundle.spec, &mut self.hand_over);
+        Ok(bundle)
     }
 }
 
@@ -149,7 +152,12 @@ pub fn make(
     holding: Holding,
     gate: Option<OwnedFd>,
 ) -> Result<Made> {
-    let mut holding = Holding { preserve_fds: given.preserve_fds, newlines: Newlines::AsWritten, ..holding };
+    let mut holding = Holding {
+        preserve_fds: given.preserve_fds,
+        newlines: Newlines::AsWritten,
+        no_setgroups: crun::keeps_groups(&bundle.spec.annotations),
+        ..holding
+    };
     manager::prepare(dir, &mut bundle.spec, &mut holding)?;
     let layout = Layout::detect().map_err(runtime::Error::from)?;
     let profile = bundle.spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref());
@@ -215,7 +223,7 @@ impl Made {
     /// Writes the container down and hands over what the caller gets of it; a terminal that stays here comes back.
     pub fn settle(&mut self, dir: &Dir, bundle: &Bundle, given: &Given, held: bool) -> Result<Option<OwnedFd>> {
         let handle = &self.container.handle;
-        let mut record = Record::new(dir.id(), &bundle.spec, &bundle.dir, handle)?;
+        let mut record = Record::new(dir.id(), bundle, handle)?;
         record.corun.held = held;
         record.corun.rdt.clone_from(&self.rdt);
         record.write(dir)?;

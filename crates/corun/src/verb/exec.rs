@@ -2,8 +2,8 @@
 
 use super::create::{count, take_window_size};
 use super::{Verb, read};
-use crate::bundle::Bundle;
 use crate::container::{Container, Status};
+use crate::crun;
 use crate::error::{Error, Result, What};
 use crate::global::Context;
 use crate::hand_over::HandOver;
@@ -184,6 +184,7 @@ fn run(words: &[String], context: &Context) -> Result<u8> {
             wait: true,
             preserve_fds: given.preserve_fds,
             newlines: Newlines::AsWritten,
+            no_setgroups: crun::keeps_groups(&ours.annotations),
             ..Holding::default()
         },
         no_new_keyring: false,
@@ -222,8 +223,7 @@ impl Given {
         if command.is_empty() {
             return Err(Error::Arguments("exec args cannot be empty: the command is missing".to_owned()));
         }
-        let bundle = Bundle::read(Path::new(&container.record.corun.bundle), "config.json")?;
-        let mut process = bundle.spec.process.unwrap_or_default();
+        let mut process = container.record.corun.process.clone();
         process.args = command.to_vec();
         process.terminal = self.tty;
         process.env.extend(self.env.iter().cloned());

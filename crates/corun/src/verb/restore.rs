@@ -158,7 +158,7 @@ fn again(dir: &Dir, bundle: &Bundle, given: &Given, context: &Context) -> Result
     };
     let mut unwritten = None;
     let restored = runtime::checkpoint::restore(request, |handle| {
-        let written = Record::new(dir.id(), &bundle.spec, &bundle.dir, handle).and_then(|mut record| {
+        let written = Record::new(dir.id(), bundle, handle).and_then(|mut record| {
             record.corun.held = !given.detach;
             // criu makes a time namespace, whatever the specification says.
             record.corun.namespaces = runtime::namespaces_of(handle);

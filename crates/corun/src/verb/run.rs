@@ -39,7 +39,7 @@ pub const VERB: Verb = Verb {
 };
 
 fn run(words: &[String], context: &Context) -> Result<u8> {
-    let (given, others) = read(&FLAGS, words, Order::Anywhere)?;
+    let (mut given, others) = read(&FLAGS, words, Order::Anywhere)?;
     let id = only_id(&others)?;
     check_id(id)?;
     let mut bundle = given.read_bundle()?;

@@ -4,6 +4,7 @@ use crate::bundle::{Bundle, field};
 use crate::container::{Container, SLEEP};
 use serde_json::json;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use testkit::{Pty, requires};
 
 #[test]
@@ -38,6 +39,26 @@ fn it_is_in_all_of_the_containers_namespaces_and_its_cgroup() {
         assert_eq!(one, own);
         container.exec(&["hostname"]).ok().stdout_is("box\n");
     }
+}
+
+#[test]
+fn it_is_like_the_first_process_whatever_has_become_of_the_bundle() {
+    requires!(root, busybox);
+    let mut bundle = Bundle::script(SLEEP);
+    bundle.set("/process/env", json!(["PATH=/bin", "A=made with"])).set("/process/user/umask", 0o27);
+    bundle.set("/process/rlimits", json!([{ "type": "RLIMIT_NOFILE", "soft": 77, "hard": 78 }]));
+    let container = Container::planned(bundle);
+    let (spec, other) = (container.bundle.dir().join("config.json"), container.bundle.dir().join("other.json"));
+    fs::rename(&spec, &other).unwrap();
+    fs::write(&spec, "{").unwrap();
+    container.apart(container.create_with(&["--config", "other.json"])).run().code(0);
+    container.verb("start").ok();
+    fs::remove_file(&spec).unwrap();
+    fs::remove_file(&other).unwrap();
+    container.exec(&["sh", "-c", "echo $A; umask; ulimit -n"]).ok().stdout_is("made with\n0027\n77\n");
+    // What it was made with is nobody else's to read.
+    let state = container.bundle.sandbox.runroot().join(&container.bundle.id).join("state.json");
+    assert_eq!(fs::metadata(state).unwrap().permissions().mode() & 0o77, 0);
 }
 
 #[test]

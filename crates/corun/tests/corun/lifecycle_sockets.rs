@@ -101,14 +101,23 @@ fn the_terminals_of_run_and_exec_too() {
 #[test]
 fn a_pidfd_comes_through_its_socket() {
     requires!(root, busybox);
-    let container = Container::planned(Bundle::script(SLEEP));
-    let (listener, path) = listen(&container);
-    container.apart(container.create_with(&["--pidfd-socket", &path.to_string_lossy()])).run().code(0);
-    let (bytes, fds) = received(&listener);
-    assert!(!bytes.is_empty());
-    let [pidfd]: [OwnedFd; 1] = fds.try_into().unwrap();
-    assert!(rustix::process::pidfd_send_signal(&pidfd, rustix::process::Signal::KILL).is_ok());
-    container.becomes("stopped");
+    for by_annotation in [false, true] {
+        let mut bundle = Bundle::script(SLEEP);
+        let path = bundle.sandbox.join("socket").to_string_lossy().into_owned();
+        if by_annotation {
+            // As crun has it.
+            bundle.set("/annotations", serde_json::json!({ "run.oci.pidfd_receiver": path }));
+        }
+        let container = Container::planned(bundle);
+        let (listener, _) = listen(&container);
+        let flag = ["--pidfd-socket", &path];
+        container.apart(container.create_with(if by_annotation { &[] } else { &flag })).run().code(0);
+        let (bytes, fds) = received(&listener);
+        assert!(!bytes.is_empty());
+        let [pidfd]: [OwnedFd; 1] = fds.try_into().unwrap();
+        assert!(rustix::process::pidfd_send_signal(&pidfd, rustix::process::Signal::KILL).is_ok());
+        container.becomes("stopped");
+    }
 }
 
 #[test]

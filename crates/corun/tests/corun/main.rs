@@ -12,6 +12,7 @@ mod cgroups;
 mod checkpoint;
 mod container;
 mod crash;
+mod crun;
 mod cve_descriptors;
 mod cve_devices;
 mod cve_exec;

@@ -44,7 +44,7 @@ struct Features {
     mount_options: Vec<&'static str>,
     linux: Linux,
     annotations: BTreeMap<&'static str, String>,
-    potentially_unsafe_config_annotations: [&'static str; 2],
+    potentially_unsafe_config_annotations: [&'static str; 3],
     #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<host::Host>,
 }
@@ -152,7 +152,7 @@ impl Features {
                 ("org.opencontainers.runc.checkpoint.enabled", super::find("checkpoint").is_some().to_string()),
             ]),
             // Who may write annotations must not by that say which bundle a container is of, or what systemd does.
-            potentially_unsafe_config_annotations: ["bundle", "org.systemd.property."],
+            potentially_unsafe_config_annotations: ["bundle", "org.systemd.property.", crate::crun::PREFIX],
             host,
         }
     }
