@@ -24,6 +24,9 @@ pub struct Context<'a> {
     pub layout: &'a cgroup::Layout,
     /// Our cgroup on each hierarchy, for a view without a cgroup namespace.
     pub cgroup: Option<&'a cgroup::Cgroup>,
+    /// The option by which a mount gets its SELinux label; podman asks for another one than the usual by an annotation of
+    /// crun's.
+    pub label: &'a str,
     root: RefCell<Vec<Slot>>,
 }
 
@@ -40,7 +43,10 @@ impl<'a> Context<'a> {
         let able = has_sys_admin();
         let makes_nodes = able && first_user_namespace();
         let copies_mounts = makes_nodes || able && own_mount_namespace();
-        Self { linux, bundle, namespaces, copies_mounts, makes_nodes, layout, cgroup, root: RefCell::default() }
+        let label = spec.annotations.get("run.oci.mount_context_type").map(String::as_str);
+        let label =
+            label.filter(|word| matches!(*word, "fscontext" | "defcontext" | "rootcontext")).unwrap_or("context");
+        Self { linux, bundle, namespaces, copies_mounts, makes_nodes, layout, cgroup, label, root: RefCell::default() }
     }
 
     /// A path of the spec, absolute.

@@ -42,6 +42,41 @@ pub fn check(kind: &str, map: &[IdMapping]) -> Result<()> {
     Ok(())
 }
 
+/// Maps as crun has them written in a mount's option, `uids=0-1-10#10-11-10;gids=…`: ranges of first id, id that it
+/// becomes, and how many; behind an `@` the second is an id of the container's, of which these are the maps. Those are
+/// also taken where one of the two kinds is not written.
+pub fn written(
+    text: &str,
+    (uids, gids): (&[IdMapping], &[IdMapping]),
+) -> std::result::Result<(Vec<IdMapping>, Vec<IdMapping>), &'static str> {
+    let mut maps = (uids.to_vec(), gids.to_vec());
+    for part in text.split(';') {
+        match part.split_once('=') {
+            Some(("uids", list)) => maps.0 = ranges(list, uids)?,
+            Some(("gids", list)) => maps.1 = ranges(list, gids)?,
+            _ => return Err("neither uids=… nor gids=…"),
+        }
+    }
+    Ok(maps)
+}
+
+fn ranges(list: &str, maps: &[IdMapping]) -> std::result::Result<Vec<IdMapping>, &'static str> {
+    let range = |text: &str| {
+        let numbers = text.strip_prefix('@').unwrap_or(text);
+        let numbers: Option<Vec<u32>> = numbers.split('-').map(|number| number.parse().ok()).collect();
+        let Some(&[container_id, mut host_id, size]) = numbers.as_deref() else {
+            return Err("a range is not id-id-count");
+        };
+        if text.starts_with('@') {
+            let of = |map: &&IdMapping| host_id.checked_sub(map.container_id).is_some_and(|offset| offset < map.size);
+            let map = maps.iter().find(of).ok_or("an id behind @ is none of the container's")?;
+            host_id = map.host_id.saturating_add(host_id - map.container_id);
+        }
+        Ok(IdMapping { container_id, host_id, size })
+    };
+    list.split('#').map(range).collect()
+}
+
 /// Who builds the container's files in a new user namespace: its root, or the container's user where the maps have none.
 pub fn maker((uids, gids): (&[IdMapping], &[IdMapping]), process: Option<&Process>) -> [u32; 2] {
     let has_root = |map: &[IdMapping]| map.is_empty() || map.iter().any(|range| range.container_id == 0);
@@ -241,6 +276,30 @@ mod tests {
 
     fn range(container_id: u32, host_id: u32, size: u32) -> IdMapping {
         IdMapping { container_id, host_id, size }
+    }
+
+    #[test]
+    fn maps_in_an_option_are_those_of_cruns_manual() {
+        // The examples of crun(1), "idmap mount options".
+        let container = [range(0, 0, 1), range(1, 2, 1000)];
+        let maps = |text| written(text, (&container, &[]));
+        let uids = vec![range(0, 1, 10), range(10, 11, 10)];
+        assert_eq!(maps("uids=0-1-10#10-11-10;gids=0-100-10"), Ok((uids, vec![range(0, 100, 10)])));
+        assert_eq!(maps("uids=@1-3-10"), Ok((vec![range(1, 4, 10)], vec![])));
+        assert_eq!(maps("gids=0-5-1"), Ok((container.to_vec(), vec![range(0, 5, 1)])));
+        for text in [
+            "",
+            "uids",
+            "uids=",
+            "uids=0-1",
+            "uids=0-1-1-1",
+            "uids=0-x-1-1",
+            "uids=0--1-1",
+            "ids=0-1-1",
+            "uids=@0-1001-1",
+        ] {
+            assert!(maps(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -210,6 +210,14 @@ impl Plan {
         slot
     }
 
+    /// Opens what is mounted at a path in the coming root, to be changed.
+    pub fn mounted(&mut self, subject: Subject, path: &str) -> Slot {
+        let path = self.encoder.text(path);
+        let slot = Slot(self.encoder.slot());
+        self.step(subject, Op::OpenTree, Some(slot), [path.into(), sys::mount::EMPTY_PATH.into(), 1_u32.into()]);
+        slot
+    }
+
     /// Has the parent map the ids of a mount that only the stub can reach.
     pub fn ask_for_ids(&mut self, subject: Subject, slot: Slot, namespace: OwnedFd, recursive: bool) {
         let number = self.maps.len() as u64;

@@ -179,7 +179,8 @@ fn destinations_are_the_roots_however_they_are_written() {
 #[test]
 fn a_source_in_the_root_has_what_earlier_mounts_brought_there() {
     requires!(root, busybox);
-    for (user, options) in [(false, "rbind"), (true, "rbind"), (true, "rbind,idmap")] {
+    let ways = [(false, "rbind"), (true, "rbind"), (true, "rbind,idmap")];
+    for (user, options) in ways.into_iter().take(if mapped_ids().is_ok() { 3 } else { 2 }) {
         let mut bundle = Bundle::script("cat /copy/file /copy/sub/file; stat -c %u /copy/file");
         let file = bundle.sandbox.file("one/file", "one\n");
         let below = bundle.sandbox.file("two/file", "two\n");
@@ -427,4 +428,58 @@ fn links_are_mounted_and_mounted_over_where_that_is_asked() {
     symlink("from the host", &link).unwrap();
     bundle.mount("bind", &link, "/place", &["bind", "src-nofollow", "dest-nofollow"]);
     bundle.ok().stdout_is("from the host\nuntouched\n");
+}
+
+#[test]
+fn what_is_mounted_already_gets_other_attributes_by_remount() {
+    requires!(root, busybox);
+    let mut bundle = Bundle::script("grep -E ' (/vol|/vol/sub|/new) ' /proc/self/mountinfo | cut -d' ' -f5,6");
+    let top = tree(&bundle);
+    bundle.mount("bind", &top, "/vol", &["rbind", "nosuid"]).mount("tmpfs", "tmpfs", "/new", &["ro", "nodev"]);
+    bundle.mount("none", "none", "/vol", &["remount", "ro", "rnoexec"]).mount(
+        "",
+        "",
+        "/new",
+        &["remount", "bind", "rw"],
+    );
+    let outcome = bundle.invocation().run();
+    outcome.code(0).stdout_is("/vol ro,nosuid,noexec,relatime\n/vol/sub rw,noexec,relatime\n/new rw,nodev,relatime\n");
+    let mut bundle = Bundle::new();
+    bundle.mount("none", "none", "/bin", &["remount", "ro"]);
+    bundle.run().code(1).one_line_error("/bin");
+    let mut bundle = Bundle::new();
+    bundle.mount("none", "none", "/dev/shm", &["remount", "size=1m"]);
+    bundle.run().code(1).one_line_error("size=1m");
+}
+
+#[test]
+fn maps_of_ids_may_stand_in_the_option_as_crun_has_them() {
+    requires!(root, busybox, that = mapped_ids());
+    for (option, owner, user) in [
+        ("idmap=uids=1000-5000-1;gids=1000-6000-1", "5000:6000\n", false),
+        ("ridmap=uids=0-1-1#1000-5000-10;gids=1000-6000-1", "5000:6000\n", false),
+        // Behind @ stand ids of the container.
+        ("idmap=uids=@1000-7-1;gids=@1000-8-1", "7:8\n", true),
+    ] {
+        let mut bundle = Bundle::script("stat -c %u:%g /vol/file");
+        if user {
+            bundle.user_namespace();
+        }
+        let file = bundle.sandbox.file("vol/file", "");
+        std::os::unix::fs::chown(&file, Some(1000), Some(1000)).unwrap();
+        bundle.mount("bind", file.parent().unwrap(), "/vol", &["bind", option]);
+        bundle.ok().stdout_is(owner);
+    }
+    for (option, told) in [
+        ("idmap=", "/vol: idmap=: neither uids"),
+        ("idmap=uids=1", "id-id-count"),
+        ("idmap=uids=0-0-1x", "id-id-count"),
+        ("idmap=uids=@0-0-1", "none of the container's"),
+        ("idmap=uids=0-0-0;gids=0-0-1", "uidMappings: range 0 is empty"),
+        ("idmap=uids=0-0-1", "needs uidMappings and gidMappings"),
+    ] {
+        let mut bundle = Bundle::new();
+        bundle.mount("bind", "/bin", "/vol", &["bind", option]);
+        bundle.run().code(1).one_line_error(told);
+    }
 }

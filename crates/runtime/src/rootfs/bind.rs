@@ -79,7 +79,7 @@ pub fn bind_source(
     let fd = open_bind(&path, recursive, options.src_nofollow).map_err(failed)?;
     let mut changes = Changes::default();
     if let Some(idmap) = options.idmap {
-        let userns = mapped_ids(mount, context)?;
+        let userns = mapped_ids(mount, options, context)?;
         let attributes = MountAttr { set: attr::IDMAP, userns_fd: userns.as_raw_fd() as u64, ..MountAttr::default() };
         changes.make(&fd, &attributes, idmap == Bind::Recursive).map_err(failed)?;
     }

@@ -11,10 +11,9 @@ use super::source::{FileSystem, Item, Parameter, Rootfs};
 use super::{cgroup_view, inside, proc_mount};
 use crate::context::Context;
 use crate::error::{Error, Result, What};
-use crate::hooks;
-use crate::label;
 use crate::plan::{Param, Plan, Slot};
 use crate::subject::Subject;
+use crate::{hooks, idmap, label};
 use init::plan::{Op, copy_up, target};
 use oci::runtime::{Mount, NamespaceKind, Spec};
 use rustix::fs::CWD;
@@ -181,6 +180,9 @@ fn mount_one(
     let options = Options::of(mount);
     let subject = Subject::Mount(index);
     let at_dev = is_dev(&mount.destination);
+    if options.remount {
+        return remount(plan, index, mount, &options);
+    }
     if let Some(bind) = bind_of(mount, &options) {
         if at_dev {
             *dev = Dev::Foreign;
@@ -225,6 +227,22 @@ fn mount_one(
     }
 }
 
+/// What is mounted there already gets other attributes; it stays the file system that it is, with its parameters.
+fn remount(plan: &mut Plan, index: usize, mount: &Mount, options: &Options) -> Result<()> {
+    if let Some(word) = options.unknown_to_bind() {
+        return Err(Error::spec(format!("remount of {}: unknown option {word}", mount.destination)));
+    }
+    let slot = plan.mounted(Subject::Mount(index), &mount.destination);
+    for (set, clear, recursive) in
+        [(options.recursive_set, options.recursive_clear, true), (options.set, options.clear, false)]
+    {
+        if set | clear != 0 {
+            plan.set_attr(Subject::Mount(index), slot, &MountAttr { set, clear, ..MountAttr::default() }, recursive);
+        }
+    }
+    Ok(())
+}
+
 fn is_dev(destination: &str) -> bool {
     destination.trim_end_matches('/') == "/dev"
 }
@@ -253,7 +271,7 @@ pub(super) fn new_file_system(
     }
     let label = context.linux.and_then(|linux| linux.mount_label.as_deref()).filter(|_| label::on(kind));
     if let Some(label) = label::given("mountLabel", label)? {
-        params.push(Param::Text("context", label));
+        params.push(Param::Text(context.label, label));
     }
     let attributes = options.set | options.recursive_set;
     let given = |key: &str| options.parameters.iter().any(|word| word.split('=').next() == Some(key));
@@ -276,7 +294,7 @@ pub(super) fn new_file_system(
         if !context.copies_mounts {
             return Err(Error::spec(format!("mount at {}: mapping ids needs root", mount.destination)));
         }
-        plan.map_ids(Subject::Mount(index), slot, mapped_ids(mount, context)?);
+        plan.map_ids(Subject::Mount(index), slot, mapped_ids(mount, options, context)?);
     }
     if first != attributes {
         let read_only = MountAttr { set: attr::RDONLY, ..MountAttr::default() };
@@ -290,11 +308,16 @@ pub(super) fn new_file_system(
 }
 
 /// A user namespace with the id maps of a mount: its own, else the container's.
-pub(super) fn mapped_ids(mount: &Mount, context: &Context<'_>) -> Result<OwnedFd> {
-    let (uids, gids) = if mount.uid_mappings.is_empty() && mount.gid_mappings.is_empty() {
-        context.mappings()
-    } else {
-        (mount.uid_mappings.as_slice(), mount.gid_mappings.as_slice())
+pub(super) fn mapped_ids(mount: &Mount, options: &Options, context: &Context<'_>) -> Result<OwnedFd> {
+    let written = options.maps.as_ref().map(|maps| {
+        let wrong = |why| Error::spec(format!("mount at {}: idmap={maps}: {why}", mount.destination));
+        idmap::written(maps, context.mappings()).map_err(wrong)
+    });
+    let written = written.transpose()?;
+    let (uids, gids) = match &written {
+        Some((uids, gids)) => (uids.as_slice(), gids.as_slice()),
+        None if mount.uid_mappings.is_empty() && mount.gid_mappings.is_empty() => context.mappings(),
+        None => (mount.uid_mappings.as_slice(), mount.gid_mappings.as_slice()),
     };
     if uids.is_empty() || gids.is_empty() {
         let at = &mount.destination;
@@ -302,7 +325,7 @@ pub(super) fn mapped_ids(mount: &Mount, context: &Context<'_>) -> Result<OwnedFd
             "mount at {at}: idmap needs uidMappings and gidMappings, or a user namespace"
         )));
     }
-    crate::idmap::namespace(uids, gids)
+    idmap::namespace(uids, gids)
 }
 
 /// /dev as a detached, filled directory; with it what is still to be changed of it, and the nodes that are still to be
@@ -324,7 +347,7 @@ fn dev_directory(spec: &Spec, mount: &Mount, options: &Options, context: &Contex
     }
     let label = spec.linux.as_ref().and_then(|linux| linux.mount_label.as_deref());
     if let Some(label) = label::given("mountLabel", label)? {
-        tmpfs.set("context", label).what(WHAT)?;
+        tmpfs.set(context.label, label).what(WHAT)?;
     }
     let tree = tmpfs.mount(options.set & !attr::RDONLY).what(WHAT)?;
     let nodes = device::nodes(spec.linux.as_ref().map_or(&[], |linux| &linux.devices), context)?;

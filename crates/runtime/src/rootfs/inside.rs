@@ -44,7 +44,7 @@ pub fn source(
         if !context.copies_mounts {
             return Err(Error::spec(format!("bind mount at {}: mapping ids needs root", mount.destination)));
         }
-        plan.ask_for_ids(Subject::Mount(index), slot, mapped_ids(mount, context)?, idmap == Bind::Recursive);
+        plan.ask_for_ids(Subject::Mount(index), slot, mapped_ids(mount, options, context)?, idmap == Bind::Recursive);
     }
     let lockable = if context.namespaces.has(NamespaceKind::User) { 0 } else { LOCKABLE };
     by_stub(plan, index, slot, recursive, options, lockable);

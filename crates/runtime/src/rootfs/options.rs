@@ -25,6 +25,10 @@ pub struct Options {
     pub bind: Option<Bind>,
     /// `idmap` or `ridmap`.
     pub idmap: Option<Bind>,
+    /// The maps that stand behind that word (`idmap=uids=…;gids=…`, of crun).
+    pub maps: Option<String>,
+    /// What is mounted there already gets the attributes, and nothing is mounted.
+    pub remount: bool,
     /// A source that is a link becomes a link at the destination (`copy-symlink`, of crun).
     pub copy_symlink: bool,
     /// A source that is a link is mounted itself (`src-nofollow`, of crun).
@@ -68,6 +72,7 @@ impl Options {
         match word {
             "bind" => self.bind = Some(Bind::One),
             "rbind" => self.bind = Some(Bind::Recursive),
+            "remount" => self.remount = true,
             "idmap" => self.idmap = Some(Bind::One),
             "ridmap" => self.idmap = Some(Bind::Recursive),
             "private" => self.propagation = Some((propagation::PRIVATE, false)),
@@ -94,6 +99,11 @@ impl Options {
             "atime" => self.take_back(attr::NOATIME),
             "norelatime" => self.take_back(attr::RELATIME),
             "nostrictatime" => self.take_back(attr::STRICTATIME),
+            _ if word.starts_with("idmap=") || word.starts_with("ridmap=") => {
+                let (word, maps) = word.split_once('=').unwrap_or_default();
+                self.word(word);
+                self.maps = Some(maps.to_owned());
+            }
             _ => match attribute(word) {
                 Some((set, clear)) => {
                     self.attributes = true;
@@ -209,12 +219,12 @@ mod tests {
 
     #[test]
     fn every_option_of_the_specification_is_known() {
-        // config.md, "Linux mount options", but for remount, which is no option of a new mount.
+        // config.md, "Linux mount options".
         let attributes = "atime bind defaults dev diratime exec iversion loud noatime nodev nodiratime noexec noiversion \
             norelatime nostrictatime nosuid nosymfollow private ratime rbind rdev rdiratime relatime rexec rnoatime \
             rnodiratime rnoexec rnorelatime rnostrictatime rnosuid rnosymfollow ro rprivate rrelatime rro rrw rshared \
             rslave rstrictatime rsuid rsymfollow runbindable rw shared silent slave strictatime suid symfollow \
-            unbindable idmap ridmap rnodev";
+            unbindable idmap ridmap remount";
         let words: Vec<&str> = attributes.split_whitespace().collect();
         assert_eq!(Options::parse(&words).parameters, [""; 0]);
         // These are flags of the file system, which fsconfig(2) takes by these names.
