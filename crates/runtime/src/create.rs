@@ -226,6 +226,7 @@ fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
         idmap::check("gidMappings", gids)?;
     }
     net_device::check(linux, context.namespaces)?;
+    cgroup.map_or(Ok(()), |cgroup| group::give(cgroup, spec, &context))?;
     let by = if joins.user.is_some() { JoinBy::Write } else { JoinBy::Clone };
     let attached = cgroup.is_some_and(|cgroup| cgroup.attaches(preparation.layout));
     let network = if context.namespaces.is_new(NamespaceKind::Network) && !preparation.made {

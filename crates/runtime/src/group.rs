@@ -1,9 +1,13 @@
 //! A container's cgroup, as its specification has it, made by whom the caller says.
 
 use crate::context;
+use crate::context::Context;
 use crate::error::Result;
+use crate::rootfs::Options;
 use cgroup::{Bus, Cgroup, CgroupPath, Driver, Layout, UnitRequest};
-use oci::runtime::{NamespaceKind, Resources, Spec};
+use oci::runtime::{Mount, NamespaceKind, Resources, Spec};
+use rustix::fs::{Gid, Uid};
+use sys::mount::attr;
 use sys::process::Born;
 
 /// A container's cgroup.
@@ -71,9 +75,12 @@ fn can_wait(spec: &Spec) -> bool {
     context::is_root() && new(NamespaceKind::Cgroup) && !joins_user && !waits && !memory.is_some_and(cgroup::is_tight)
 }
 
-/// The cgroup that a spec names, or that its container's id does.
-pub fn cgroup_path(id: &str, spec: &Spec) -> String {
-    named(spec).map_or_else(|| format!("/{id}"), str::to_owned)
+/// The cgroup that a spec names, or that its container's id does: below what was delegated to an ordinary user, if
+/// anything was.
+pub fn cgroup_path(id: &str, spec: &Spec, layout: &Layout) -> String {
+    let delegated = || if context::is_root() { None } else { layout.delegated() };
+    let below = || delegated().map_or_else(String::new, |path| format!("/{}", path.as_inner()));
+    named(spec).map_or_else(|| format!("{}/{id}", below()), str::to_owned)
 }
 
 /// Makes the cgroup that a spec names, and sets its limits. Nothing is left of it on failure. As [`make_cgroup_with`] and
@@ -93,7 +100,7 @@ pub fn make_cgroup_with(driver: &Driver, id: &str, spec: &Spec, layout: &Layout)
     let mut limits = linux.and_then(|linux| linux.resources.clone()).unwrap_or_default();
     match driver {
         Driver::Cgroupfs => {
-            let path = CgroupPath::new(&cgroup_path(id, spec))?;
+            let path = CgroupPath::new(&cgroup_path(id, spec, layout))?;
             if can_wait(spec) {
                 let cgroup = Cgroup::reserve(layout, &path)?;
                 let all_ours = cgroup.denied().is_empty() && !cgroup.is_empty();
@@ -122,7 +129,7 @@ pub fn make_cgroup_with(driver: &Driver, id: &str, spec: &Spec, layout: &Layout)
 pub fn plan_cgroup(driver: &Driver, id: &str, spec: &Spec, layout: &Layout) -> Result<Cgroup> {
     let path = named(spec);
     Ok(match driver {
-        Driver::Cgroupfs => Cgroup::planned(layout, &CgroupPath::new(&cgroup_path(id, spec))?)?,
+        Driver::Cgroupfs => Cgroup::planned(layout, &CgroupPath::new(&cgroup_path(id, spec, layout))?)?,
         Driver::Systemd(bus) => Cgroup::planned_unit(layout, bus, id, path)?,
         Driver::Disabled => Cgroup::default(),
     })
@@ -146,6 +153,20 @@ fn limited(cgroup: Cgroup, limits: &Resources) -> Result<Cgroup> {
             Err(error.into())
         }
     }
+}
+
+/// Gives the cgroup to the container's user, where that is to make cgroups of its own there (config-linux.md, "Cgroup
+/// ownership"): it is the root of what the container sees, and may be written.
+pub(crate) fn give(cgroup: &Cgroup, spec: &Spec, context: &Context<'_>) -> Result<()> {
+    let shown = |mount: &Mount| {
+        let at = mount.destination.trim_end_matches('/') == "/sys/fs/cgroup";
+        at && matches!(mount.kind.as_deref(), Some("cgroup" | "cgroup2")) && Options::of(mount).set & attr::RDONLY == 0
+    };
+    let own = context::is_root() && context.namespaces.is_new(NamespaceKind::Cgroup) && cgroup.v1_branches() == 0;
+    let Some(process) = spec.process.as_ref().filter(|_| own && spec.mounts.iter().any(shown)) else { return Ok(()) };
+    let (uids, gids) = context.mappings();
+    let (uid, gid) = (Context::outside(uids, process.user.uid), Context::outside(gids, process.user.gid));
+    if uid == 0 { Ok(()) } else { Ok(cgroup.give_to(Uid::from_raw(uid), Gid::from_raw(gid))?) }
 }
 
 /// A child has been born: moves it where it could not be born, and lets go what stood in its place. On failure the child

@@ -10,7 +10,7 @@ use crate::global::{Context, Manager};
 use crate::hand_over::HandOver;
 use crate::manager;
 use flag::{Flag, Help, Invalid, Order, put_word};
-use oci::runtime::{ConsoleSize, Process, Spec};
+use oci::runtime::{ConsoleSize, NamespaceKind, Process, Spec};
 use runtime::rdt::Groups;
 use runtime::{Bus, Driver, Group, Holding, Layout, Newlines, Request, rootfs::Rootfs};
 use std::os::fd::OwnedFd;
@@ -179,6 +179,12 @@ pub fn make(
         no_new_keyring: given.no_new_keyring,
         ring: None,
     })?;
+    let linux = bundle.spec.linux.iter().flat_map(|linux| &linux.namespaces);
+    if container.handle.cgroup.is_empty() && !linux.map(|namespace| namespace.kind).any(|k| k == NamespaceKind::Pid) {
+        context
+            .log
+            .warning("the container has neither a cgroup nor a pid namespace: not all of its processes can be killed");
+    }
     Ok(Made { container, rdt })
 }
 
@@ -198,11 +204,11 @@ fn make_rdt(dir: &Dir, spec: &Spec) -> Result<Vec<PathBuf>> {
 /// Its cgroup, by whom it is to be made; written down before.
 pub fn make_cgroup(dir: &Dir, spec: &Spec, layout: &Layout, context: &Context) -> Result<Option<Group>> {
     match context.manager {
-        Manager::Disabled => Ok(None),
+        Manager::Disabled => Ok(Some(runtime::make_cgroup_with(&Driver::Disabled, dir.id(), spec, layout)?)),
         // Nothing is written down of it: a scope that nothing is in any more systemd removes by itself.
         Manager::Systemd => Ok(Some(runtime::make_cgroup_with(&Driver::Systemd(bus()), dir.id(), spec, layout)?)),
         Manager::Cgroupfs => {
-            dir.note_cgroup(&runtime::cgroup_path(dir.id(), spec))?;
+            dir.note_cgroup(&runtime::cgroup_path(dir.id(), spec, layout))?;
             Ok(Some(runtime::make_cgroup(dir.id(), spec, layout)?))
         }
     }
