@@ -56,6 +56,19 @@ fn an_agent_decides_and_knows_for_whom() {
 }
 
 #[test]
+fn an_annotation_names_the_agent_as_well() {
+    requires!(root, busybox, package = "python3");
+    let mut bundle = leaving(&["mkdir"], "mkdir /x; test -d /x || echo none");
+    let socket = bundle.spec["linux"]["seccomp"]["listenerPath"].take();
+    // As crun has it.
+    bundle.unset("/linux/seccomp/listenerPath").unset("/linux/seccomp/listenerMetadata");
+    bundle.set("/annotations", json!({ "run.oci.seccomp.receiver": socket }));
+    let (agent, _) = agent(&bundle, &[]);
+    bundle.invocation().run().code(0).stdout_is("none\n");
+    agent.wait().code(0);
+}
+
+#[test]
 fn calls_that_the_start_itself_makes_may_be_left_to_the_agent() {
     requires!(root, busybox, package = "python3");
     let calls =
