@@ -19,15 +19,18 @@ pub fn markdown(results: &Results, baselines: &[Results]) -> String {
     lines.push(row("**files without a failure**", all.iter().map(|one| one.whole().to_string())));
     lines.push(row("of these without a test", all.iter().map(|one| one.empty().to_string())));
     for baseline in baselines {
-        list(&mut lines, &format!("passed by {} and not here", baseline.runtime), &results.lost(baseline));
+        let title = format!("passed by {} and not here", baseline.runtime);
+        list(&mut lines, &title, &results.lost(baseline), |file| is_nothing(results, file));
     }
     if !baselines.is_empty() {
         let passed = results.with(Verdict::Passed);
         let alone = passed.filter(|test| !baselines.iter().any(|other| other.verdict(*test) == Some(Verdict::Passed)));
-        list(&mut lines, "passed here alone", &alone.collect::<Vec<_>>());
+        list(&mut lines, "passed here alone", &alone.collect::<Vec<_>>(), |file| {
+            baselines.iter().all(|it| is_nothing(it, file))
+        });
         let failed = results.with(Verdict::Failed);
         let by_all = failed.filter(|test| baselines.iter().all(|other| other.verdict(*test) == Some(Verdict::Failed)));
-        list(&mut lines, "failed by all", &by_all.collect::<Vec<_>>());
+        list(&mut lines, "failed by all", &by_all.collect::<Vec<_>>(), |_| false);
     }
     lines.push(String::new());
     lines.join("\n")
@@ -37,10 +40,23 @@ fn in_same_place(baselines: &[Results]) -> &'static str {
     if baselines.is_empty() { "by file" } else { "each in the same place; what a machine lacks fails for all" }
 }
 
-fn list(lines: &mut Vec<String>, title: &str, tests: &[(&str, &str)]) {
+/// Whether no test of a file passed.
+fn is_nothing(results: &Results, file: &str) -> bool {
+    results.file(file).is_none_or(|file| file.tally().passed == 0)
+}
+
+/// The tests, file by file; of a file that came to nothing on the other side only how many.
+fn list(lines: &mut Vec<String>, title: &str, tests: &[(&str, &str)], nothing: impl Fn(&str) -> bool) {
     lines.extend([String::new(), format!("{} {title}{}", tests.len(), if tests.is_empty() { "." } else { ":" })]);
     if !tests.is_empty() {
         lines.push(String::new());
+    }
+    for tests in tests.chunk_by(|(one, _), (other, _)| one == other) {
+        let file = tests[0].0;
+        if tests.len() > 1 && nothing(file) {
+            lines.push(format!("* {file}: all {}, for it ended before its first", tests.len()));
+            continue;
+        }
         lines.extend(tests.iter().map(|(file, test)| format!("* {file}: `{}`", test.replace('`', "'"))));
     }
 }
@@ -84,5 +100,14 @@ mod tests {
         assert!(text.contains("0 passed by crun 1 and not here.\n"), "{text}");
         assert!(text.contains("1 passed here alone:\n\n* g: `d`\n"), "{text}");
         assert!(text.contains("1 failed by all:\n\n* f: `c`\n"), "{text}");
+    }
+
+    #[test]
+    fn a_file_that_came_to_nothing_is_one_line() {
+        let there = Results::parse("# runtime runc 1\n# file f\nok 1 a\nok 2 b\n");
+        let here = Results::parse("# runtime corun 2\n# file f\nnot ok - exit code 1\n");
+        let text = markdown(&here, std::slice::from_ref(&there));
+        assert!(text.contains("not here:\n\n* f: all 2, for it ended before its first\n"), "{text}");
+        assert!(markdown(&there, &[here]).contains("2 passed here alone:\n\n* f: all 2, for it"), "{text}");
     }
 }
