@@ -31,7 +31,7 @@ cargo xtask TASK [ARGUMENT…]
   bench   how long a start takes, beside other runtimes and the floor
   build   the programs as users get them, static, in target/dist
   deps    check who names whom, what the start path links, and where code is unsafe
-  guest   run a command on a kernel of its own with pure cgroup v2, or with systemd
+  guest   run a command on a kernel of its own with pure cgroup v2, with systemd, or Debian's
   proof   the long proofs at full length: races, crashes, random cases, fuzzing
   style   check the house's own rules for a file
   suite   another project's tests of a runtime, run against ours

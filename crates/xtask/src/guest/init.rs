@@ -2,8 +2,8 @@
 //! what a booted system has, and either runs the command itself or hands over to systemd, whose only job is then a unit
 //! that calls this program again for the command.
 //!
-//! Only ever run inside a guest: it mounts over /proc and powers the machine off, so it refuses unless it is PID 1 of a
-//! User-Mode-Linux kernel (or the unit's process on one).
+//! Only ever run inside a guest: it mounts over /proc and powers the machine off, so it refuses unless it is PID 1 (or the
+//! unit's process on a guest's processor).
 
 #![allow(
     clippy::disallowed_methods,
@@ -22,12 +22,18 @@ use std::time::Duration;
 use rustix::mount::{MountFlags, mount};
 use rustix::process::{WaitOptions, WaitStatus};
 
-use super::modules;
 use super::plan::{self, Plan};
+use super::{emulated, modules};
 use crate::error::{Doing as _, Error, Result};
 
 /// The systemd that the guest's PID 1 becomes.
 pub const SYSTEMD: &str = "/lib/systemd/systemd";
+
+/// The name, where both sides meet, of the directory that the guest's root is mounted in.
+pub const LAYER: &str = "layer";
+
+/// How an emulated machine mounts what qemu hands in.
+pub const OVER_9P: &str = "trans=virtio,version=9p2000.L,msize=262144";
 
 /// Units of a machine's system that have nothing to manage in a guest and cost its slow processor seconds.
 const MASKED: &[&str] = &[
@@ -65,7 +71,7 @@ pub fn first(dir: &Path) -> Result {
 /// The command's own run, for a unit of the guest's systemd: runs it and ends the guest.
 pub fn unit(dir: &Path) -> Result {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    if !cpu.contains("User Mode Linux") {
+    if !["User Mode Linux", "QEMU TCG CPU"].iter().any(|name| cpu.contains(name)) {
         return Err(Error::Found("guest-unit powers its machine off, so it runs in a guest only".to_owned()));
     }
     let plan = Plan::read(dir)?;
@@ -76,18 +82,23 @@ pub fn unit(dir: &Path) -> Result {
 
 fn come_up(dir: &Path) -> Result {
     let plan = Plan::read(dir)?;
-    modules::load("overlay")?;
+    let modules = plan.emulated.clone().unwrap_or_else(modules::of_user_mode);
+    modules::load(&modules, "overlay")?;
     for name in &plan.modules {
-        modules::load(name)?;
+        modules::load(&modules, name)?;
     }
     let root = root(dir)?;
-    share(&root, dir)?;
+    if plan.emulated.is_some() {
+        on_demand(&root, &modules)?;
+    }
+    share(&root, dir, 0, &plan)?;
+    let shares = || (1..).zip(&plan.shares).try_for_each(|(index, path)| share(&root, path, index, &plan));
     if plan.systemd {
-        plan.shares.iter().try_for_each(|path| share(&root, path))?;
+        shares()?;
         return hand_over(&root, dir, &plan);
     }
     furnish(&root)?;
-    plan.shares.iter().try_for_each(|path| share(&root, path))?;
+    shares()?;
     enter(&root)?;
     // Without the loopback device even "connect to myself" fails; without iproute2 the guest just lacks it.
     let _ = Command::new("ip").args(["link", "set", "lo", "up"]).stderr(Stdio::null()).status();
@@ -99,7 +110,7 @@ fn come_up(dir: &Path) -> Result {
 /// The machine's root under a tmpfs that takes the writes.
 fn root(dir: &Path) -> Result<PathBuf> {
     // The directory where both sides meet is the one place known to exist; what is mounted here hides nothing needed.
-    let layer = dir.join("layer");
+    let layer = dir.join(LAYER);
     make(&layer)?;
     attach("tmpfs", &layer, "tmpfs", MountFlags::empty(), c"size=80%,mode=755")?;
     let (upper, work, root) = (layer.join("upper"), layer.join("work"), layer.join("root"));
@@ -111,12 +122,25 @@ fn root(dir: &Path) -> Result<PathBuf> {
 }
 
 /// Mounts a directory of the machine itself, so that what is written there stays.
-fn share(root: &Path, dir: &Path) -> Result {
+fn share(root: &Path, dir: &Path, index: usize, plan: &Plan) -> Result {
     let at = beneath(root, dir);
     make(&at)?;
-    let source = std::ffi::CString::new(dir.as_os_str().as_encoded_bytes());
-    let source = source.map_err(|_| Error::Found("a zero byte in a path".to_owned()))?;
+    let zero = |_| Error::Found("a zero byte in a path".to_owned());
+    if plan.emulated.is_some() {
+        let options = std::ffi::CString::new(OVER_9P).map_err(zero)?;
+        return attach(&emulated::tag(index), &at, "9p", MountFlags::empty(), &options);
+    }
+    let source = std::ffi::CString::new(dir.as_os_str().as_encoded_bytes()).map_err(zero)?;
     attach("none", &at, "hostfs", MountFlags::empty(), &source)
+}
+
+/// Lets the kernel find its modules when it wants one: it asks modprobe(8), which looks below /lib/modules.
+fn on_demand(root: &Path, modules: &Path) -> Result {
+    let place = root.join("lib/modules");
+    make(&place)?;
+    let Some(release) = modules.file_name() else { return Ok(()) };
+    let linked = symlink(modules, place.join(release));
+    linked.doing(|| format!("linking {} to {}", place.join(release).display(), modules.display()))
 }
 
 /// What a booted system has mounted.

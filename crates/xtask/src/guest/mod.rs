@@ -7,8 +7,10 @@
 //! outside: the plan goes in, the outputs and the exit status come back.
 //!
 //! It has one slow processor, no cpuset controller, no Landlock and no time namespaces: good for "is it right", never for
-//! "is it fast".
+//! "is it fast". With `--emulated` the machine is another one, see [`emulated`]: slower still, and with all that Debian's
+//! own kernel has.
 
+mod emulated;
 pub mod init;
 mod kernel;
 mod modules;
@@ -38,14 +40,25 @@ const LOCK: &str = "lock";
 const HELP: &str = "\
 cargo xtask guest [OPTIONS] [--] COMMAND [ARGUMENT…]
 
+  --emulated       on Debian's own kernel in an emulated machine, in the place of User-Mode-Linux
   --systemd        boot systemd and D-Bus as PID 1 first
   --share DIR      let the guest write below DIR (may be repeated)
   --modules A,B    kernel modules to load beside the overlay file system
   --memory SIZE    the guest's memory (2G)
   --timeout N      seconds until the guest is ended with exit code 124 (600)";
 
+/// What a guest's kernel runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Machine {
+    /// User-Mode-Linux: this machine's own kernel, whose program it is.
+    UserMode,
+    /// A computer that qemu emulates.
+    Emulated,
+}
+
 /// What the command line asks for.
 struct Request {
+    machine: Machine,
     systemd: bool,
     shares: Vec<PathBuf>,
     modules: Vec<String>,
@@ -67,8 +80,11 @@ pub fn run(mut parser: lexopt::Parser) -> Result {
 }
 
 /// Whether a guest can be booted here; the error says what to install.
-pub fn possible(systemd: bool) -> Result {
-    kernel::installed()?;
+pub fn possible(machine: Machine, systemd: bool) -> Result {
+    match machine {
+        Machine::UserMode => drop(kernel::installed()?),
+        Machine::Emulated => emulated::possible()?,
+    }
     if systemd && !Path::new(init::SYSTEMD).exists() {
         return Err(Error::Found(format!("{} is missing: apt-get install systemd dbus", init::SYSTEMD)));
     }
@@ -78,6 +94,7 @@ pub fn possible(systemd: bool) -> Result {
 impl Request {
     fn parse(parser: &mut lexopt::Parser) -> Result<Option<Self>> {
         let mut request = Self {
+            machine: Machine::UserMode,
             systemd: false,
             shares: Vec::new(),
             modules: Vec::new(),
@@ -87,6 +104,7 @@ impl Request {
         };
         while let Some(argument) = parser.next()? {
             match argument {
+                Long("emulated") => request.machine = Machine::Emulated,
                 Long("systemd") => request.systemd = true,
                 Long("share") => request.shares.push(parser.value()?.into()),
                 Long("modules") => {
@@ -114,18 +132,30 @@ impl Request {
 
 /// Boots a guest, relays what its command writes, and returns the command's exit code.
 fn boot(request: &Request) -> Result<u8> {
-    possible(request.systemd)?;
+    possible(request.machine, request.systemd)?;
     clear_leftovers();
     let meeting = tempfile::Builder::new().prefix(PREFIX).tempdir_in(PLACE);
     let meeting = meeting.doing(|| format!("making a directory in {PLACE}"))?;
     let dir = meeting.path();
     let lock = File::create(dir.join(LOCK)).and_then(|file| file.lock().map(|()| file));
     let _lock = lock.doing(|| format!("locking {}", dir.display()))?;
-    let kernel = kernel::for_this_processor(dir)?;
-    let plan = Plan::from_here(request)?;
-    plan.write(dir)?;
+    // The guest may not be able to make it where the guest's root is to be mounted.
+    fs::create_dir(dir.join(init::LAYER)).doing(|| format!("making {}/{}", dir.display(), init::LAYER))?;
     let console = File::create(dir.join("console")).doing(|| format!("{}/console", dir.display()))?;
-    let mut guest = machine(&kernel, &plan.program, dir, request, console)?;
+    let mut guest = match request.machine {
+        Machine::UserMode => {
+            let kernel = kernel::for_this_processor(dir)?;
+            let plan = Plan::from_here(request, None)?;
+            plan.write(dir)?;
+            user_mode(&kernel, &plan.program, dir, request, console)?
+        }
+        Machine::Emulated => {
+            let kernel = emulated::kernel()?;
+            let plan = Plan::from_here(request, Some(kernel.modules.clone()))?;
+            plan.write(dir)?;
+            emulated::machine(&kernel, &plan.program, dir, &plan.shares, &request.memory, console)?
+        }
+    };
     let mut outputs = [
         Tail::new(dir.join(plan::STDOUT), Box::new(std::io::stdout())),
         Tail::new(dir.join(plan::STDERR), Box::new(std::io::stderr())),
@@ -176,7 +206,7 @@ fn clear_leftovers() {
     }
 }
 
-fn machine(kernel: &Path, own: &Path, dir: &Path, request: &Request, console: File) -> Result<Child> {
+fn user_mode(kernel: &Path, own: &Path, dir: &Path, request: &Request, console: File) -> Result<Child> {
     // The guest must not outlive this program. It knows how to end itself on SIGTERM, together with the processes that
     // hold its address spaces.
     let mut command = Command::new("setpriv");
@@ -191,6 +221,11 @@ fn machine(kernel: &Path, own: &Path, dir: &Path, request: &Request, console: Fi
     command.arg("--").arg("guest-init").arg(dir);
     let started = command.stdin(Stdio::null()).stdout(console).stderr(Stdio::null()).spawn();
     started.doing(|| format!("starting {} by setpriv", kernel.display()))
+}
+
+/// A word of a shell's line.
+pub fn quote(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// Ends a guest that does not end: first as it wishes to be asked, then not.

@@ -7,21 +7,34 @@ use std::path::{Path, PathBuf};
 use crate::error::{Doing as _, Error, Result};
 
 /// Where Debian's package keeps the modules of its User-Mode-Linux kernels, one directory a release.
-const MODULES: &str = "/usr/lib/uml/modules";
+const OF_USER_MODE: &str = "/usr/lib/uml/modules";
+
+/// The modules' directory of the User-Mode-Linux kernel that runs.
+pub fn of_user_mode() -> PathBuf {
+    Path::new(OF_USER_MODE).join(rustix::system::uname().release().to_string_lossy().into_owned())
+}
 
 /// Loads a module of the running kernel and all that it needs. One that is built in or already loaded counts as loaded.
-pub fn load(name: &str) -> Result {
-    let release = rustix::system::uname().release().to_string_lossy().into_owned();
-    let dir = Path::new(MODULES).join(release);
+pub fn load(dir: &Path, name: &str) -> Result {
+    files(dir, &[name])?.iter().try_for_each(|file| insert(file))
+}
+
+/// The files of modules and of all that they need, in the order in which they have to be loaded.
+pub fn files(dir: &Path, names: &[&str]) -> Result<Vec<PathBuf>> {
     let builtin = fs::read_to_string(dir.join("modules.builtin")).unwrap_or_default();
-    if builtin.lines().any(|path| module_name(path) == name) {
-        return Ok(());
-    }
     let table = fs::read_to_string(dir.join("modules.dep"));
     let table = table.doing(|| format!("reading {}/modules.dep", dir.display()))?;
-    let files =
-        files_of(&table, name).ok_or_else(|| Error::Found(format!("the guest's kernel has no module {name}")))?;
-    files.iter().try_for_each(|file| insert(&dir.join(file)))
+    let mut all = Vec::new();
+    for name in names.iter().filter(|name| !builtin.lines().any(|path| module_name(path) == **name)) {
+        let files = files_of(&table, name);
+        let files = files.ok_or_else(|| Error::Found(format!("the guest's kernel has no module {name}")))?;
+        for file in files.into_iter().map(|file| dir.join(file)) {
+            if !all.contains(&file) {
+                all.push(file);
+            }
+        }
+    }
+    Ok(all)
 }
 
 fn insert(path: &Path) -> Result {

@@ -36,11 +36,13 @@ pub struct Plan {
     pub program: PathBuf,
     /// Whether systemd shall be PID 1.
     pub systemd: bool,
+    /// The modules of an emulated machine's kernel; without it the guest is User-Mode-Linux.
+    pub emulated: Option<PathBuf>,
 }
 
 impl Plan {
     /// The plan for a request, with this process's environment and working directory.
-    pub(super) fn from_here(request: &Request) -> Result<Self> {
+    pub(super) fn from_here(request: &Request, emulated: Option<PathBuf>) -> Result<Self> {
         let mut env: BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
@@ -61,6 +63,7 @@ impl Plan {
             modules: request.modules.clone(),
             program: programs::own()?,
             systemd: request.systemd,
+            emulated,
         })
     }
 
@@ -103,6 +106,7 @@ mod tests {
             modules: vec!["veth".into()],
             program: "/y".into(),
             systemd: true,
+            emulated: Some("/z".into()),
         };
         plan.write(dir.path()).unwrap();
         assert_eq!(Plan::read(dir.path()).unwrap(), plan);

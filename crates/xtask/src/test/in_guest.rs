@@ -8,15 +8,19 @@ use serde::Deserialize;
 
 use super::ledger::Test;
 use crate::error::{Error, Result};
+use crate::guest::{Machine, quote};
 use crate::programs;
 
 /// Seconds that all tests of one guest may take together.
 const LIMIT: &str = "1800";
 
 /// The command that runs these tests in a guest, which may write below `share`.
-pub fn command(tests: &[&Test], systemd: bool, share: &Path) -> Result<Command> {
+pub fn command(tests: &[&Test], machine: Machine, systemd: bool, share: &Path) -> Result<Command> {
     let mut command = Command::new(programs::own()?);
     command.args(["guest", "--timeout", LIMIT]);
+    if machine == Machine::Emulated {
+        command.arg("--emulated");
+    }
     if systemd {
         command.arg("--systemd");
     }
@@ -46,11 +50,6 @@ fn script(tests: &[&Test], built: &[BuiltTest]) -> Result<String> {
     }
     lines.push("exit $status".to_owned());
     Ok(lines.join("\n"))
-}
-
-/// A word of a shell's line.
-fn quote(word: &str) -> String {
-    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// A test binary as cargo tells of it.

@@ -8,6 +8,7 @@ use super::ledger::{self, Ledger, Test};
 use super::tally::Tally;
 use super::{Verdict, in_guest};
 use crate::error::{Doing as _, Error, Result};
+use crate::guest::Machine;
 use crate::metadata::{Metadata, Target};
 use crate::programs::{self, on_path, workspace};
 use crate::{deps, dist, guest, outside, style};
@@ -41,6 +42,7 @@ pub const STEPS: &[Step] = &[
     Step { name: "root", what: "every other room, on this machine's kernel", run: rooms },
     Step { name: "guest", what: "what depends on a machine, on pure cgroup v2", run: pure_v2 },
     Step { name: "systemd", what: "what needs systemd, in a guest that boots it", run: systemd },
+    Step { name: "emulated", what: "what needs Debian's own kernel, in an emulated machine", run: emulated },
     Step { name: "skips", what: "no test skipped that .ci/skips does not list", run: skips },
 ];
 
@@ -212,25 +214,32 @@ fn pure_v2(context: &mut Context) -> Result<Verdict> {
         on_both || missing.contains("(cargo xtask guest)")
     };
     let tests: Vec<&Test> = ledger.tests().into_iter().filter(|test| wanted(test)).collect();
-    run_in_guest(context, &tests, false)
+    run_in_guest(context, &tests, Machine::UserMode, false)
 }
 
 fn systemd(context: &mut Context) -> Result<Verdict> {
     let ledger = context.ledger()?;
     let wanted = |test: &&Test| ledger.skipped.get(test).is_some_and(|missing| missing.contains("guest --systemd"));
     let tests: Vec<&Test> = ledger.tests().into_iter().filter(wanted).collect();
-    run_in_guest(context, &tests, true)
+    run_in_guest(context, &tests, Machine::UserMode, true)
 }
 
-fn run_in_guest(context: &mut Context, tests: &[&Test], systemd: bool) -> Result<Verdict> {
+fn emulated(context: &mut Context) -> Result<Verdict> {
+    let ledger = context.ledger()?;
+    let tests: Vec<&Test> =
+        ledger.never_ran().filter(|(_, missing)| missing.contains("guest --emulated")).map(|(test, _)| test).collect();
+    run_in_guest(context, &tests, Machine::Emulated, false)
+}
+
+fn run_in_guest(context: &mut Context, tests: &[&Test], machine: Machine, systemd: bool) -> Result<Verdict> {
     if tests.is_empty() {
         return Ok(Verdict::LeftOut("no test asks for it (the steps before find out which do)".to_owned()));
     }
-    if let Err(error) = guest::possible(systemd) {
+    if let Err(error) = guest::possible(machine, systemd) {
         return Ok(Verdict::LeftOut(error.to_string()));
     }
     let share = context.ledger.parent().unwrap_or(workspace());
-    let mut run = in_guest::command(tests, systemd, share)?;
+    let mut run = in_guest::command(tests, machine, systemd, share)?;
     released(&mut run)?;
     let earlier = fs::read_to_string(&context.ledger).doing(|| format!("reading {}", context.ledger.display()))?;
     let verdict = context.tests(&mut run)?;
