@@ -208,9 +208,11 @@ pub fn mount_id(descriptor: i32, which: u64) -> Outcome<u64> {
     Ok(if buffer[0] & which == 0 { 0 } else { buffer[18] })
 }
 
-/// What statfs(2) says that we want: the file system's magic number and the mount's `ST_…` flags.
+/// What statfs(2) says that we want: the file system's magic number, how many inodes it may have, and the mount's `ST_…`
+/// flags.
 pub struct StatFs {
     pub magic: u64,
+    pub inodes: u64,
     pub flags: u64,
 }
 
@@ -218,9 +220,10 @@ pub fn statfs(descriptor: i32) -> Outcome<StatFs> {
     let mut buffer = [0u64; 15];
     // SAFETY: the kernel writes one struct statfs, 120 bytes.
     unsafe { call(nr::fstatfs, [fd(descriptor), buffer.as_mut_ptr() as usize, 0, 0, 0, 0]) }?;
-    Ok(StatFs { magic: buffer[0], flags: buffer[10] })
+    Ok(StatFs { magic: buffer[0], inodes: buffer[5], flags: buffer[10] })
 }
 
+pub const TMPFS_MAGIC: u64 = 0x0102_1994;
 pub const PROC_SUPER_MAGIC: u64 = 0x9fa0;
 pub const DEVPTS_SUPER_MAGIC: u64 = 0x1cd1;
 

@@ -2,7 +2,7 @@
 
 use crate::kernel::{
     self, AT_FDCWD, EEXIST, EINVAL, EISDIR, ELOOP, ENOENT, ENOSYS, ENOTDIR, EPERM, ESTALE, Failure, O_DIRECTORY, O_NOFOLLOW,
-    O_PATH, O_WRONLY, Outcome, PROC_SUPER_MAGIC, RESOLVE_BENEATH, RESOLVE_NO_XDEV, S_IFCHR, S_IFDIR, fail, nr, plain,
+    O_PATH, O_WRONLY, Outcome, PROC_SUPER_MAGIC, RESOLVE_BENEATH, RESOLVE_NO_XDEV, S_IFCHR, S_IFDIR, TMPFS_MAGIC, fail, nr, plain,
 };
 use crate::attributes::{self, Attributes, NOEXEC, NOSUID, RDONLY};
 use crate::path::{self, Buffer, Make};
@@ -14,6 +14,25 @@ const CLONE: u64 = 1;
 const RECURSIVE: u64 = 0x8000;
 const EMPTY_PATH: u64 = 0x1000;
 const NOSUID_NODEV_NOEXEC: u64 = 2 | 4 | 8;
+
+/// The device number of /dev/null.
+const NULL: u64 = 0x103;
+
+/// Whether what is mounted at a place hides it; if so, its attributes are made what they have to be, whoever mounted it.
+fn hidden(place: i32, directory: bool, device: u64) -> Outcome<bool> {
+    if !directory {
+        return Ok(device == NULL && tightened(place, RDONLY | NOSUID | NOEXEC, 0));
+    }
+    let there = kernel::statfs(place)?;
+    // One inode, the directory itself: it can have nothing in it.
+    let empty = there.magic == TMPFS_MAGIC && there.inodes == 1;
+    Ok(empty && tightened(place, RDONLY | NOSUID_NODEV_NOEXEC, 0))
+}
+
+/// Sets attributes of the mount at a place, if there is one.
+fn tightened(place: i32, set: u64, flags: u64) -> bool {
+    kernel::mount_setattr(place, c"", EMPTY_PATH | flags, &[set, 0, 0, 0]).is_ok()
+}
 
 /// What the mount steps share.
 pub struct Mounts {
@@ -212,14 +231,21 @@ impl Mounts {
     }
 
     /// Hides a path: a directory behind an empty read-only one, anything else behind /dev/null. What is not there
-    /// needs no hiding.
-    pub fn mask(&mut self, path: &CStr) -> Outcome {
+    /// needs no hiding; `again`, what is hidden already is only made sure of.
+    pub fn mask(&mut self, path: &CStr, again: bool) -> Outcome {
         let place = match path::find(self.root, path, true) {
             Err(Failure { errno: ENOENT | ENOTDIR, .. }) => return Ok(()),
             other => other?,
         };
-        let directory = kernel::stat(place)?.kind() == S_IFDIR;
-        let result = if directory { self.mask_directory(place) } else { self.mask_file(place) };
+        let there = kernel::stat(place)?;
+        let directory = there.kind() == S_IFDIR;
+        let result = if again && hidden(place, directory, there.rdev)? {
+            Ok(())
+        } else if directory {
+            self.mask_directory(place)
+        } else {
+            self.mask_file(place)
+        };
         kernel::close(place);
         result
     }
@@ -260,7 +286,6 @@ impl Mounts {
         }
         self.null = kernel::open_tree(AT_FDCWD, c"/dev/null", CLONE)?;
         let there = kernel::stat(self.null)?;
-        const NULL: u64 = 0x103;
         if there.kind() != S_IFCHR || there.rdev != NULL {
             return fail(nr::open_tree, EINVAL);
         }
@@ -270,12 +295,16 @@ impl Mounts {
         attributes::attached(self.null)
     }
 
-    /// Makes a path read-only, with what is mounted below it.
-    pub fn read_only(&self, path: &CStr) -> Outcome {
+    /// Makes a path read-only, with what is mounted below it; `again`, where it is a mount of its own, that very one.
+    pub fn read_only(&self, path: &CStr, again: bool) -> Outcome {
         let place = match path::find(self.root, path, true) {
             Err(Failure { errno: ENOENT | ENOTDIR, .. }) => return Ok(()),
             other => other?,
         };
+        if again && tightened(place, RDONLY, RECURSIVE) {
+            kernel::close(place);
+            return Ok(());
+        }
         let copy = kernel::open_tree(place, c"", CLONE | EMPTY_PATH | RECURSIVE)?;
         let tree = Attributes { set: RDONLY, clear: 0, propagation: 0, recursive: true };
         match attributes::change(copy, &tree) {

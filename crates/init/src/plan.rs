@@ -98,9 +98,9 @@ operations! {
     MakeNode = 12,
     /// Makes a symbolic link in the root; args: target, path.
     MakeLink = 13,
-    /// Hides a path of the root; args: path.
+    /// Hides a path of the root; args: path, whether it may be hidden already.
     Mask = 14,
-    /// Makes a path of the root read-only; args: path.
+    /// Makes a path of the root read-only; args: path, whether it may be so already.
     ReadOnly = 15,
     /// Makes the coming root the root, and lets the old one go.
     Pivot = 16,

@@ -156,9 +156,9 @@ impl Stage<'_> {
             Op::MakeLink => self.mounts.make_link(self.text(a)?, self.text(b)?),
             Op::Mask => {
                 let path = self.plan.text(a).ok_or(Failure { number: nr::read, errno: EINVAL })?;
-                self.mounts.mask(path)
+                self.mounts.mask(path, b != 0)
             }
-            Op::ReadOnly => self.mounts.read_only(self.text(a)?),
+            Op::ReadOnly => self.mounts.read_only(self.text(a)?, b != 0),
             Op::Pivot => self.mounts.pivot(),
             Op::Hostname | Op::Domainname => {
                 let name = self.text(a)?;

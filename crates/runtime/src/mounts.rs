@@ -109,6 +109,20 @@ pub fn remove_mounts(target: &Target<'_>, mounts: &[(String, Option<MountId>)]) 
     failed.map_or(Ok(()), Err)
 }
 
+/// Makes sure of a restored container that what its specification hides is hidden, and that what is to be read-only is:
+/// the host's /dev/null is one mount to criu, whose attributes it restores at the first place alone.
+pub(crate) fn protect(target: &Target<'_>, spec: &Spec) -> Result<()> {
+    if !target.namespaces.contains(&NamespaceKind::Mount) {
+        return Ok(());
+    }
+    let (_, failed) = enter(target, spec, false, |plan, _, join| {
+        join(plan);
+        rootfs::protect(plan, spec, true);
+        Ok(())
+    })?;
+    failed.map_or(Ok(()), Err)
+}
+
 /// Sends a stub into the container with the steps that `compose` adds; what it has shown, and what it failed at.
 fn enter(
     target: &Target<'_>,

@@ -92,6 +92,12 @@ impl Plan {
         self.step(subject, op, None, [text.into()]);
     }
 
+    /// A step that takes a path and a number.
+    pub fn path(&mut self, subject: Subject, op: Op, path: &str, number: u64) {
+        let path = self.encoder.text(path);
+        self.step(subject, op, None, [path.into(), Arg::Number(number)]);
+    }
+
     /// A step that takes bytes.
     pub fn bytes(&mut self, subject: Subject, op: Op, bytes: &[u8]) {
         let bytes = self.encoder.bytes(bytes);

@@ -8,6 +8,7 @@ use super::{Archive, Choices, DESCRIPTORS, explained};
 use crate::error::{Error, Result, What};
 use crate::handle::Handle;
 use crate::hooks::{self, Identity};
+use crate::mounts::Target;
 use cgroup::{Cgroup, Layout};
 use criu::{Kind, Request, Streams, Swrk};
 use oci::runtime::{NamespaceKind, Spec};
@@ -100,6 +101,8 @@ pub fn restore(
                 "post-restore" => {
                     let pidfd = sys::process::pidfd_open(pid).what("find the restored process")?;
                     let found = Handle { pid, pidfd, cgroup: again() };
+                    let namespaces = &crate::namespaces_of(&found);
+                    crate::mounts::protect(&Target { handle: &found, namespaces, dir: bundle, layout }, spec)?;
                     restored(&found)?;
                     handle = Some(found);
                 }

@@ -44,16 +44,20 @@ pub fn compose(
     plan.begin();
     devices(plan, spec, dev, context)?;
     sys::step(sys::record::NO_STEP);
-    if let Some(linux) = &spec.linux {
-        for (index, path) in linux.readonly_paths.iter().enumerate() {
-            plan.text(Subject::ReadOnlyPath(index), Op::ReadOnly, path);
-        }
-        let mut masked = BTreeSet::new();
-        for (index, path) in linux.masked_paths.iter().enumerate().filter(|(_, path)| masked.insert(*path)) {
-            plan.text(Subject::Masked(index), Op::Mask, path);
-        }
-    }
+    protect(plan, spec, false);
     Ok(())
+}
+
+/// Makes paths read-only and hides others; `again`, in a container that may have it so already.
+pub fn protect(plan: &mut Plan, spec: &Spec, again: bool) {
+    let Some(linux) = &spec.linux else { return };
+    for (index, path) in linux.readonly_paths.iter().enumerate() {
+        plan.path(Subject::ReadOnlyPath(index), Op::ReadOnly, path, again.into());
+    }
+    let mut masked = BTreeSet::new();
+    for (index, path) in linux.masked_paths.iter().enumerate().filter(|(_, path)| masked.insert(*path)) {
+        plan.path(Subject::Masked(index), Op::Mask, path, again.into());
+    }
 }
 
 /// Refuses what may not be mounted, by its destination.

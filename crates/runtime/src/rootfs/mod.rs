@@ -12,7 +12,7 @@ mod source;
 
 pub use addition::{Source, attach, remove, sources};
 pub use bind::bind_of;
-pub use compose::{compose, new_network, read_only_root};
+pub use compose::{compose, new_network, protect, read_only_root};
 pub use device::Node;
 pub use options::{Bind, Options};
 pub use proc_mount::normal;
