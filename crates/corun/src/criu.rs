@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::global::Context;
 use flag::{Flag, Invalid, put_word};
-use runtime::checkpoint::{CgroupMode, Choices, PageServer};
+use runtime::checkpoint::{CgroupMode, Choices, NetworkLock, PageServer};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -24,7 +24,7 @@ pub trait HasGiven {
 }
 
 /// The flags of both.
-pub const fn flags<T: HasGiven>() -> [Flag<T>; 9] {
+pub const fn flags<T: HasGiven>() -> [Flag<T>; 10] {
     [
         Flag::takes(
             "image-path",
@@ -65,6 +65,13 @@ pub const fn flags<T: HasGiven>() -> [Flag<T>; 9] {
             "Pages that are there twice are kept once",
         )
         .under("Options"),
+        Flag::takes(
+            "network-lock",
+            "METHOD",
+            |g: &mut T, w| lock(g.criu(), w),
+            "What holds packets back meanwhile: iptables, nftables or skip",
+        )
+        .under("Options"),
         Flag::switch("lazy-pages", |g: &mut T, on| g.criu().choices.lazy_pages = on, "Memory comes when it is touched")
             .under("Options"),
     ]
@@ -92,6 +99,17 @@ fn mode(given: &mut Given, word: &str) -> std::result::Result<(), Invalid> {
         "strict" => CgroupMode::Strict,
         "ignore" => CgroupMode::Ignore,
         _ => return Err(Invalid::new(word, "not a mode").hint("give soft, full, strict or ignore")),
+    };
+    Ok(())
+}
+
+fn lock(given: &mut Given, word: &str) -> std::result::Result<(), Invalid> {
+    given.choices.network_lock = match word {
+        "" => None,
+        "iptables" => Some(NetworkLock::Iptables),
+        "nftables" => Some(NetworkLock::Nftables),
+        "skip" => Some(NetworkLock::Skip),
+        _ => return Err(Invalid::new(word, "not a method").hint("give iptables, nftables or skip")),
     };
     Ok(())
 }

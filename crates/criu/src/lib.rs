@@ -13,7 +13,7 @@ mod swrk;
 mod wire;
 
 pub use log::errors;
-pub use request::{CgroupMode, Features, Kind, Options, PageServer, Request};
+pub use request::{CgroupMode, Features, Kind, NetworkLock, Options, PageServer, Request};
 pub use response::{Notice, Response};
 pub use swrk::{Streams, Swrk, check};
 

@@ -55,6 +55,15 @@ pub enum CgroupMode {
     Default = 6,
 }
 
+/// How packets are kept from connections that are written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "criu(8) names and explains them")]
+pub enum NetworkLock {
+    Iptables = 1,
+    Nftables = 2,
+    Skip = 3,
+}
+
 /// Where pages go, or come from, in the place of files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageServer {
@@ -110,6 +119,7 @@ pub struct Options {
     pub empty_ns: u32,
     pub lsm_profile: Option<String>,
     pub lsm_mount_context: Option<String>,
+    pub network_lock: Option<NetworkLock>,
     pub config_file: Option<String>,
 }
 
@@ -166,6 +176,7 @@ impl Options {
         to.flag(52, self.tcp_close);
         text(to, 53, &self.lsm_profile);
         text(to, 63, &self.lsm_mount_context);
+        self.network_lock.into_iter().for_each(|how| to.number(64, how as u64));
     }
 }
 

@@ -24,8 +24,8 @@ impl HasGiven for Given {
 
 type F = Flag<Given>;
 
-const FLAGS: [F; 17] = {
-    let [a, b, c, d, e, f, g, h, i] = criu::flags();
+const FLAGS: [F; 18] = {
+    let [a, b, c, d, e, f, g, h, i, j] = criu::flags();
     [
         a,
         b,
@@ -36,6 +36,7 @@ const FLAGS: [F; 17] = {
         g,
         h,
         i,
+        j,
         F::takes(
             "parent-path",
             "DIR",

@@ -32,8 +32,8 @@ impl HasGiven for Given {
 
 type F = Flag<Given>;
 
-const FLAGS: [F; 19] = {
-    let [a, b, c, d, e, f, g, h, i] = criu::flags();
+const FLAGS: [F; 20] = {
+    let [a, b, c, d, e, f, g, h, i, j] = criu::flags();
     [
         a,
         b,
@@ -44,6 +44,7 @@ const FLAGS: [F; 19] = {
         g,
         h,
         i,
+        j,
         F::takes("bundle", "DIR", |g, w| put_word(&mut g.bundle, w), "The bundle; the working directory if not given")
             .short('b')
             .under("Options"),

@@ -1,86 +1,19 @@
 //! Containers that are written down and run again.
 
 use crate::bundle::Bundle;
+use crate::counting::{COUNTS, Counting, criu};
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
 use std::time::Duration;
-use testkit::requires::Need;
-use testkit::{Invocation, Outcome, Sandbox, requires, within};
-
-/// A criu that runs on this kernel; Debian 12's does not on Linux 6.18.
-fn criu() -> Need {
-    if testkit::on_path("criu").is_none() {
-        return Err("criu".to_owned());
-    }
-    let outcome = Sandbox::new().command("criu").args(["check", "--no-default-config"]).run();
-    if outcome.exit_code() == Some(0) { Ok(()) } else { Err("a criu that runs on this kernel".to_owned()) }
-}
-
-/// A container that counts in a file, for ever.
-struct Counting {
-    bundle: Bundle,
-}
-
-impl Counting {
-    #[track_caller]
-    fn new() -> Self {
-        let counting =
-            Self { bundle: Bundle::script("i=0; while :; do i=$((i+1)); echo $i > /count; sleep 0.1; done") };
-        counting.quiet(counting.bundle.invocation_with(&["--detach"])).ok();
-        assert!(within(Duration::from_secs(10), || counting.count() > 3), "it counts");
-        counting
-    }
-
-    /// Without streams: else the test waits for their end.
-    fn quiet(&self, invocation: Invocation) -> Invocation {
-        invocation
-            .under(["sh", "-c", "exec \"$0\" \"$@\" </dev/null >/dev/null 2>\"$ERRORS\""])
-            .env("ERRORS", self.errors())
-    }
-
-    fn errors(&self) -> PathBuf {
-        self.bundle.sandbox.join("errors")
-    }
-
-    fn count(&self) -> u32 {
-        let text = fs::read_to_string(self.bundle.rootfs.inside("count")).unwrap_or_default();
-        text.trim().parse().unwrap_or(0)
-    }
-
-    fn corun(&self, verb: &str, options: &[&str]) -> Invocation {
-        self.bundle.sandbox.corun([verb]).args(options).arg(&self.bundle.id).current_dir(self.bundle.dir())
-    }
-
-    fn checkpoint(&self, options: &[&str]) -> Outcome {
-        self.corun("checkpoint", options).run()
-    }
-
-    #[track_caller]
-    fn restore(&self) {
-        let outcome = self.quiet(self.corun("restore", &["--detach"])).run();
-        let errors = fs::read_to_string(self.errors()).unwrap_or_default();
-        assert_eq!(outcome.exit_code(), Some(0), "{errors}");
-    }
-}
-
-impl Drop for Counting {
-    fn drop(&mut self) {
-        self.corun("delete", &["--force"]).run();
-    }
-}
+use testkit::{requires, within};
 
 #[test]
 fn a_restored_container_goes_on_where_it_was() {
     requires!(root, busybox, cgroups, that = criu());
     let counting = Counting::new();
     for _ in 0..2 {
-        counting.checkpoint(&[]).code(0);
-        counting.corun("state", &[]).run().code(1).stderr_contains("does not exist");
-        let last = counting.count();
-        counting.restore();
-        assert!(within(Duration::from_secs(10), || counting.count() > last + 2), "it goes on from {last}");
+        counting.again(&[], &[]);
         counting.corun("state", &[]).ok().stdout_contains("\"running\"");
         let id = &counting.bundle.id;
         counting
@@ -128,6 +61,35 @@ fn what_cannot_be_written_down_is_refused() {
     let mount = json!([{ "type": "tmpfs", "source": "tmpfs", "destination": "/late" }]);
     counting.bundle.sandbox.corun(["mounts", "add", &counting.bundle.id, "-"]).stdin(mount.to_string()).ok();
     counting.checkpoint(&[]).code(1).stderr_contains("mounts remove");
+}
+
+#[test]
+fn a_container_that_could_not_be_restored_goes_on() {
+    requires!(root, busybox, cgroups);
+    let mut bundle = Bundle::script(COUNTS);
+    bundle.rootfs.file("count", "");
+    bundle.user_namespace();
+    let counting = Counting::of(bundle);
+    counting.checkpoint(&[]).code(1).stderr_contains("user namespace");
+    counting.corun("state", &[]).ok().stdout_contains("\"running\"");
+}
+
+#[test]
+fn a_checkpoint_does_not_write_through_links_that_somebody_has_planted() {
+    requires!(root, busybox, cgroups);
+    let counting = Counting::new();
+    let precious = counting.bundle.sandbox.file("precious", "mine\n");
+    for name in ["dump.log", "descriptors.json", "inventory.img"] {
+        let dir = counting.bundle.sandbox.join(name);
+        fs::create_dir(&dir).unwrap();
+        symlink(&precious, dir.join(name)).unwrap();
+        let dir = dir.to_string_lossy();
+        let message = "a link, through which criu would write";
+        counting.checkpoint(&["--image-path", &dir]).code(1).stderr_contains(message);
+        counting.checkpoint(&["--work-path", &dir]).code(1).stderr_contains(message);
+    }
+    assert_eq!(fs::read_to_string(&precious).unwrap(), "mine\n");
+    counting.corun("state", &[]).ok().stdout_contains("\"running\"");
 }
 
 #[test]

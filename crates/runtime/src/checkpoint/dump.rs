@@ -41,6 +41,10 @@ pub fn dump(request: &Dump<'_>) -> Result<()> {
         criu::check(Features { lazy_pages: true, ..Features::default() }, "lazy pages")?;
     }
     let outside = Outside { spec, bundle, layout, cgroup: &handle.cgroup };
+    if outside.has(NamespaceKind::User) {
+        // Better now than when its processes are gone: who is in one can neither read root's images nor make nodes.
+        return Err(Error::spec("criu cannot restore a container with a user namespace, so it is not checkpointed"));
+    }
     let mut options = choices.options(archive, LOG);
     options.pid = Some(handle.pid);
     let root = spec.root.as_ref().map(|root| bundle.join(&root.path)).unwrap_or_default();

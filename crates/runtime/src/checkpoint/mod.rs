@@ -10,7 +10,7 @@ mod external;
 mod restore;
 
 pub use archive::Archive;
-pub use criu::{CgroupMode, PageServer};
+pub use criu::{CgroupMode, NetworkLock, PageServer};
 pub use dump::{Dump, dump};
 pub use restore::{Restore, restore};
 
@@ -44,6 +44,7 @@ pub struct Choices {
     pub empty_ns: u32,
     pub lsm_profile: Option<String>,
     pub lsm_mount_context: Option<String>,
+    pub network_lock: Option<NetworkLock>,
     /// criu's own configuration, which has the last word.
     pub config_file: Option<String>,
 }
@@ -71,6 +72,7 @@ impl Choices {
             empty_ns: self.empty_ns,
             lsm_profile: self.lsm_profile.clone(),
             lsm_mount_context: self.lsm_mount_context.clone(),
+            network_lock: self.network_lock,
             config_file: self.config_file.clone(),
             ..Options::default()
         }
