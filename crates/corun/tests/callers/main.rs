@@ -15,6 +15,7 @@ mod dockerd;
 mod dockerd_long;
 mod dockerd_v2;
 mod podman;
+mod podman_checkpoint;
 mod podman_long;
 mod podman_rootless;
 mod podman_v2;

@@ -33,13 +33,13 @@ impl Archive {
     /// Opens images for a restore. The directory for work files is made where it is missing.
     pub fn open(images: &Path, work: Option<&Path>) -> Result<Self> {
         work.map_or(Ok(()), make)?;
-        let open = |path: &Path| {
+        let open = |path: &Path, all: bool| {
             let fd = sys::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty());
             let fd = fd.what("open the checkpoint's directory")?;
-            check(&fd, path)?;
+            check(&fd, path, all)?;
             Ok::<_, Error>((fd, path.to_owned()))
         };
-        Ok(Self { images: open(images)?, work: work.map(open).transpose()? })
+        Ok(Self { images: open(images, true)?, work: work.map(|work| open(work, false)).transpose()? })
     }
 
     pub(super) fn fds(&self) -> (i32, Option<i32>) {
@@ -102,14 +102,18 @@ fn make(dir: &Path) -> Result<()> {
     }
 }
 
-/// Refuses a directory with anything in it that is not what it seems.
-fn check(fd: &OwnedFd, path: &Path) -> Result<()> {
+/// Refuses a directory with anything in it that is not what it seems. One for work files may be the caller's own, as
+/// podman's is, which has sockets and links in it: there it is the names of such files that count.
+fn check(fd: &OwnedFd, path: &Path, all: bool) -> Result<()> {
     let system = |call| move |errno| sys::Error::new(call, path.display().to_string(), errno);
     let entries = Dir::read_from(fd).map_err(system("getdents64")).what("look at the checkpoint")?;
     for entry in entries {
         let entry = entry.map_err(system("getdents64")).what("look at the checkpoint")?;
         let name = entry.file_name();
         let text = name.to_string_lossy();
+        if !all && !text.ends_with(".log") && !text.starts_with("stats-") {
+            continue;
+        }
         let stat = statat(fd, name, AtFlags::SYMLINK_NOFOLLOW).map_err(system("newfstatat"));
         match FileType::from_raw_mode(stat.what("look at the checkpoint")?.st_mode) {
             FileType::RegularFile | FileType::Directory => {}
