@@ -101,9 +101,10 @@ fn run(words: &[String], context: &Context) -> Result<u8> {
         let at = &mount.destination;
         return Err(Error::State(format!("{at} was mounted while the container ran: corun mounts remove it first")));
     }
-    let choices = given.criu.choices(context, &ours.annotations)?;
     let bundle = Bundle::read(Path::new(&ours.bundle), &ours.config_file)?;
+    // The parent's path leads through the images' directory.
     let archive = Archive::create(&given.criu.images(), given.criu.work())?;
+    let choices = given.criu.choices(context, &ours.annotations)?;
     let dump = Dump {
         handle: container.running()?,
         spec: &bundle.spec,

@@ -58,11 +58,16 @@ impl Counting {
     pub fn quiet(&self, invocation: Invocation) -> Invocation {
         invocation
             .under(["sh", "-c", "exec \"$0\" \"$@\" </dev/null >/dev/null 2>\"$ERRORS\""])
-            .env("ERRORS", self.errors())
+            .env("ERRORS", self.errors_file())
     }
 
-    fn errors(&self) -> PathBuf {
+    fn errors_file(&self) -> PathBuf {
         self.bundle.sandbox.join("errors")
+    }
+
+    /// What the last of the quiet ones has said.
+    pub fn errors(&self) -> String {
+        fs::read_to_string(self.errors_file()).unwrap_or_default()
     }
 
     pub fn count(&self) -> u32 {
@@ -98,8 +103,7 @@ impl Counting {
     #[track_caller]
     pub fn restore(&self, options: &[&str]) {
         let outcome = self.quiet(self.corun("restore", &["--detach"]).args(options)).run();
-        let errors = fs::read_to_string(self.errors()).unwrap_or_default();
-        assert_eq!(outcome.exit_code(), Some(0), "{errors}");
+        assert_eq!(outcome.exit_code(), Some(0), "{}", self.errors());
     }
 
     /// Written down and restored, and it goes on where it was.

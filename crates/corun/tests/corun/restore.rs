@@ -129,7 +129,10 @@ fn what_a_pre_dump_has_written_the_checkpoint_need_not() {
 #[test]
 fn pages_come_when_they_are_touched() {
     requires!(root, busybox, cgroups, that = criu_with("uffd-noncoop"), that = criu_with("mem_dirty_track"));
-    let counting = Counting::new();
+    let mut bundle = Bundle::script(COUNTS);
+    // Both are there for a while, each in a cgroup of its own.
+    bundle.unset("/linux/cgroupsPath");
+    let counting = Counting::of(bundle);
     let port = free_port();
     let server = format!("127.0.0.1:{port}");
     let dir = counting.bundle.dir().join("checkpoint");
@@ -144,7 +147,7 @@ fn pages_come_when_they_are_touched() {
     let restore = counting.verb("restore", &["--detach", "--lazy-pages", "--manage-cgroups-mode", "ignore"], &other);
     let restored = counting.quiet(restore).run().exit_code();
     let goes_on = restored == Some(0) && within(SOON, || counting.count() > last + 2);
-    let log = fs::read_to_string(dir.join("restore.log")).unwrap_or_default();
+    let log = format!("{}{:?}", counting.errors(), fs::read_to_string(dir.join("restore.log")));
     counting.verb("delete", &["--force"], &other).run();
     assert!(goes_on, "{log}");
     dump.wait().code(0);
