@@ -30,12 +30,15 @@ pub struct Join {
 }
 
 impl Cgroup {
-    /// This cgroup as one of its processes sees it: where the process has moved on to a cgroup below (a systemd in the
-    /// container does), that one. What joins a running container goes there, since v2 lets nobody into a cgroup that
-    /// hands controllers down. Never leads out of this cgroup.
+    /// This cgroup for what joins a running container: v2 lets nobody into a cgroup that hands controllers of whole
+    /// processes down (a systemd in the container makes it one), and then it is that below to which one of its processes
+    /// has moved on. Never leads out of this cgroup.
     pub fn follow(&self, layout: &Layout, pid: u32) -> Result<Self> {
         let text = file::read(&format!("/proc/{pid}/cgroup")).map_err(Error::Read)?;
         let actual = |branch: &Branch| {
+            if branch.version == Version::V2 && !hands_down(branch) {
+                return None;
+            }
             let same = |hierarchy: &&Hierarchy| hierarchy.version == branch.version && branch.is_of(&hierarchy.key);
             let hierarchy = layout.hierarchies().iter().find(same)?;
             let membership = memberships(&text).find(|m| m.version == branch.version && branch.is_of(m.key))?;
@@ -91,4 +94,11 @@ impl Cgroup {
         }
         Ok(join)
     }
+}
+
+/// Whether a cgroup of v2 has controllers below that let no process into it (cgroups(7), "no internal processes").
+fn hands_down(branch: &Branch) -> bool {
+    const OF_THREADS: [&str; 4] = ["cpu", "cpuset", "perf_event", "pids"];
+    let below = file::read(&branch.file("cgroup.subtree_control")).unwrap_or_default();
+    below.split_whitespace().any(|name| !OF_THREADS.contains(&name))
 }

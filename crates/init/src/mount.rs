@@ -168,10 +168,14 @@ impl Mounts {
         }
     }
 
-    /// Attaches the coming root at a path, or where we may not go, at the old root itself, which needs no look-up.
+    /// Attaches the coming root at a path, or where we may not go, at the old root itself, which needs no look-up. Who
+    /// names a path has hooks that look for it there, and in the working directory.
     pub fn attach_root(&mut self, mount: i32, path: &CStr) -> Outcome {
         if kernel::move_mount(mount, AT_FDCWD, path).is_err() {
             explained(kernel::move_mount(mount, AT_FDCWD, c"/"), mount, -1)?;
+        }
+        if path != c"/" {
+            plain(nr::fchdir, [mount as usize, 0, 0, 0, 0, 0])?;
         }
         self.root = mount;
         attributes::attached(mount)

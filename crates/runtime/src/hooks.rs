@@ -131,6 +131,11 @@ pub fn interrupt(spec: &Spec) -> bool {
     [Point::Prestart, Point::CreateRuntime].iter().any(|point| !point.of(spec).is_empty())
 }
 
+/// Whether there are hooks that see the container's files before its root is the only one.
+pub fn before_pivot(spec: &Spec) -> bool {
+    interrupt(spec) || !Point::CreateContainer.of(spec).is_empty()
+}
+
 /// Runs the hooks of ours while a container is made, whose first process waits.
 pub fn of_creation(container: Identity<'_>, pid: i32) -> Result<()> {
     run(Point::Prestart, container, Some(pid)).and_then(|()| run(Point::CreateRuntime, container, Some(pid)))

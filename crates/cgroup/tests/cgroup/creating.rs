@@ -218,12 +218,20 @@ fn without_a_cgroup_namespace_it_sees_its_own_subtree() {
 }
 
 #[test]
-fn who_joins_later_follows_the_process_to_where_it_moved() {
+fn who_joins_later_follows_the_process_to_where_it_moved_if_it_has_to() {
     requires!(root);
     let lab = Lab::new();
-    let (key, path) = lab.cgroup.paths().into_iter().find(|(key, _)| key != "cpuset").unwrap();
+    let unified = |path: &str| std::path::Path::new(path).join("cgroup.controllers").exists();
+    let mut paths: Vec<_> = lab.cgroup.paths().into_iter().filter(|(key, _)| key != "cpuset").collect();
+    paths.sort_by_key(|(_, path)| unified(path));
+    let (key, path) = paths.swap_remove(0);
     fs::create_dir(format!("{path}/below")).unwrap();
     let mover = lab.inside(&format!("echo $$ >{path}/below/cgroup.procs && echo ready && exec sleep 60")).start();
+    if unified(&path) {
+        let followed = lab.cgroup.follow(&lab.layout, mover.pid()).unwrap();
+        assert_eq!(followed.paths(), lab.cgroup.paths(), "who may still enter it does");
+        fs::write(format!("{path}/cgroup.subtree_control"), "+memory").unwrap();
+    }
     let followed = lab.cgroup.follow(&lab.layout, mover.pid()).unwrap();
     assert_eq!(followed.paths()[&key], format!("{path}/below"));
     let elsewhere = |paths: std::collections::BTreeMap<String, String>| {

@@ -37,6 +37,17 @@ fn a_hook_of_the_runtime_finds_the_root_in_the_containers_mount_namespace_where_
 }
 
 #[test]
+fn a_hook_of_the_container_mounts_below_its_working_directory_which_is_the_root() {
+    requires!(root, busybox);
+    let mut bundle = Bundle::script("cat /late");
+    let file = bundle.sandbox.file("late", "mounted by a hook\n");
+    bundle.rootfs.file("late", "");
+    bundle.set("/hooks/createContainer", json!([shell(&format!("mount --bind {} ./late", file.display()))]));
+    bundle.ok().stdout_is("mounted by a hook\n");
+    assert_eq!(fs::read_to_string(bundle.rootfs.inside("late")).unwrap(), "");
+}
+
+#[test]
 fn a_hook_is_told_the_state() {
     requires!(root, busybox);
     let mut bundle = Bundle::new();

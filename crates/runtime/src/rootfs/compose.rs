@@ -108,8 +108,9 @@ fn root(plan: &mut Plan, spec: &Spec, rootfs: Rootfs, context: &Context<'_>) -> 
         }
         Rootfs::Built(items) => return built(plan, items, context),
     };
-    // A hook that comes from the host's namespaces enters the mount namespace and looks for the root where it knows it.
-    let known = spec.root.as_ref().filter(|_| hooks::interrupt(spec));
+    // Hooks of the time before the pivot look for the root where they know it, also those that come from the host's
+    // namespaces and enter the mount namespace.
+    let known = spec.root.as_ref().filter(|_| hooks::before_pivot(spec));
     let at = known.map_or_else(|| "/".into(), |root| context.absolute(&root.path));
     plan.root(Subject::Root, slot, &at.to_string_lossy());
     context.remember_root(slot);
