@@ -102,6 +102,7 @@ fn a_bind_has_what_its_source_has_or_what_it_is_asked_for() {
         ("noatime", "bind,relatime", "rw,relatime"),
         ("noatime", "bind,nodiratime", "rw,nodiratime,relatime"),
         ("nodiratime", "bind,strictatime", "rw"),
+        ("nodiratime", "bind,diratime", "rw,nodiratime,relatime"),
     ] {
         let options: Vec<&str> = options.split(',').collect();
         let outcome = bound(source, &options, false);

@@ -95,7 +95,10 @@ impl Options {
             "dev" => self.clear_bits(attr::NODEV),
             "exec" => self.clear_bits(attr::NOEXEC),
             "symfollow" => self.clear_bits(attr::NOSYMFOLLOW),
-            "diratime" => self.clear_bits(attr::NODIRATIME),
+            "diratime" => {
+                self.clear_bits(attr::NODIRATIME);
+                self.clear &= !attr::NODIRATIME;
+            }
             "atime" => self.take_back(attr::NOATIME),
             "norelatime" => self.take_back(attr::RELATIME),
             "nostrictatime" => self.take_back(attr::STRICTATIME),
