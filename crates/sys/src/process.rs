@@ -390,6 +390,21 @@ pub fn prctl(option: usize, a: usize, b: usize) -> Result<usize> {
         .map_err(|errno| Error::new("prctl", format!("{option}, {a}, {b}"), errno))
 }
 
+/// Has the command's process end with this thread: it is killed when we are.
+pub fn die_with_us(command: &mut std::process::Command) {
+    use std::os::unix::process::CommandExt as _;
+    const PR_SET_PDEATHSIG: usize = 1;
+    const SIGKILL: usize = 9;
+    let us = std::process::id();
+    let child = move || {
+        prctl(PR_SET_PDEATHSIG, SIGKILL, 0).map_err(|error| error.errno)?;
+        // Who has lost us before that call is never told.
+        if std::os::unix::process::parent_id() == us { Ok(()) } else { Err(rustix::io::Errno::CHILD.into()) }
+    };
+    // SAFETY: two system calls, no lock and no allocation but that of an error.
+    unsafe { command.pre_exec(child) };
+}
+
 /// Forks; `child` runs in the copy and its value is the copy's exit code. For work in other namespaces, in a process
 /// with one thread.
 pub fn fork(child: impl FnOnce() -> i32) -> Result<Child> {

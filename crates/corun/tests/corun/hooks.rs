@@ -189,10 +189,28 @@ fn a_start_that_is_killed_while_a_hook_hangs_leaves_nothing() {
         assert!(testkit::within(crate::bundle::CLEARING, || mark.exists() || inside.exists()), "{point}");
         running.kill(rustix::process::Signal::KILL);
         let _ = running.wait();
-        if matches!(point, "createRuntime" | "poststart") {
-            // A hook of ours is a child of the killed one, and nobody's any more.
-            testkit::end_descendants(crate::bundle::CLEARING);
-        }
+        container.gone();
+    }
+}
+
+#[test]
+fn a_hook_of_the_runtime_ends_with_the_runtime_that_is_killed() {
+    requires!(root, busybox);
+    for point in ["prestart", "createRuntime", "poststart", "poststop"] {
+        let mut bundle = Bundle::script(if point == "poststop" { "true" } else { "sleep 1000" });
+        let mark = bundle.sandbox.join("mark");
+        bundle
+            .set(&format!("/hooks/{point}"), json!([shell(&format!("echo $$ > {}; exec sleep 1000", mark.display()))]));
+        let container = crate::container::Container::planned(bundle);
+        let running =
+            container.corun(&["run", "--bundle"]).arg(container.bundle.dir()).arg(&container.bundle.id).spawn();
+        let pid = || fs::read_to_string(&mark).ok()?.trim().parse::<i32>().ok();
+        assert!(testkit::within(crate::bundle::CLEARING, || pid().is_some()), "{point}");
+        running.kill(rustix::process::Signal::KILL);
+        let _ = running.wait();
+        // A zombie of PID 1's is one that has ended.
+        let lives = || fs::read_to_string(format!("/proc/{}/stat", pid().unwrap())).is_ok_and(|s| !s.contains(") Z "));
+        assert!(testkit::within(crate::bundle::CLEARING, || !lives()), "{point}");
         container.gone();
     }
 }
