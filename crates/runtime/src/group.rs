@@ -108,6 +108,10 @@ pub fn make_cgroup_with(driver: &Driver, id: &str, spec: &Spec, layout: &Layout)
                 return Ok(Group::Reserved(Box::new(Reserved { cgroup, path, limits })));
             }
             let cgroup = Cgroup::create(layout, &path)?;
+            if let Some(error) = refused(&cgroup, spec) {
+                let _ = cgroup.remove(crate::handle::REMOVAL);
+                return Err(error.into());
+            }
             let all_ours = cgroup.denied().is_empty() && !cgroup.is_empty();
             with_default_devices(&mut limits, all_ours);
             limited(cgroup, &limits).map(Group::Made)
@@ -137,6 +141,18 @@ pub fn plan_cgroup(driver: &Driver, id: &str, spec: &Spec, layout: &Layout) -> R
 
 fn named(spec: &Spec) -> Option<&str> {
     spec.linux.as_ref()?.cgroups_path.as_deref().filter(|path| !path.is_empty())
+}
+
+/// An ordinary user's container goes on without a cgroup that he may not make, unless he asked for that one.
+fn refused(cgroup: &Cgroup, spec: &Spec) -> Option<cgroup::Error> {
+    named(spec).filter(|_| !context::is_root())?;
+    let denied = cgroup.denied().iter().find(|denied| denied.cause.call == "mkdirat")?;
+    Some(cgroup::Error::Denied {
+        controller: denied.controller,
+        field: "cgroupsPath".to_owned(),
+        remedy: denied.remedy(),
+        source: denied.cause.clone(),
+    })
 }
 
 fn with_default_devices(limits: &mut Resources, all_ours: bool) {

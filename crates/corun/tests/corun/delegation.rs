@@ -89,6 +89,23 @@ fn without_a_cgroup_a_users_container_runs_and_one_that_shares_pids_is_warned_of
     rootless::by(&bundle, &user, &["run", "--bundle", &dir, &bundle.id]).run().code(1).one_line_error("pids.limit");
 }
 
+#[test]
+fn a_cgroup_that_a_user_names_and_may_not_make_is_an_error() {
+    requires!(root, busybox, cgroups, subuid_user, user_namespaces);
+    let user = User::without_subuids();
+    let mut bundle = rootless::bundle_of(&user, "true");
+    bundle.set("/linux/cgroupsPath", format!("/{}", bundle.id));
+    let (dir, id) = (bundle.dir().display().to_string(), bundle.id.clone());
+    for verb in ["run", "create"] {
+        let outcome = rootless::by(&bundle, &user, &[verb, "--bundle", &dir, &id]).run();
+        outcome.code(1).one_line_error("cgroupsPath").stderr_contains("permission denied");
+        rootless::by(&bundle, &user, &["state", &id]).run().code(1).stderr_contains("does not exist");
+    }
+    // The one of the same name that the id gives him is a wish.
+    bundle.unset("/linux/cgroupsPath");
+    rootless::by(&bundle, &user, &["run", "--bundle", &dir, &id]).ok();
+}
+
 /// The container may write its cgroups.
 fn writable(bundle: &mut Bundle) -> &mut Bundle {
     let options = ["nosuid", "noexec", "nodev", "relatime"];
