@@ -18,6 +18,8 @@ const GATE: &str = "start.sock";
 const CGROUP: &str = "cgroup";
 const FILTER: &str = "seccomp.bpf";
 const RDT: &str = "rdt";
+/// Most bytes of a record: the command and its environment are in it, of which the kernel takes 6 MiB.
+const MOST: u64 = 64 << 20;
 /// Its subdirectory for the socket at which it says that it is ready.
 pub const NOTIFY: &str = "notify";
 
@@ -81,9 +83,28 @@ impl Dir {
         Err(Error::NoContainer { id: id.to_owned() })
     }
 
+    /// Refuses what somebody else may have written: it names processes that we kill and directories that we remove.
+    fn trusted(fd: impl AsFd, path: &Path) -> Result<u64> {
+        let failed = |errno: Errno| Error::file(path, errno.into());
+        let stat = rustix::fs::fstat(fd).map_err(failed)?;
+        let theirs = ![0, rustix::process::geteuid().as_raw()].contains(&stat.st_uid);
+        if theirs || stat.st_mode & 0o002 != 0 {
+            let why = if theirs { format!("belongs to uid {}", stat.st_uid) } else { "is writable by all".to_owned() };
+            let path = path.display();
+            return Err(Error::State(format!(
+                "{path} {why}, and is not to be trusted: use corun as its owner, or remove it"
+            )));
+        }
+        Ok(stat.st_size.cast_unsigned())
+    }
+
     fn at(path: &Path, id: &str) -> Result<Self> {
         match sys::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW, Mode::empty()) {
-            Ok(fd) => Ok(Self { fd, path: path.to_owned(), id: id.to_owned() }),
+            Ok(fd) => {
+                let dir = Self { fd, path: path.to_owned(), id: id.to_owned() };
+                Self::trusted(&dir.fd, path)?;
+                Ok(dir)
+            }
             Err(error) if error.errno == Errno::NOENT => Err(Error::NoContainer { id: id.to_owned() }),
             Err(error) => Err(error).what("open the container's directory"),
         }
@@ -133,11 +154,20 @@ impl Dir {
     /// Reads the record.
     pub fn state(&self) -> Result<Vec<u8>> {
         let path = self.path.join(STATE);
-        std::fs::read(&path).map_err(|source| match source.kind() {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let failed = |errno: Errno| match errno {
             // Deleted since it was found.
-            std::io::ErrorKind::NotFound => Error::NoContainer { id: self.id.clone() },
-            _ => Error::file(path, source),
-        })
+            Errno::NOENT => Error::NoContainer { id: self.id.clone() },
+            _ => Error::file(&path, errno.into()),
+        };
+        let file = sys::fs::open_beneath(&self.fd, STATE, flags, Mode::empty()).map_err(|error| failed(error.errno))?;
+        if Self::trusted(&file, &path)? > MOST {
+            return Err(failed(Errno::FBIG));
+        }
+        let mut bytes = Vec::new();
+        let mut file = std::io::Read::take(std::fs::File::from(file), MOST);
+        std::io::Read::read_to_end(&mut file, &mut bytes).map_err(|source| Error::file(&path, source))?;
+        Ok(bytes)
     }
 
     /// Writes the record: it is the old one or the new one, and never half of it.

@@ -4,9 +4,9 @@ use crate::bundle::{Bait, Bundle};
 use crate::container::{Container, SLEEP};
 use serde_json::{Value, json};
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
-use testkit::{Sandbox, requires};
+use testkit::{Invocation, Sandbox, requires};
 
 /// Changes the state of a container on disk.
 fn rewrite(container: &Container, change: impl FnOnce(&mut Value)) {
@@ -124,6 +124,58 @@ fn links_in_the_place_of_directories_and_files() {
     // The record as a pipe that nobody writes, or a directory, is told and does not hang.
     fs::create_dir_all(run.join("dir/state.json")).unwrap();
     sandbox.corun(["state", "dir"]).run().code(1).one_line_error("state.json");
+}
+
+#[test]
+fn what_somebody_else_may_have_written_is_refused_and_said_whose_it_is() {
+    requires!(root, busybox);
+    let container = Container::sleeping();
+    let dir = container.bundle.sandbox.runroot().join(&container.bundle.id);
+    let file = dir.join("state.json");
+    let pid = container.pid();
+    let victim = container.bundle.sandbox.command("sleep").arg("1000").spawn();
+    let refused = |why: &str| {
+        let id = container.bundle.id.as_str();
+        for words in [
+            &["state", id][..],
+            &["kill", id, "KILL"],
+            &["delete", "--force", id],
+            &["start", id],
+            &["ps", id],
+            &["pause", id],
+            &["update", "--pids-limit", "7", id],
+            &["events", "--stats", id],
+        ] {
+            container.corun(words).run().code(1).one_line_error(why);
+        }
+        container.exec(&["true"]).run().code(255).one_line_error(why);
+        container.corun(&["list", "-q"]).ok().stdout_is("").stderr_contains(why);
+        container.create().code(1);
+        assert!(container.output().contains(why), "{}", container.output());
+        for pid in [pid, victim.pid().into()] {
+            assert!(fs::exists(format!("/proc/{pid}")).unwrap(), "nobody was killed");
+        }
+    };
+    let original = fs::read(&file).unwrap();
+    rewrite(&container, |state| state["init_process_pid"] = victim.pid().into());
+    for path in [&dir, &file] {
+        std::os::unix::fs::chown(path, Some(1000), None).unwrap();
+        refused("belongs to uid 1000");
+        std::os::unix::fs::chown(path, Some(0), None).unwrap();
+        let before = fs::metadata(path).unwrap().permissions();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
+        refused("writable by all");
+        fs::set_permissions(path, before).unwrap();
+    }
+    fs::File::options().write(true).open(&file).unwrap().set_len(1 << 40).unwrap();
+    container.verb("state").run().code(1).one_line_error("state.json").stderr_contains("File too large");
+    fs::remove_file(&file).unwrap();
+    Invocation::new("mkfifo").arg(&file).ok();
+    container.verb("state").run().code(1).one_line_error("state.json");
+    fs::remove_file(&file).unwrap();
+    fs::write(&file, original).unwrap();
+    assert_eq!(container.status(), "running");
+    drop(victim);
 }
 
 #[test]
