@@ -30,21 +30,19 @@ pub struct Join {
 }
 
 impl Cgroup {
-    /// This cgroup for what joins a running container: v2 lets nobody into a cgroup that hands controllers of whole
-    /// processes down (a systemd in the container makes it one), and then it is that below to which one of its processes
-    /// has moved on. Never leads out of this cgroup.
+    /// This cgroup for what joins a running container: v2 lets nobody into a cgroup that hands controllers down (a systemd
+    /// in the container makes it one), and then it is that below to which one of its processes has moved on. Never leads
+    /// out of this cgroup.
     pub fn follow(&self, layout: &Layout, pid: u32) -> Result<Self> {
         let text = file::read(&format!("/proc/{pid}/cgroup")).map_err(Error::Read)?;
         let actual = |branch: &Branch| {
-            if branch.version == Version::V2 && !hands_down(branch) {
-                return None;
-            }
             let same = |hierarchy: &&Hierarchy| hierarchy.version == branch.version && branch.is_of(&hierarchy.key);
             let hierarchy = layout.hierarchies().iter().find(same)?;
             let membership = memberships(&text).find(|m| m.version == branch.version && branch.is_of(m.key))?;
             let path = format!("{}/{}", hierarchy.mount, below(&hierarchy.root, membership.own)?);
             below(&branch.path, &path).filter(|inner| !inner.is_empty())?;
-            Some(Branch::new(branch.version, &branch.key, path))
+            let moved = Branch::new(branch.version, &branch.key, path);
+            (branch.version == Version::V1 || is_closed(branch, &moved)).then_some(moved)
         };
         let branches = self.branches.iter().map(|branch| {
             actual(branch).unwrap_or_else(|| Branch::new(branch.version, &branch.key, branch.path.clone()))
@@ -96,9 +94,9 @@ impl Cgroup {
     }
 }
 
-/// Whether a cgroup of v2 has controllers below that let no process into it (cgroups(7), "no internal processes").
-fn hands_down(branch: &Branch) -> bool {
-    const OF_THREADS: [&str; 4] = ["cpu", "cpuset", "perf_event", "pids"];
-    let below = file::read(&branch.file("cgroup.subtree_control")).unwrap_or_default();
-    below.split_whitespace().any(|name| !OF_THREADS.contains(&name))
+/// Whether a cgroup of v2 lets no process in, since one is in `inner` below it (cgroups(7), "no internal processes"): it
+/// hands controllers down, and not only to threads of the processes that are in it.
+fn is_closed(branch: &Branch, inner: &Branch) -> bool {
+    let read = |branch: &Branch, name| file::read(&branch.file(name)).unwrap_or_default();
+    !read(branch, "cgroup.subtree_control").trim().is_empty() && read(inner, "cgroup.type").trim() != "threaded"
 }

@@ -4,7 +4,7 @@ use crate::bundle::Bundle;
 use crate::container::{Container, SLEEP};
 use serde_json::Value;
 use std::fs;
-use testkit::{Sandbox, requires};
+use testkit::{Invocation, Sandbox, requires};
 
 #[test]
 fn an_empty_list() {
@@ -67,9 +67,12 @@ fn ps_as_table_and_as_json() {
     let pids: Vec<i64> = json.as_array().unwrap().iter().map(|pid| pid.as_i64().unwrap()).collect();
     assert_eq!(pids.len(), 3);
     assert!(pids.contains(&container.pid()), "{pids:?}");
-    let table = container.corun(&["ps", id]).ok();
-    assert_eq!(table.lines().len(), 4, "{table}");
-    table.stdout_contains("PID").stdout_contains("sleep 1000");
+    // In User-Mode-Linux ps itself finds no time of boot, which its full table needs.
+    if Invocation::new("ps").arg("-ef").run().exit_code() == Some(0) {
+        let table = container.corun(&["ps", id]).ok();
+        assert_eq!(table.lines().len(), 4, "{table}");
+        table.stdout_contains("PID").stdout_contains("sleep 1000");
+    }
     let narrow = container.corun(&["ps", id, "-e", "-o", "pid,args"]).ok();
     assert_eq!(narrow.lines().len(), 4, "{narrow}");
     container.corun(&["ps", id, "-e", "-o", "args"]).run().code(1).stderr_contains("PID");

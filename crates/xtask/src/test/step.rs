@@ -59,7 +59,21 @@ const ON_BOTH: &[(&str, &[&str])] = &[
     ("monitor", &[]),
     ("engine", &[]),
     ("coracle", &["seed::", "images_run::"]),
-    ("corun", &["corun::cgroups::", "corun::devices::", "corun::end::", "corun::memory::"]),
+    (
+        "corun",
+        &[
+            "corun::cgroups::",
+            "corun::delegation::",
+            "corun::devices::",
+            "corun::end::",
+            "corun::events::",
+            "corun::freezing::",
+            "corun::lifecycle_list::",
+            "corun::memory::",
+            "corun::rootless::",
+            "corun::update::",
+        ],
+    ),
     ("bench", &["floor::"]),
 ];
 
