@@ -31,6 +31,7 @@ pub const ELOOP: i32 = 40;
 pub const ENAMETOOLONG: i32 = 36;
 pub const ENOSYS: i32 = 38;
 pub const ESTALE: i32 = 116;
+pub const EOPNOTSUPP: i32 = 95;
 pub const EDQUOT: i32 = 122;
 
 pub const AT_FDCWD: i32 = -100;

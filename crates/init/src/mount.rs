@@ -1,7 +1,7 @@
 //! The steps that build the container's files: mounts, nodes, links, masks, and the pivot.
 
 use crate::kernel::{
-    self, AT_FDCWD, EEXIST, EINVAL, EISDIR, ELOOP, ENOENT, ENOSYS, ENOTDIR, EPERM, ESTALE, Failure, O_DIRECTORY, O_NOFOLLOW,
+    self, AT_FDCWD, EEXIST, EINVAL, EISDIR, ELOOP, ENOENT, ENOSYS, ENOTDIR, EOPNOTSUPP, EPERM, ESTALE, Failure, O_DIRECTORY, O_NOFOLLOW,
     O_PATH, O_WRONLY, Outcome, PROC_SUPER_MAGIC, RESOLVE_BENEATH, RESOLVE_NO_XDEV, S_IFCHR, S_IFDIR, TMPFS_MAGIC, fail, nr, plain,
 };
 use crate::attributes::{self, Attributes, NOEXEC, NOSUID, RDONLY};
@@ -236,7 +236,7 @@ impl Mounts {
 
     /// Hides a path: a directory behind an empty read-only one, anything else behind /dev/null. What is not there
     /// needs no hiding; `again`, what is hidden already is only made sure of.
-    pub fn mask(&mut self, path: &CStr, again: bool) -> Outcome {
+    pub fn mask(&mut self, path: &CStr, again: bool, option: Option<(&CStr, &CStr)>) -> Outcome {
         let place = match path::find(self.root, path, true) {
             Err(Failure { errno: ENOENT | ENOTDIR, .. }) => return Ok(()),
             other => other?,
@@ -246,7 +246,7 @@ impl Mounts {
         let result = if again && hidden(place, directory, there.rdev)? {
             Ok(())
         } else if directory {
-            self.mask_directory(place)
+            self.mask_directory(place, option)
         } else {
             self.mask_file(place)
         };
@@ -254,7 +254,7 @@ impl Mounts {
         result
     }
 
-    fn mask_directory(&mut self, place: i32) -> Outcome {
+    fn mask_directory(&mut self, place: i32, option: Option<(&CStr, &CStr)>) -> Outcome {
         if self.empty >= 0 {
             // A copy of the attached one: copies of detached mounts came with Linux 6.15 only.
             let copy = kernel::open_tree(self.empty, c"", CLONE | EMPTY_PATH)?;
@@ -265,7 +265,7 @@ impl Mounts {
         let context = kernel::with_text(nr::fsopen, c"tmpfs", [1, 0, 0, 0])?;
         const CREATE: usize = 6;
         const SET_STRING: usize = 1;
-        for (key, value) in [(c"nr_blocks", c"1"), (c"nr_inodes", c"1")] {
+        for (key, value) in [(c"nr_blocks", c"1"), (c"nr_inodes", c"1")].into_iter().chain(option) {
             // SAFETY: the kernel reads both texts.
             unsafe {
                 let (key, value) = (key.as_ptr() as usize, value.as_ptr() as usize);
@@ -363,6 +363,19 @@ pub fn change_directory(path: &CStr) -> Outcome {
     // SAFETY: the kernel writes at most the buffer's length.
     unsafe { kernel::call(nr::getcwd, [buffer.as_mut_ptr() as usize, buffer.len(), 0, 0, 0, 0]) }?;
     if buffer[0] == b'/' { Ok(()) } else { fail(nr::chdir, ELOOP) }
+}
+
+/// Labels the root of a mount that no option labels. What has no labels needs none.
+pub fn label(mount: i32, label: &CStr) -> Outcome {
+    let root = kernel::openat2(mount, c".", O_DIRECTORY, 0, RESOLVE_BENEATH)?;
+    let (name, value) = (c"security.selinux".as_ptr() as usize, label.as_ptr() as usize);
+    // SAFETY: the kernel reads both texts.
+    let set = unsafe { kernel::call(nr::fsetxattr, [root as usize, name, value, label.count_bytes(), 0, 0]) };
+    kernel::close(root);
+    match set {
+        Ok(_) | Err(Failure { errno: EOPNOTSUPP, .. }) => Ok(()),
+        Err(failure) => Err(failure),
+    }
 }
 
 /// Opens a file of the host's procfs and writes a text in one write. What somebody has mounted over it is not written

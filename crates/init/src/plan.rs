@@ -98,7 +98,8 @@ operations! {
     MakeNode = 12,
     /// Makes a symbolic link in the root; args: target, path.
     MakeLink = 13,
-    /// Hides a path of the root; args: path, whether it may be hidden already.
+    /// Hides a path of the root; args: path, whether it may be hidden already, key and value of an option of the file
+    /// system that hides a directory, or NONE.
     Mask = 14,
     /// Makes a path of the root read-only; args: path, whether it may be so already.
     ReadOnly = 15,
@@ -169,6 +170,8 @@ operations! {
     Take = 54,
     /// Has the parent map the ids of the slot's mount, and waits for it; args: which of its maps.
     AskForIds = 55,
+    /// Gives the root of the slot's mount an SELinux label, where its file system has them; args: label.
+    Label = 56,
     /// Finds the user's home for the environment that the command gets; args: uid.
     Home = 51,
     /// Sends the slot's fd to the parent.

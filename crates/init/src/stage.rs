@@ -156,8 +156,9 @@ impl Stage<'_> {
             Op::MakeLink => self.mounts.make_link(self.text(a)?, self.text(b)?),
             Op::Mask => {
                 let path = self.plan.text(a).ok_or(Failure { number: nr::read, errno: EINVAL })?;
-                self.mounts.mask(path, b != 0)
+                self.mounts.mask(path, b != 0, self.plan.text(c).zip(self.plan.text(d)))
             }
+            Op::Label => mount::label(self.slots.get(step.slot)?, self.text(a)?),
             Op::ReadOnly => self.mounts.read_only(self.text(a)?, b != 0),
             Op::Pivot => self.mounts.pivot(),
             Op::Hostname | Op::Domainname => {

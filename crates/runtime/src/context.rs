@@ -1,6 +1,7 @@
 //! What a start knows of its surroundings: who makes the container, and from where.
 
 use crate::error::{Error, Result};
+use crate::label;
 use crate::namespace::Namespaces;
 use crate::plan::Slot;
 use oci::runtime::{IdMapping, Linux, NamespaceKind, Spec};
@@ -43,10 +44,17 @@ impl<'a> Context<'a> {
         let able = has_sys_admin();
         let makes_nodes = able && first_user_namespace();
         let copies_mounts = makes_nodes || able && own_mount_namespace();
-        let label = spec.annotations.get("run.oci.mount_context_type").map(String::as_str);
-        let label =
-            label.filter(|word| matches!(*word, "fscontext" | "defcontext" | "rootcontext")).unwrap_or("context");
-        Self { linux, bundle, namespaces, copies_mounts, makes_nodes, layout, cgroup, label, root: RefCell::default() }
+        Self {
+            linux,
+            bundle,
+            namespaces,
+            copies_mounts,
+            makes_nodes,
+            layout,
+            cgroup,
+            label: label::option(spec),
+            root: RefCell::default(),
+        }
     }
 
     /// A path of the spec, absolute.

@@ -117,8 +117,7 @@ pub(crate) fn protect(target: &Target<'_>, spec: &Spec) -> Result<()> {
     }
     let (_, failed) = enter(target, spec, false, |plan, _, join| {
         join(plan);
-        rootfs::protect(plan, spec, true);
-        Ok(())
+        rootfs::protect(plan, spec, true)
     })?;
     failed.map_or(Ok(()), Err)
 }

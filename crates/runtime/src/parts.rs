@@ -33,7 +33,7 @@ pub fn session(
     if let Some(name) = keyring {
         // The label of a key is its maker's wish; the last exec takes that back (execve(2) in SELinux).
         if let Some(label) = label::given("selinuxLabel", process.selinux_label.as_deref())? {
-            plan.write_proc(Subject::Label, "self/attr/keycreate", label);
+            plan.attribute("self/attr/keycreate", label);
         }
         plan.text(Subject::Keyring, Op::Keyring, name);
     }

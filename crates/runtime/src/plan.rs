@@ -158,6 +158,11 @@ impl Plan {
         self.step(subject, Op::WriteProc, None, [path.into(), text.into()]);
     }
 
+    /// Writes a security attribute of the process.
+    pub fn attribute(&mut self, path: &'static str, text: &str) {
+        self.write_proc(Subject::Label(path), path, text);
+    }
+
     /// Makes a file system and its detached mount.
     pub fn fs_mount(&mut self, subject: Subject, kind: &str, params: &[Param<'_>], attributes: u64) -> Slot {
         let kind = self.encoder.text(kind);
@@ -296,6 +301,20 @@ impl Plan {
         let path = self.encoder.text(path);
         let args = [path.into(), 0o755_u32.into(), 0_u32.into(), 0_u32.into(), 1_u32.into()];
         self.step(subject, Op::MakeDir, None, args);
+    }
+
+    /// Hides a path, perhaps `again`; what hides a directory may have an option of its own.
+    pub fn mask(&mut self, subject: Subject, path: &str, again: bool, option: Option<(&str, &str)>) {
+        let path = self.encoder.text(path);
+        let mut text = |text: Option<&str>| text.map_or(NONE.into(), |text| self.encoder.text(text).into());
+        let (key, value) = (text(option.map(|(key, _)| key)), text(option.map(|(_, value)| value)));
+        self.step(subject, Op::Mask, None, [path.into(), u32::from(again).into(), key, value]);
+    }
+
+    /// Gives a mount's root its SELinux label.
+    pub fn label(&mut self, subject: Subject, slot: Slot, label: &str) {
+        let label = self.encoder.text(label);
+        self.step(subject, Op::Label, Some(slot), [label.into()]);
     }
 
     /// Gives a tmpfs what the directory has that it will cover; [`init::plan::copy_up`] flags.

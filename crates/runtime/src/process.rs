@@ -1,6 +1,6 @@
 //! From the spec's words to the plan's steps, for everything that the process is and may do.
 
-use crate::context::Context;
+use crate::context::{self, Context};
 use crate::error::{Error, Result};
 use crate::foreground::Newlines;
 use crate::hooks::{self, Identity, Point};
@@ -308,16 +308,22 @@ fn capability_sets(caps: &Capabilities) -> [u64; 4] {
     [&caps.effective, &caps.permitted, &caps.inheritable, &caps.ambient].map(|names| capability_bits(names))
 }
 
+/// What the process is labelled with at its next exec.
+const EXEC: &str = "self/attr/exec";
+
 /// Security labels, applied at exec, through the host's procfs.
 fn labels(plan: &mut Plan, process: &Process) -> Result<()> {
     if let Some(profile) = process.apparmor_profile.as_deref().filter(|profile| !profile.is_empty()) {
         if !std::path::Path::new("/sys/kernel/security/apparmor").exists() {
             return Err(Error::spec(format!("apparmorProfile {profile}: AppArmor is not enabled on this machine")));
         }
-        plan.write_proc(Subject::Label, "self/attr/apparmor/exec", &format!("exec {profile}"));
+        // Before Linux 5.8 the files are those of the one security module that there can be.
+        let own = "self/attr/apparmor/exec";
+        let there = rustix::fs::statat(context::open_proc()?, own, rustix::fs::AtFlags::empty()).is_ok();
+        plan.attribute(if there { own } else { EXEC }, &format!("exec {profile}"));
     }
     if let Some(label) = label::given("selinuxLabel", process.selinux_label.as_deref())? {
-        plan.write_proc(Subject::Label, "self/attr/exec", label);
+        plan.attribute(EXEC, label);
     }
     Ok(())
 }

@@ -121,8 +121,8 @@ pub enum Subject {
     NoNewPrivs,
     /// Filter.
     Seccomp,
-    /// AppArmor profile or SELinux label.
-    Label,
+    /// AppArmor profile or SELinux label, by its file below /proc.
+    Label(&'static str),
     /// The command is looked up.
     Find,
     /// The process dies with its parent.
@@ -205,7 +205,7 @@ impl Subject {
             | Self::Capabilities
             | Self::NoNewPrivs
             | Self::Seccomp
-            | Self::Label
+            | Self::Label(_)
             | Self::Keyring
             | Self::Personality => Heading::MayDo,
             Self::Cwd
@@ -317,7 +317,8 @@ impl Subject {
             Self::Capabilities => "set the capabilities".to_owned(),
             Self::NoNewPrivs => "give up gaining privileges by exec".to_owned(),
             Self::Seccomp => "install the system call filter".to_owned(),
-            Self::Label => "set the security label".to_owned(),
+            // Podman looks for the path in such quotes.
+            Self::Label(path) => format!("set the security label by `/proc/{path}`"),
             Self::Find => format!("find {}", process.and_then(|p| p.args.first()).map_or("the command", |a| a)),
             Self::DeathSignal => "die with the supervisor".to_owned(),
             Self::Wait => "wait for the word to start".to_owned(),

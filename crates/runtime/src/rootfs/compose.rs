@@ -44,20 +44,21 @@ pub fn compose(
     plan.begin();
     devices(plan, spec, dev, context)?;
     sys::step(sys::record::NO_STEP);
-    protect(plan, spec, false);
-    Ok(())
+    protect(plan, spec, false)
 }
 
 /// Makes paths read-only and hides others; `again`, in a container that may have it so already.
-pub fn protect(plan: &mut Plan, spec: &Spec, again: bool) {
-    let Some(linux) = &spec.linux else { return };
+pub fn protect(plan: &mut Plan, spec: &Spec, again: bool) -> Result<()> {
+    let Some(linux) = &spec.linux else { return Ok(()) };
     for (index, path) in linux.readonly_paths.iter().enumerate() {
         plan.path(Subject::ReadOnlyPath(index), Op::ReadOnly, path, again.into());
     }
+    let label = label::of_mounts(spec)?.map(|label| (label::option(spec), label));
     let mut masked = BTreeSet::new();
     for (index, path) in linux.masked_paths.iter().enumerate().filter(|(_, path)| masked.insert(*path)) {
-        plan.path(Subject::Masked(index), Op::Mask, path, again.into());
+        plan.mask(Subject::Masked(index), path, again, label);
     }
+    Ok(())
 }
 
 /// Refuses what may not be mounted, by its destination.
@@ -274,10 +275,10 @@ pub(super) fn new_file_system(
             None => params.push(Param::Flag(word)),
         }
     }
-    let label = context.linux.and_then(|linux| linux.mount_label.as_deref()).filter(|_| label::on(kind));
-    if let Some(label) = label::given("mountLabel", label)? {
-        params.push(Param::Text(context.label, label));
-    }
+    let label = context.linux.and_then(|linux| linux.mount_label.as_deref());
+    let label = label::given("mountLabel", label.filter(|_| kind == "mqueue" || label::on(kind)))?;
+    params.extend(label.filter(|_| label::on(kind)).map(|label| Param::Text(context.label, label)));
+    let attribute = label.filter(|_| !label::on(kind));
     let attributes = options.set | options.recursive_set;
     let given = |key: &str| options.parameters.iter().any(|word| word.split('=').next() == Some(key));
     if kind == "tmpfs" && !given("mode") {
@@ -290,8 +291,11 @@ pub(super) fn new_file_system(
         _ => 0,
     };
     // What is read-only takes nothing over.
-    let first = if taken == 0 { attributes } else { attributes & !attr::RDONLY };
+    let first = if taken == 0 && attribute.is_none() { attributes } else { attributes & !attr::RDONLY };
     let slot = plan.fs_mount(Subject::Mount(index), kind, &params, first);
+    if let Some(label) = attribute {
+        plan.label(Subject::Mount(index), slot, label);
+    }
     if taken != 0 {
         plan.copy_up(Subject::Mount(index), slot, &mount.destination, taken);
     }
@@ -350,8 +354,7 @@ fn dev_directory(spec: &Spec, mount: &Mount, options: &Options, context: &Contex
         }
         .what(WHAT)?;
     }
-    let label = spec.linux.as_ref().and_then(|linux| linux.mount_label.as_deref());
-    if let Some(label) = label::given("mountLabel", label)? {
+    if let Some(label) = label::of_mounts(spec)? {
         tmpfs.set(context.label, label).what(WHAT)?;
     }
     let tree = tmpfs.mount(options.set & !attr::RDONLY).what(WHAT)?;
