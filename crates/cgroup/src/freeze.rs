@@ -31,22 +31,28 @@ impl Cgroup {
         Err(Error::FreezeTimeout { path: branch.path.clone(), millis: limit.as_millis() })
     }
 
-    /// Lets every process go on.
+    /// Lets every process go on, by the v1 freezer as well where there are both: somebody else may have stopped them by
+    /// it, such as a criu that was killed.
     pub fn thaw(&self) -> Result<()> {
         let branch = self.freezer()?;
-        match branch.version {
-            Version::V2 => branch.write(Controller::Freezer, "cgroup.freeze", "0"),
-            Version::V1 => branch.write(Controller::Freezer, "freezer.state", "THAWED"),
+        if let Version::V2 = branch.version {
+            branch.write(Controller::Freezer, "cgroup.freeze", "0")?;
         }
+        self.v1_freezer().map_or(Ok(()), |branch| branch.write(Controller::Freezer, "freezer.state", "THAWED"))
     }
 
     /// Is it frozen, or on the way there? A cgroup that cannot be frozen is not.
     pub fn is_frozen(&self) -> Result<bool> {
-        let Ok(branch) = self.freezer() else { return Ok(false) };
-        match branch.version {
-            Version::V2 => Ok(branch.read("cgroup.freeze")?.trim() == "1"),
-            Version::V1 => Ok(branch.read("freezer.state")?.trim() != "THAWED"),
+        if let Some(branch) = self.unified()
+            && branch.read("cgroup.freeze")?.trim() == "1"
+        {
+            return Ok(true);
         }
+        self.v1_freezer().map_or(Ok(false), |branch| Ok(branch.read("freezer.state")?.trim() != "THAWED"))
+    }
+
+    fn v1_freezer(&self) -> Option<&Branch> {
+        self.find(Controller::Freezer).filter(|branch| branch.version == Version::V1)
     }
 
     pub(crate) fn freezer(&self) -> Result<&Branch> {

@@ -14,8 +14,8 @@ mod wire;
 
 pub use log::errors;
 pub use request::{CgroupMode, Features, Kind, NetworkLock, Options, PageServer, Request};
-pub use response::{Notice, Response};
-pub use swrk::{Streams, Swrk, check};
+pub use response::{Notice, Response, Version};
+pub use swrk::{Streams, Swrk, check, check_version};
 
 /// What this crate returns.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -42,8 +42,18 @@ pub enum Error {
     #[error("criu's answer cannot be read")]
     Malformed,
     /// It lacks something.
-    #[error("criu or this kernel lacks {0}")]
-    Lacks(&'static str),
+    #[error("criu {0} on this kernel lacks {1} (criu check --feature {1})")]
+    Lacks(Version, &'static str),
+    /// It is too old.
+    #[error("criu {version} does not know {what}, criu {since} does: install a newer one")]
+    Old {
+        /// Which it is.
+        version: Version,
+        /// What it does not know.
+        what: &'static str,
+        /// The first that does.
+        since: Version,
+    },
     /// It could not do what was asked.
     #[error("criu failed: type {kind} errno {errno}{text}")]
     Failed {

@@ -1,5 +1,6 @@
 //! What criu is asked for: `criu_req` and `criu_opts` of its rpc.proto.
 
+use crate::response::Version;
 use crate::wire::Writer;
 use std::fmt;
 
@@ -16,12 +17,14 @@ pub enum Kind {
     Notify = 6,
     /// Tell what it and the kernel can do.
     FeatureCheck = 9,
+    /// Tell which criu it is.
+    Version = 10,
 }
 
 impl Kind {
     /// The kind of an answer.
     pub fn from_number(number: u64) -> Option<Self> {
-        [Self::Dump, Self::Restore, Self::PreDump, Self::Notify, Self::FeatureCheck]
+        [Self::Dump, Self::Restore, Self::PreDump, Self::Notify, Self::FeatureCheck, Self::Version]
             .into_iter()
             .find(|kind| *kind as u64 == number)
     }
@@ -35,6 +38,7 @@ impl fmt::Display for Kind {
             Self::PreDump => "PRE_DUMP",
             Self::Notify => "NOTIFY",
             Self::FeatureCheck => "FEATURE_CHECK",
+            Self::Version => "VERSION",
         })
     }
 }
@@ -124,6 +128,27 @@ pub struct Options {
 }
 
 impl Options {
+    /// What of these not every criu knows, with the first version that does. An older one would pass over it in silence.
+    pub fn needs(&self) -> impl Iterator<Item = (Version, &'static str)> {
+        let lock = |how: fn(NetworkLock) -> bool| self.network_lock.is_some_and(how);
+        let external = |kind: &str| {
+            let named = self.external.iter().chain(self.inherit.iter().map(|(key, _)| key));
+            named.into_iter().any(|name| name.ends_with(kind))
+        };
+        [
+            (self.lazy_pages, Version(3, 5, 0), "--lazy-pages"),
+            (external("extRootNetNS"), Version(3, 11, 0), "network namespaces from outside"),
+            (self.tcp_close, Version(3, 12, 0), "--tcp-close"),
+            (self.lsm_profile.is_some(), Version(3, 12, 0), "--lsm-profile"),
+            (external("extRootPidNS"), Version(3, 15, 0), "PID namespaces from outside"),
+            (self.lsm_mount_context.is_some(), Version(3, 16, 0), "--lsm-mount-context"),
+            (lock(|_| true), Version(3, 16, 0), "--network-lock"),
+            (lock(|how| how == NetworkLock::Skip), Version(3, 19, 0), "--network-lock skip"),
+        ]
+        .into_iter()
+        .filter_map(|(used, since, what)| used.then_some((since, what)))
+    }
+
     fn write(&self, to: &mut Writer) {
         const DEBUG: i32 = 4;
         to.int(1, self.images_dir_fd);
@@ -198,6 +223,8 @@ pub enum Request<'a> {
     Go,
     /// Tell whether these can be had.
     Can(Features),
+    /// Tell which criu it is.
+    Who,
 }
 
 impl Request<'_> {
@@ -207,6 +234,7 @@ impl Request<'_> {
             Self::Do(kind, _) => *kind,
             Self::Go => Kind::Notify,
             Self::Can(_) => Kind::FeatureCheck,
+            Self::Who => Kind::Version,
         }
     }
 
@@ -221,6 +249,7 @@ impl Request<'_> {
                 inner.flag(1, features.mem_track);
                 inner.flag(2, features.lazy_pages);
             }),
+            Self::Who => {}
         }
         to.finish()
     }

@@ -2,6 +2,7 @@
 
 use crate::request::{Features, Kind};
 use crate::wire::fields;
+use std::fmt;
 
 /// An answer, or a notification on the way to one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -20,6 +21,20 @@ pub struct Response {
     pub text: String,
     /// What can be had.
     pub features: Features,
+    /// Which criu it is.
+    pub version: Version,
+}
+
+/// A version of criu's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Version(pub i32, pub i32, pub i32);
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(major, minor, sublevel) = self;
+        write!(f, "{major}.{minor}")?;
+        if *sublevel == 0 { Ok(()) } else { write!(f, ".{sublevel}") }
+    }
 }
 
 /// Something happens, and criu waits until it may go on.
@@ -64,6 +79,16 @@ impl Response {
                     }
                 }
                 9 => response.text = value.text(),
+                10 => {
+                    for (field, value) in fields(value.bytes())? {
+                        match field {
+                            1 => response.version.0 = value.int(),
+                            2 => response.version.1 = value.int(),
+                            4 => response.version.2 = value.int(),
+                            _ => {}
+                        }
+                    }
+                }
                 _ => {}
             }
         }

@@ -1,8 +1,8 @@
 //! The child that does the work, and the conversation with it.
 
 use crate::log;
-use crate::request::{Features, Kind, Request};
-use crate::response::Response;
+use crate::request::{Features, Kind, Options, Request};
+use crate::response::{Response, Version};
 use crate::{Error, Result};
 use std::io::ErrorKind;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
@@ -108,12 +108,32 @@ impl Swrk {
     }
 }
 
-/// Asks whether something can be had.
+/// Asks whether something can be had that criu calls by this name.
 pub fn check(wanted: Features, name: &'static str) -> Result<()> {
-    let none = |_: &str, _, _| Ok::<(), Error>(());
-    let response = Swrk::start(Streams::None, &[])?.ask(&Request::Can(wanted), none)?;
-    let lacks = wanted.mem_track && !response.features.mem_track || wanted.lazy_pages && !response.features.lazy_pages;
-    if lacks { Err(Error::Lacks(name)) } else { Ok(()) }
+    let has = tell(&Request::Can(wanted))?.features;
+    let lacks = wanted.mem_track && !has.mem_track || wanted.lazy_pages && !has.lazy_pages;
+    if lacks { Err(Error::Lacks(version()?, name)) } else { Ok(()) }
+}
+
+/// Asks whether criu is new enough for these options.
+pub fn check_version(options: &Options) -> Result<()> {
+    let mut needs = options.needs().peekable();
+    if needs.peek().is_none() {
+        return Ok(());
+    }
+    let version = version()?;
+    match needs.find(|(since, _)| version < *since) {
+        Some((since, what)) => Err(Error::Old { version, what, since }),
+        None => Ok(()),
+    }
+}
+
+fn version() -> Result<Version> {
+    Ok(tell(&Request::Who)?.version)
+}
+
+fn tell(request: &Request<'_>) -> Result<Response> {
+    Swrk::start(Streams::None, &[])?.ask(request, |_, _, _| Ok::<(), Error>(()))
 }
 
 /// Why criu ends before it answers: on a kernel that it does not know it says so nowhere but on its own command line.

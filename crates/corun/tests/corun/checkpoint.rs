@@ -38,6 +38,16 @@ fn one_that_is_left_running_is_written_down_all_the_same() {
 }
 
 #[test]
+fn a_paused_one_stays_paused_if_it_is_not_gone() {
+    requires!(root, busybox, cgroups, that = criu());
+    let counting = Counting::new();
+    counting.corun("pause", &[]).ok();
+    counting.checkpoint(&["--leave-running"]).code(0);
+    counting.corun("state", &[]).ok().stdout_contains("\"paused\"");
+    counting.again(&[], &[]);
+}
+
+#[test]
 fn without_criu_its_package_is_named() {
     requires!(root, busybox, cgroups);
     let counting = Counting::new();
@@ -57,6 +67,8 @@ fn what_cannot_be_written_down_is_refused() {
         counting.checkpoint(&["--page-server", wrong]).code(1).stderr_contains("not a page server");
     }
     counting.checkpoint(&["--empty-ns", "mount"]).code(1);
+    counting.checkpoint(&["--status-fd", "77"]).code(1).stderr_contains("--status-fd");
+    counting.checkpoint(&["--network-lock", "ebtables"]).code(1).stderr_contains("not a method");
     counting.checkpoint(&["--manage-cgroups-mode", "loose"]).code(1);
     let mount = json!([{ "type": "tmpfs", "source": "tmpfs", "destination": "/late" }]);
     counting.bundle.sandbox.corun(["mounts", "add", &counting.bundle.id, "-"]).stdin(mount.to_string()).ok();

@@ -27,6 +27,15 @@ pub fn criu_with(feature: &str) -> Need {
     asked(&format!("what criu calls {feature}"), &["--feature", feature])
 }
 
+/// A criu of at least this version.
+pub fn knows(wanted: (u32, u32)) -> Need {
+    let said = Sandbox::new().command("criu").arg("--version").run().stdout;
+    let version = said.lines().next().unwrap_or_default().trim_start_matches("Version: ").to_owned();
+    let mut numbers = version.split('.').filter_map(|number| number.parse().ok());
+    let found = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if found >= wanted { Ok(()) } else { Err(format!("criu {}.{}", wanted.0, wanted.1)) }
+}
+
 fn asked(what: &str, options: &[&str]) -> Need {
     if testkit::on_path("criu").is_none() {
         return Err("criu".to_owned());
@@ -48,8 +57,14 @@ impl Counting {
     /// One that counts, and may do more.
     #[track_caller]
     pub fn of(bundle: Bundle) -> Self {
+        Self::with(bundle, &[])
+    }
+
+    /// The same, with options of `corun run`.
+    #[track_caller]
+    pub fn with(bundle: Bundle, options: &[&str]) -> Self {
         let counting = Self { bundle };
-        counting.quiet(counting.bundle.invocation_with(&["--detach"])).ok();
+        counting.quiet(counting.bundle.invocation_with(&[&["--detach"], options].concat())).ok();
         assert!(within(SOON, || counting.count() > 1), "it counts");
         counting
     }

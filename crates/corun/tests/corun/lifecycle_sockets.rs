@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use testkit::requires;
 
 /// What comes through one connection: the bytes of the first message, its descriptors, and that it ends then.
-fn received(listener: &UnixListener) -> (Vec<u8>, Vec<OwnedFd>) {
+pub fn received(listener: &UnixListener) -> (Vec<u8>, Vec<OwnedFd>) {
     let (mut stream, _) = listener.accept().unwrap();
     stream.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
     let (mut bytes, mut fds) = (vec![0; 4096], Vec::new());
@@ -38,7 +38,7 @@ fn listen(container: &Container) -> (UnixListener, PathBuf) {
 }
 
 /// The master of a terminal, which is there, and into which one can type.
-fn types(bytes: &[u8], fds: Vec<OwnedFd>) -> std::fs::File {
+pub fn types(bytes: &[u8], fds: Vec<OwnedFd>) -> std::fs::File {
     assert!(!bytes.is_empty(), "a message without bytes carries no descriptor on every kernel");
     let [master]: [OwnedFd; 1] = fds.try_into().unwrap();
     rustix::termios::tcgetattr(&master).expect("a terminal");
@@ -46,7 +46,7 @@ fn types(bytes: &[u8], fds: Vec<OwnedFd>) -> std::fs::File {
     std::fs::File::from(master)
 }
 
-fn reads(master: &mut std::fs::File, text: &str) {
+pub fn reads(master: &mut std::fs::File, text: &str) {
     let mut seen = Vec::new();
     while !String::from_utf8_lossy(&seen).contains(text) {
         let mut chunk = [0; 1024];

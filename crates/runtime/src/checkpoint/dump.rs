@@ -10,9 +10,13 @@ use oci::runtime::{NamespaceKind, Spec};
 use rustix::fs::{FileType, Mode, OFlags};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
 use sys::fs::RootDir;
 
 const LOG: &str = "dump.log";
+
+/// How long what was paused may take to stand still again.
+const FREEZING: Duration = Duration::from_secs(10);
 
 /// What is to be written down, and where.
 #[derive(Debug)]
@@ -35,10 +39,10 @@ pub struct Dump<'a> {
 pub fn dump(request: &Dump<'_>) -> Result<()> {
     let Dump { handle, spec, bundle, layout, archive, choices } = *request;
     if choices.pre_dump {
-        criu::check(Features { mem_track: true, ..Features::default() }, "memory tracking")?;
+        criu::check(Features { mem_track: true, ..Features::default() }, "mem_dirty_track")?;
     }
     if choices.lazy_pages {
-        criu::check(Features { lazy_pages: true, ..Features::default() }, "lazy pages")?;
+        criu::check(Features { lazy_pages: true, ..Features::default() }, "uffd-noncoop")?;
     }
     let outside = Outside { spec, bundle, layout, cgroup: &handle.cgroup };
     if outside.has(NamespaceKind::User) {
@@ -65,6 +69,7 @@ pub fn dump(request: &Dump<'_>) -> Result<()> {
         options.external.extend(streams.iter().filter(|name| name.starts_with("file[")).cloned());
         archive.write(DESCRIPTORS, &serde_json::to_vec(&streams).unwrap_or_default())?;
     }
+    criu::check_version(&options)?;
     let kind = if choices.pre_dump { Kind::PreDump } else { Kind::Dump };
     let mut status = choices.status_fd.map(writable).transpose()?;
     let notice = |script: &str, _, _| {
@@ -75,8 +80,16 @@ pub fn dump(request: &Dump<'_>) -> Result<()> {
         }
         Ok::<(), Error>(())
     };
+    // criu stops them by its own choice of freezer, and what stands still by another never does what it wants of it.
+    let paused = handle.cgroup.is_frozen()?;
+    if paused {
+        handle.cgroup.thaw()?;
+    }
     let asked = Swrk::start(Streams::None, &[]).map_err(Error::Criu);
     let asked = asked.and_then(|criu| criu.ask(&Request::Do(kind, &options), notice));
+    if paused && (asked.is_err() || choices.leave_running || choices.pre_dump) {
+        handle.cgroup.freeze(FREEZING)?;
+    }
     explained(asked, archive, LOG).map(drop)
 }
 

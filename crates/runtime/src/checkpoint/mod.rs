@@ -79,12 +79,13 @@ impl Choices {
     }
 }
 
-/// Adds what criu's log has to a failure.
+/// Says what criu's log has of a failure: more than criu itself, which tells the first errors, often of tries that did not
+/// matter.
 fn explained<T>(outcome: Result<T>, archive: &Archive, log: &str) -> Result<T> {
     outcome.map_err(|error| match error {
         crate::Error::Criu(criu::Error::Failed { kind, errno, text }) => {
-            let logged = archive.errors(log).map(|errors| format!(": {errors}")).unwrap_or_default();
-            crate::Error::Criu(criu::Error::Failed { kind, errno, text: format!("{text}{logged}") })
+            let text = archive.errors(log).map_or(text, |errors| format!(": {errors}"));
+            crate::Error::Criu(criu::Error::Failed { kind, errno, text })
         }
         other => other,
     })

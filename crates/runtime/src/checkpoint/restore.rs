@@ -85,6 +85,7 @@ pub fn restore(
                 options.inherit.push((stream, number));
             }
         }
+        criu::check_version(&options)?;
         let inherit: Vec<_> = namespaces.iter().map(AsFd::as_fd).collect();
         // criu works in these, and mounts there.
         let (criu, there) = start_at(&root, dir, || {

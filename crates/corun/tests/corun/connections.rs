@@ -1,0 +1,126 @@
+//! Connections of a container that is written down: kept, closed or left out, as the flags say.
+
+use crate::bundle::Bundle;
+use crate::counting::{COUNTS, Counting, SOON, criu, knows};
+use std::fs;
+use testkit::{Invocation, Running, requires, within};
+
+/// A container in a network namespace from outside, whose loopback device stays as it is.
+struct Connected {
+    counting: Counting,
+    _network: Running,
+}
+
+fn network() -> Running {
+    let up = "ip link set lo up && echo up; exec sleep 600";
+    let mut network = Invocation::new("unshare").args(["--net", "sh", "-c", up]).spawn();
+    network.stdout_until("up");
+    network
+}
+
+fn in_network(network: &Running, script: &str) -> Bundle {
+    let mut bundle = Bundle::script(&format!("{script}\n{COUNTS}"));
+    bundle.namespace("network", Some(&format!("/proc/{}/ns/net", network.pid())));
+    bundle
+}
+
+/// A command of the host's in that network.
+fn beside(network: &Running, command: &[&str]) -> Invocation {
+    Invocation::new("nsenter").arg(format!("--net=/proc/{}/ns/net", network.pid())).args(command)
+}
+
+impl Connected {
+    fn new(script: &str) -> Self {
+        let network = network();
+        Self { counting: Counting::of(in_network(&network, script)), _network: network }
+    }
+
+    /// One that hears over a connection how far it has counted.
+    fn talking() -> Self {
+        let talking = Self::new(
+            "sleep 600 | nc -l -p 7000 >/heard &
+             (while :; do cat /count; sleep 0.1; done) | (until nc 127.0.0.1 7000 2>/dev/null; do sleep 0.1; done) &",
+        );
+        talking.goes_on_talking();
+        talking
+    }
+
+    fn heard(&self) -> u64 {
+        fs::metadata(self.counting.bundle.rootfs.inside("heard")).map_or(0, |data| data.len())
+    }
+
+    #[track_caller]
+    fn goes_on_talking(&self) {
+        let last = self.heard();
+        assert!(within(SOON, || self.heard() > last + 4), "nothing is heard beyond {last} bytes");
+    }
+
+    fn open(&self) -> bool {
+        self.counting.says("netstat -tn").contains("ESTABLISHED")
+    }
+}
+
+#[test]
+fn a_connection_stays_open_if_that_is_asked_for() {
+    requires!(root, busybox, cgroups, package = "ip", package = "iptables", that = criu(), that = knows((4, 0)));
+    let talking = Connected::talking();
+    talking.counting.again(&["--tcp-established"], &["--tcp-established"]);
+    assert!(talking.open());
+    talking.goes_on_talking();
+    talking.counting.checkpoint(&[]).code(1).stderr_contains("tcp-established");
+}
+
+#[test]
+fn a_connection_is_closed_if_that_is_asked_for() {
+    requires!(root, busybox, cgroups, package = "ip", package = "iptables", that = criu(), that = knows((4, 0)));
+    let talking = Connected::talking();
+    assert!(talking.open());
+    talking.counting.again(&["--tcp-established"], &["--tcp-close"]);
+    assert!(!talking.open());
+}
+
+#[test]
+fn packets_may_go_on_meanwhile() {
+    requires!(root, busybox, cgroups, package = "ip", that = criu(), that = knows((4, 0)));
+    let talking = Connected::talking();
+    let skip = ["--tcp-established", "--network-lock", "skip"];
+    talking.counting.again(&skip, &skip);
+    talking.goes_on_talking();
+}
+
+/// Says what comes to a socket.
+const HEARS: &str = "import socket, sys
+socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+socket.bind(sys.argv[1])
+print('bound', flush=True)
+while True: print(socket.recv(256).decode(), flush=True)";
+
+#[test]
+fn a_socket_outside_is_spoken_to_if_that_is_asked_for() {
+    requires!(
+        root,
+        busybox,
+        cgroups,
+        package = "ip",
+        package = "nsenter",
+        package = "python3",
+        that = criu(),
+        that = knows((4, 0))
+    );
+    let network = network();
+    let mut bundle = in_network(&network, "");
+    let path = bundle.sandbox.file("outside/x", "").with_file_name("log").to_string_lossy().into_owned();
+    let mut outside = beside(&network, &["python3", "-c", HEARS, &path]).spawn();
+    outside.stdout_until("bound");
+    // Its name is one in the container, too.
+    let dir = bundle.sandbox.join("outside");
+    bundle.mount("bind", &dir, &dir.to_string_lossy(), &["bind", "rw"]);
+    let speaks = "ln -s $0 /dev/log; (while :; do cat /count; sleep 0.1; done) | logger &";
+    bundle.command(&["sh", "-c", &format!("{speaks} {COUNTS}"), &path]);
+    let counting = Counting::of(bundle);
+    outside.stdout_until("root: 2");
+    counting.again(&["--ext-unix-sk"], &["--ext-unix-sk"]);
+    let soon = counting.count() + 3;
+    outside.stdout_until(&format!("root: {soon}"));
+    counting.checkpoint(&[]).code(1).stderr_contains("ext-unix-sk");
+}
