@@ -202,7 +202,7 @@ fn inherit(mount: &str, directory: &str, name: &str) -> sys::Result<String> {
 }
 
 /// Refuses a cgroup that somebody else uses.
-fn vacant(branch: &Branch) -> Result<()> {
+pub(crate) fn vacant(branch: &Branch) -> Result<()> {
     let path = || branch.path.clone();
     // A v2 threaded cgroup answers EOPNOTSUPP; what is populated shows below.
     let procs = match file::read(&branch.file("cgroup.procs")) {

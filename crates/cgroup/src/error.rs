@@ -93,9 +93,11 @@ pub enum Error {
     },
     /// A memory limit below what is in use.
     #[error(
-        "rejecting memory limit of {limit} bytes, below the {usage} bytes in use: choose a higher limit, or free memory"
+        "rejecting {what} limit of {limit} bytes, below the {usage} bytes in use: choose a higher limit, or free memory"
     )]
     MemoryInUse {
+        /// Of memory, or of memory and swap together.
+        what: &'static str,
         /// What was asked.
         limit: u64,
         /// What is used now.
@@ -172,7 +174,10 @@ pub enum Error {
     )]
     NoUserBus,
     /// The unit is somebody else's.
-    #[error("systemd has a unit {unit} already, and it runs: choose another name, or stop it (systemctl stop {unit})")]
+    #[error(
+        "container's cgroup is not empty: systemd has a unit {unit} already, and it runs: choose another name, or stop it \
+         (systemctl stop {unit})"
+    )]
     UnitExists {
         /// Its name.
         unit: String,
@@ -198,7 +203,7 @@ pub enum Error {
         path: String,
     },
     /// It is not there.
-    #[error("error adding pid to sub-cgroup {path}")]
+    #[error("error adding pid to cgroup {path} below the container's")]
     NoSub {
         /// As given.
         path: String,

@@ -150,8 +150,13 @@ pub fn exec(request: &Exec<'_>) -> Result<Container> {
         born
     } else {
         sys::process::clone_stub(&order)
-    }
-    .what("make a process in the container");
+    };
+    // A cgroup of v2 with controllers below holds no processes itself.
+    let what = match &born {
+        Err(error) if error.errno == sys::Errno::BUSY => "error adding pid of the process to cgroups",
+        _ => "make a process in the container",
+    };
+    let born = born.what(what);
     drop((pid, bound, limits, given, theirs, proc, bytes));
     let Launched { child, terminal, socket } =
         launch::launch(born?, ours, None, &subjects, &spec, &Ear { agent: request.agent, ..Ear::plain(cgroup) })?;

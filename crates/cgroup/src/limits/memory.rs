@@ -62,9 +62,7 @@ pub(super) fn apply(cgroup: &Cgroup, limits: &Memory) -> Result<()> {
         () => return Ok(()),
     };
     let branch = cgroup.need(Controller::Memory, field)?;
-    if limits.check_before_update == Some(true) {
-        room(branch, limit)?;
-    }
+    room(branch, limits)?;
     if branch.is_v2() {
         apply_v2(branch, limit, swap)?;
         if let Some(reservation) = reservation {
@@ -113,11 +111,21 @@ pub(crate) fn check(limit: Option<i64>, swap: Option<i64>) -> Result<()> {
     }
 }
 
-/// Refuses a limit below what is in use (`checkBeforeUpdate`); v2 would kill until it fits.
-pub(crate) fn room(branch: &Branch, limit: Option<i64>) -> Result<()> {
-    let Some(limit) = limit.and_then(|limit| u64::try_from(limit).ok()) else { return Ok(()) };
+/// Refuses limits below what is in use (`checkBeforeUpdate`); v2 would kill until it fits. Who asked for both hears of
+/// the wider one.
+pub(crate) fn room(branch: &Branch, limits: &Memory) -> Result<()> {
+    if limits.check_before_update != Some(true) {
+        return Ok(());
+    }
     let usage = usage(branch)?;
-    if usage > limit { Err(Error::MemoryInUse { limit, usage }) } else { Ok(()) }
+    for (what, limit) in [("memory+swap", limits.swap), ("memory", limits.limit)] {
+        if let Some(limit) = given(limit).and_then(|limit| u64::try_from(limit).ok())
+            && usage > limit
+        {
+            return Err(Error::MemoryInUse { what, limit, usage });
+        }
+    }
+    Ok(())
 }
 
 fn usage(branch: &Branch) -> Result<u64> {
@@ -151,7 +159,7 @@ fn apply_v1(branch: &Branch, limit: Option<i64>, swap: Option<i64>) -> Result<()
         && source.errno == Errno::BUSY
         && file.ends_with("/memory.limit_in_bytes")
     {
-        return Err(Error::MemoryInUse { limit, usage: usage(branch)? });
+        return Err(Error::MemoryInUse { what: "memory", limit, usage: usage(branch)? });
     }
     Err(error)
 }

@@ -12,6 +12,7 @@ mod unit;
 
 pub use unit::{Bus, Unit};
 
+use crate::create::vacant;
 use crate::mountinfo::{below, memberships};
 use crate::{Cgroup, CgroupPath, Controller, Error, Layout, Result, Version, file};
 use client::{Client, Property};
@@ -138,11 +139,11 @@ impl Cgroup {
     /// As for [`Cgroup::apply`], and what systemd says.
     pub fn update(&self, resources: &Resources) -> Result<()> {
         let Some(unit) = &self.unit else { return self.apply(resources) };
-        if let Some((_, limit)) = properties::checks_memory(resources)
+        if let Some(limits) = &resources.memory
             && let Some(branch) = self.find(Controller::Memory)
         {
             // systemd knows no such question, and would have the kernel kill.
-            crate::limits::memory::room(branch, limit)?;
+            crate::limits::memory::room(branch, limits)?;
         }
         let resources = properties::rounded(resources);
         let mut client = Client::open(&unit.bus, LIMIT)?;
@@ -204,6 +205,14 @@ fn create(layout: &Layout, bus: &Bus, request: &UnitRequest<'_>, limit: Duration
     properties.extend(annotated);
     properties.extend(properties::of(&resources, target)?);
     properties.extend(properties::at_creation(&resources.unified, target));
+    if !name.is_slice() && *bus == Bus::System {
+        // systemd takes a directory that is there as it is, and in a frozen one nothing comes to its start.
+        for branch in &Cgroup::planned(layout, &CgroupPath::new(&name.cgroup())?)?.branches {
+            if let Err(error @ Error::Frozen { .. }) = vacant(branch) {
+                return Err(error);
+            }
+        }
+    }
     let parked = if name.is_slice() { None } else { Some(Parked::new().map_err(Error::Change)?) };
     if let Some(parked) = &parked {
         let pid = dbus::Value::Uint32(parked.pid().unsigned_abs());

@@ -277,12 +277,6 @@ fn devices(properties: &mut Vec<Property>, allow: DeviceAllow, target: Target) {
     properties.push(("DeviceAllow", list(entries)));
 }
 
-/// Is a limit asked for whose fall below what is used would kill before it is refused?
-pub(super) fn checks_memory(resources: &Resources) -> Option<(&Memory, Option<i64>)> {
-    let limits = resources.memory.as_ref().filter(|limits| limits.check_before_update == Some(true))?;
-    Some((limits, given(limits.limit)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

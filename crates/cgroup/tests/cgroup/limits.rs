@@ -115,7 +115,9 @@ fn a_memory_limit_below_what_is_in_use_is_refused_with_both_numbers() {
     let running = lab.inside(script).start();
     let limits = Memory { limit: Some(4 * MIB), check_before_update: Some(true), ..Memory::default() };
     match lab.cgroup.apply(&memory(limits)) {
-        Err(Error::MemoryInUse { limit, usage }) => assert!(limit == 4 << 20 && usage > 16_000_000, "{usage}"),
+        Err(Error::MemoryInUse { what: "memory", limit, usage }) => {
+            assert!(limit == 4 << 20 && usage > 16_000_000, "{usage}");
+        }
         other => panic!("{other:?}"),
     }
     if lab.version(Controller::Memory) == Version::V1 {

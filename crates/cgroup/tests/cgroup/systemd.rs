@@ -196,6 +196,19 @@ fn a_failed_unit_of_the_same_name_is_forgotten_and_a_running_one_is_left_alone()
 }
 
 #[test]
+fn a_frozen_cgroup_at_the_units_place_is_refused_and_left_as_it_is() {
+    requires!(root, systemd, cgroup_v2);
+    let id = name();
+    let place = format!("/sys/fs/cgroup/system.slice/runc-{id}.scope");
+    std::fs::create_dir(&place).unwrap();
+    std::fs::write(format!("{place}/cgroup.freeze"), "1").unwrap();
+    let error = make(&id, None, "{}", &[]).unwrap_err();
+    assert!(matches!(&error, Error::Frozen { path } if *path == place), "{error}");
+    assert_eq!(std::fs::read_to_string(format!("{place}/cgroup.freeze")).unwrap(), "1\n");
+    std::fs::remove_dir(&place).unwrap();
+}
+
+#[test]
 fn an_update_reaches_systemd_and_the_kernel_also_from_a_later_process() {
     requires!(root, systemd, cgroup_v2);
     let scope = Scope::new(None, r#"{"memory": {"limit": 67108864}, "pids": {"limit": 50}}"#, &[]);

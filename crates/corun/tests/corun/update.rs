@@ -112,9 +112,11 @@ fn what_cannot_be_set_changes_nothing() {
     let text = json!({ "memory": { "limit": 67_108_864 }, "unified": { "no.such": "1" } }).to_string();
     live.verb(&["update", "-r", "-"]).stdin(text.as_bytes()).run().code(1).one_line_error("no.such");
     live.has(MEMORY, 33_554_432);
-    let text = json!({ "memory": { "limit": 4096, "checkBeforeUpdate": true } }).to_string();
-    live.verb(&["update", "-r", "-"]).stdin(text.as_bytes()).run().code(1).stderr_contains("rejecting memory limit");
-    live.has(MEMORY, 33_554_432);
+    for (swap, told) in [(0, "rejecting memory limit"), (8192, "rejecting memory+swap limit")] {
+        let text = json!({ "memory": { "limit": 4096, "swap": swap, "checkBeforeUpdate": true } }).to_string();
+        live.verb(&["update", "-r", "-"]).stdin(text.as_bytes()).run().code(1).stderr_contains(told);
+        live.has(MEMORY, 33_554_432);
+    }
 }
 
 #[test]
