@@ -3,7 +3,8 @@
 //! own, as callers know it.
 //!
 //! What a suite cannot do on a machine fails for every runtime. So what counts is a comparison: `--tap` keeps the results
-//! of one runtime, and `--baseline` tells which of the tests that it passed another one does not.
+//! of one runtime, and `--baseline` tells which of the tests that it passed another one does not. `--kept` compares what
+//! was kept before, from several runs where one did not come to its end.
 
 mod results;
 mod runc;
@@ -31,6 +32,7 @@ cargo xtask suite SUITE --from DIR [OPTIONS] [FILE…]
   --from DIR       the suite's tree, with what it needs built
   --runtime PATH   the runtime (target/dist/corun, from cargo xtask build)
   --tap FILE       keep what the tests say, to be a baseline
+  --kept FILE      run nothing, but take what --tap kept
   --baseline FILE  fail for the tests that passed there and do not here, and for no others (may be given again)
   --table FILE     write the results as a table, in Markdown
 
@@ -53,6 +55,7 @@ struct Request {
     from: PathBuf,
     runtime: Option<PathBuf>,
     tap: Option<PathBuf>,
+    kept: Option<PathBuf>,
     baselines: Vec<PathBuf>,
     table: Option<PathBuf>,
     files: Vec<String>,
@@ -64,20 +67,12 @@ pub fn run(mut parser: lexopt::Parser) -> Result {
         println!("{HELP}");
         return Ok(());
     };
-    let from = real(&request.from)?;
-    let suite: Box<dyn Suite> = match request.suite.as_str() {
-        "runc" => Box::new(runc::Integration::of(&from)),
-        "runtime-tools" => Box::new(runtime_tools::Validation::of(&from)),
-        other => return Err(Error::Usage(format!("there is no suite {other:?}"))),
-    };
-    let program = match &request.runtime {
-        Some(path) => real(path)?,
-        None => real(&programs::target_dir()?.join("dist/corun"))?,
-    };
     let baselines = request.baselines.iter().map(|path| read(path).map(|text| Results::parse(&text)));
     let baselines = baselines.collect::<Result<Vec<_>>>()?;
-    let files = chosen(suite.files()?, &request.files)?;
-    let text = collect(suite.as_ref(), &request, &from, &program, &files)?;
+    let text = match &request.kept {
+        Some(path) => read(path)?,
+        None => collect(&request)?,
+    };
     if let Some(path) = &request.tap {
         write(path, &text)?;
     }
@@ -96,6 +91,7 @@ impl Request {
                 Long("from") => request.from = parser.value()?.into(),
                 Long("runtime") => request.runtime = Some(parser.value()?.into()),
                 Long("tap") => request.tap = Some(parser.value()?.into()),
+                Long("kept") => request.kept = Some(parser.value()?.into()),
                 Long("baseline") => request.baselines.push(parser.value()?.into()),
                 Long("table") => request.table = Some(parser.value()?.into()),
                 Long("help") | Short('h') => return Ok(None),
@@ -107,7 +103,7 @@ impl Request {
         if request.suite.is_empty() {
             return Ok(None);
         }
-        if request.from.as_os_str().is_empty() {
+        if request.from.as_os_str().is_empty() && request.kept.is_none() {
             return Err(Error::Usage("where is the suite's tree? --from DIR".to_owned()));
         }
         Ok(Some(request))
@@ -123,20 +119,31 @@ fn chosen(files: Vec<String>, named: &[String]) -> Result<Vec<String>> {
 }
 
 /// Runs the files one after the other; all that they say, with lines in front that tell who was tested and by what.
-fn collect(suite: &dyn Suite, request: &Request, from: &Path, program: &Path, files: &[String]) -> Result<String> {
+fn collect(request: &Request) -> Result<String> {
+    let from = real(&request.from)?;
+    let suite: Box<dyn Suite> = match request.suite.as_str() {
+        "runc" => Box::new(runc::Integration::of(&from)),
+        "runtime-tools" => Box::new(runtime_tools::Validation::of(&from)),
+        other => return Err(Error::Usage(format!("there is no suite {other:?}"))),
+    };
+    let program = match &request.runtime {
+        Some(path) => real(path)?,
+        None => real(&programs::target_dir()?.join("dist/corun"))?,
+    };
+    let files = chosen(suite.files()?, &request.files)?;
     // The containers of these tests have fixed names: two runs at once would meet in their cgroups.
-    let lock = File::open(from).and_then(|tree| tree.lock().map(|()| tree));
+    let lock = File::open(&from).and_then(|tree| tree.lock().map(|()| tree));
     let _lock = lock.doing(|| format!("locking {}", from.display()))?;
-    let home = as_runc(program)?;
+    let home = as_runc(&program)?;
     // An input that never ends: script(1) hands on an end of its own as a byte, which a container's terminal echoes.
     let (input, _open) = std::io::pipe().doing(|| "making a pipe".to_owned())?;
     let runtime = home.path().join("runc");
     let mut lines = vec![
-        format!("# suite {} {}", request.suite, version_of_tree(from)),
-        format!("# runtime {}", version_of_program(program)?),
-        format!("# kernel {}", rustix::system::uname().release().to_string_lossy()),
+        format!("# suite {} {}", request.suite, version_of_tree(&from)),
+        format!("# runtime {}", version_of_program(&program)?),
+        format!("# kernel {}", setting()),
     ];
-    for file in files {
+    for file in &files {
         println!("--- {file}");
         lines.push(format!("# file {file}"));
         let input = input.try_clone().doing(|| "making a pipe".to_owned())?;
@@ -157,6 +164,19 @@ fn as_runc(program: &Path) -> Result<TempDir> {
     fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).doing(|| "opening it to others".to_owned())?;
     symlink(program, home.path().join("runc")).doing(|| format!("linking to {}", program.display()))?;
     Ok(home)
+}
+
+/// The kernel, the cgroups, and whose they are: what a result depends on beside the runtime.
+fn setting() -> String {
+    let kernel = rustix::system::uname();
+    let cgroups = match |path: &str| Path::new("/sys/fs/cgroup").join(path).exists() {
+        has if has("cgroup.controllers") => "v2",
+        has if has("unified/cgroup.controllers") => "v1 and v2 (hybrid)",
+        _ => "v1",
+    };
+    let systemd = if std::env::var_os(runc::USE_SYSTEMD).is_some() { " by systemd" } else { "" };
+    let user = if rustix::process::geteuid().is_root() { "" } else { ", as an ordinary user" };
+    format!("{}, cgroups {cgroups}{systemd}{user}", kernel.release().to_string_lossy())
 }
 
 /// The first line that a runtime says of itself.

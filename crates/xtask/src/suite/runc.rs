@@ -11,6 +11,9 @@ use crate::error::{Doing as _, Result};
 
 const ENDING: &str = "bats";
 
+/// The tests' own switch, read from the environment, for a runtime that asks systemd for its cgroups.
+pub const USE_SYSTEMD: &str = "RUNC_USE_SYSTEMD";
+
 /// The folder `tests/integration`.
 pub struct Integration {
     dir: PathBuf,
