@@ -164,6 +164,10 @@ operations! {
     Hide = 44,
     /// The root is where this process is: that of a mount namespace that it has joined.
     Here = 45,
+    /// Clones a child of the parent's, which is told its pid and goes on with the plan when it says so; this process ends.
+    /// It is no new program: its memory stays its maker's, also where the ids are another user namespace's. Args: flags of
+    /// new namespaces.
+    Born = 46,
     /// Runs a program as a child and waits for it; args: path, argv, envp, [`hook`] details.
     Hook = 50,
     /// Takes fds that the parent sends into the slots from the step's on; args: how many, at most 32.
@@ -189,6 +193,8 @@ pub mod sync {
     pub const NAMESPACES: u64 = 1;
     /// The root is ready to be pivoted to; the parent runs hooks.
     pub const HOOKS: u64 = 2;
+    /// Nothing of the container is entered.
+    pub const OUTSIDE: u64 = 3;
 }
 
 /// How a mount's destination is found.
@@ -273,15 +279,21 @@ pub mod message {
     pub const SYNC: u32 = 2;
     /// The terminal's master, an fd in the datagram.
     pub const TERMINAL: u32 = 3;
-    /// The filter is in force; the number is its listener's fd in the stub. Answer with one byte when it is taken.
+    /// The filter is in force; the number is its listener's fd in the stub. Answer with one byte when it is taken, or with
+    /// [`SEND`] to have it in a datagram.
     pub const LISTENER: u32 = 4;
     /// An fd of the plan, in the datagram.
     pub const SHOWN: u32 = 6;
     /// A mount whose ids are to be mapped, an fd in the datagram, and the number of the map; answer with one byte.
     pub const MAP_IDS: u32 = 7;
+    /// The number is the pid of the child that has taken the stub's place, which waits for one byte.
+    pub const BORN: u32 = 8;
     /// The command is about to be executed; end of file that follows says that it was.
     pub const EXEC: u32 = 5;
 }
+
+/// The answer of a parent that may not fetch what it was told of.
+pub const SEND: u8 = 2;
 
 /// A checked view of a plan's bytes.
 #[derive(Clone, Copy)]

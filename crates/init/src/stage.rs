@@ -2,7 +2,7 @@
 
 use crate::kernel::{self, EDQUOT, EINTR, EINVAL, EMFILE, ENOSYS, EPERM, Failure, Outcome, fail, nr, plain};
 use crate::mount::{self, Mounts};
-use crate::plan::{MAY_BE_LOCKED, Message, NONE, Op, Plan, SLOTS, Step, message};
+use crate::plan::{MAY_BE_LOCKED, Message, NONE, Op, Plan, SEND, SLOTS, Step, message};
 use crate::path::{self, Buffer};
 use crate::process::{self, Command};
 use crate::hook::Hook;
@@ -195,7 +195,10 @@ impl Stage<'_> {
                 let listener = process::seccomp(program, b)?;
                 if c != 0 {
                     self.tell(message::LISTENER, index, listener as u32, 0, None);
-                    self.word()?;
+                    if self.answer()? == SEND {
+                        self.tell(message::LISTENER, index, listener as u32, 0, Some(listener as i32));
+                        self.word()?;
+                    }
                     kernel::close(listener as i32);
                 }
                 Ok(())
@@ -220,6 +223,7 @@ impl Stage<'_> {
             Op::Take => self.take(step.slot, a as usize),
             Op::Hide => process::hide(),
             Op::Here => self.mounts.here(),
+            Op::Born => self.born(index, a),
             Op::Affinity if a == NONE => {
                 process::all_cpus();
                 Ok(())
@@ -265,6 +269,16 @@ impl Stage<'_> {
         }
     }
 
+    /// Returns in the child only, which waits until the parent knows it: what both say would else come in any order.
+    fn born(&self, index: u32, namespaces: u64) -> Outcome {
+        let child = reap::beside(namespaces as usize)?;
+        if child == 0 {
+            return self.word();
+        }
+        self.tell(message::BORN, index, child as u32, 0, None);
+        kernel::exit(0)
+    }
+
     fn sync(&self, index: u32, number: u64) -> Outcome {
         self.tell(message::SYNC, index, number as u32, 0, None);
         self.word()
@@ -272,12 +286,16 @@ impl Stage<'_> {
 
     /// Waits for one byte from the parent.
     fn word(&self) -> Outcome {
+        self.answer().map(drop)
+    }
+
+    fn answer(&self) -> Outcome<u8> {
         let mut answer = [0u8; 1];
         // SAFETY: the kernel writes one byte.
         let read = unsafe {
             kernel::call(nr::read, [self.socket as usize, answer.as_mut_ptr() as usize, 1, 0, 0, 0])
         }?;
-        if read == 1 { Ok(()) } else { kernel::exit(255) }
+        if read == 1 { Ok(answer[0]) } else { kernel::exit(255) }
     }
 
     /// Waits for the parent to send `count` fds in one message. One who is gone has ended the start.

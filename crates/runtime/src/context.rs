@@ -108,7 +108,8 @@ pub fn is_root() -> bool {
     has_sys_admin() && first_user_namespace()
 }
 
-fn has_sys_admin() -> bool {
+/// `CAP_SYS_ADMIN` in our user namespace.
+pub fn has_sys_admin() -> bool {
     use rustix::thread::{CapabilitySet, capabilities};
     capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN))
 }

@@ -22,8 +22,7 @@ use crate::subject::Subject;
 use crate::{idmap, net_device, rdt, sysctl};
 use cgroup::{Cgroup, JoinBy, Layout, Version};
 use init::plan::{Op, sync};
-use oci::runtime::{Linux, NamespaceKind, Spec};
-use rustix::fs::Mode;
+use oci::runtime::{Linux, NamespaceKind, Process, Spec};
 use std::cell::OnceCell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -215,7 +214,7 @@ type Cloned = (Born, OwnedFd, Option<OwnedFd>, Vec<Subject>, Vec<Map>);
 fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
     let Preparation { id, spec, linux, cgroup, ring, .. } = *preparation;
     let mut plan = Plan::default();
-    let joins = join(&mut plan, preparation.namespaces);
+    let joins = join(&mut plan, preparation.namespaces, spec.process.as_ref());
     let context = Context::new(spec, preparation.bundle, preparation.namespaces, preparation.layout, cgroup);
     let maps = context.namespaces.is_new(NamespaceKind::User).then(|| context.mappings());
     if maps.is_some_and(|(uids, _)| uids.is_empty()) {
@@ -227,7 +226,6 @@ fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
     }
     net_device::check(linux, context.namespaces)?;
     cgroup.map_or(Ok(()), |cgroup| group::give(cgroup, spec, &context))?;
-    let by = if joins.user.is_some() { JoinBy::Write } else { JoinBy::Clone };
     let attached = cgroup.is_some_and(|cgroup| cgroup.attaches(preparation.layout));
     let network = if context.namespaces.is_new(NamespaceKind::Network) && !preparation.made {
         flag_of(NamespaceKind::Network)
@@ -239,7 +237,7 @@ fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
         plan.plain(Subject::Network, Op::Unshare, [network]);
     }
     let mut entry = Entry { cgroup: cgroup.filter(|_| !attached), made: preparation.made, done: false };
-    let directory = entry.birthplace(&mut plan, by, &context)?;
+    let directory = entry.birthplace(&mut plan, &context)?;
     rdt::enter(&mut plan, preparation.rdt)?;
     if !linux.net_devices.is_empty() {
         plan.plain(Subject::NetDevices, Op::Sync, [sync::NAMESPACES]);
@@ -270,33 +268,22 @@ fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
     let Packed { stub, bytes, number, inherit, subjects, ours, theirs, proc, given } = parts::pack(plan, ring)?;
     let held_back = maps.is_some() || attached || cgroup.is_some_and(Cgroup::is_crowded);
     let gate = if held_back { Some(sys::socket::pair().what("hold the child back")?) } else { None };
-    if joins.user.is_some() {
-        // Who has its capabilities there may look into any process of it, unless that runs what it cannot read: such
-        // memory belongs to our user namespace (CVE-2016-9962).
-        sys::fs::fchmod(&stub, Mode::from_raw_mode(0o111)).what("hand the stub over")?;
-    }
     let process = spec.process.as_ref();
     let elsewhere = context.namespaces.has(NamespaceKind::User);
     let limits = process.filter(|_| elsewhere).map(|process| Raised::new(&process.rlimits));
     let time = Entered::time(&context, linux, &proc)?;
     let entered = joins.before.iter().map(|(kind, fd)| Entered::join(*kind, fd)).collect::<Result<Vec<_>>>()?;
-    let pid = joins.pid.as_ref().filter(|_| joins.user.is_none());
-    let entered_pid = pid.map(|fd| Entered::join(NamespaceKind::Pid, fd)).transpose()?;
+    let entered_pid = joins.pid.as_ref().map(|fd| Entered::join(NamespaceKind::Pid, fd)).transpose()?;
     let order = Stub {
-        namespaces: context.namespaces.new & !(flag_of(NamespaceKind::Time) | flag_of(NamespaceKind::Cgroup) | network),
+        namespaces: if joins.user { 0 } else { at_birth(context.namespaces) & !network },
         cgroup: directory.as_ref().map(AsFd::as_fd),
         executable: stub.as_fd(),
         arguments: [c"coracle-init", &number],
         inherit: &inherit,
         gate: gate.as_ref().map(|(ours, theirs)| (ours.as_fd(), theirs.as_fd())),
-        ids: idmap::maker(context.mappings(), process),
-        oom_score: process.and_then(|process| process.oom_score_adj),
+        ids: maps.map_or([0, 0], |maps| idmap::maker(maps, process)),
     };
-    let born = match &joins.user {
-        Some(user) => sys::process::clone_stub_within(user, joins.pid.as_ref().map(AsFd::as_fd), &order, |_| Ok(())),
-        None => sys::process::clone_stub(&order),
-    }
-    .what("create the container's namespaces");
+    let born = sys::process::clone_stub(&order).what("create the container's namespaces");
     let born = born.and_then(|born| group::settle_in(born, cgroup, preparation.layout, directory.is_some()));
     drop((entered, entered_pid, time, limits, given, theirs, proc, bytes));
     Ok((born?, ours, gate.map(|(ours, _)| ours), subjects, asked))
@@ -304,8 +291,8 @@ fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
 
 /// The namespaces that the stub does not join itself.
 struct Joins {
-    /// There before the others are made in it.
-    user: Option<OwnedFd>,
+    /// It joins a user namespace, and makes the others in that.
+    user: bool,
     /// Entered by being born in it.
     pid: Option<OwnedFd>,
     /// What belongs to the host and cannot be entered from a user namespace: the child is born in these.
@@ -313,14 +300,15 @@ struct Joins {
 }
 
 /// Adds the joins that the stub does, and hands back the others.
-fn join(plan: &mut Plan, namespaces: &mut Namespaces) -> Joins {
-    let mut joins = Joins { user: None, pid: None, before: Vec::new() };
+fn join(plan: &mut Plan, namespaces: &mut Namespaces, process: Option<&Process>) -> Joins {
     let all = std::mem::take(&mut namespaces.joined);
     namespaces.joined_kinds = all.iter().map(|(kind, _)| *kind).collect();
     let elsewhere = namespaces.has(NamespaceKind::User) && context::is_root();
+    let mut joins = Joins { user: false, pid: None, before: Vec::new() };
+    let (mut user, mut within) = (None, Vec::new());
     for (kind, fd) in all {
         match kind {
-            NamespaceKind::User => joins.user = Some(fd),
+            NamespaceKind::User => user = Some(fd),
             NamespaceKind::Pid => joins.pid = Some(fd),
             NamespaceKind::Network
             | NamespaceKind::Ipc
@@ -331,10 +319,47 @@ fn join(plan: &mut Plan, namespaces: &mut Namespaces) -> Joins {
             {
                 joins.before.push((kind, fd));
             }
-            _ => plan.join(Subject::Join(kind), fd, flag_of(kind)),
+            _ => within.push((kind, fd)),
         }
     }
+    if let Some(user) = user {
+        joins.user = true;
+        enter_user(plan, namespaces, user, joins.pid.take(), process);
+    }
+    for (kind, fd) in within {
+        plan.join(Subject::Join(kind), fd, flag_of(kind));
+    }
     joins
+}
+
+/// Has the stub enter a user namespace that exists, and a child of it go on in the namespaces that belong to that. Who has
+/// his capabilities there may look into any process of it but one that is hidden and was executed outside (CVE-2016-9962).
+fn enter_user(
+    plan: &mut Plan,
+    namespaces: &Namespaces,
+    user: OwnedFd,
+    pid: Option<OwnedFd>,
+    process: Option<&Process>,
+) {
+    if let Some(score) = process.and_then(|process| process.oom_score_adj) {
+        plan.oom_score(score);
+    }
+    plan.plain(Subject::Enter, Op::Hide, []);
+    let mut both: Vec<_> = pid.map(|pid| (NamespaceKind::Pid, pid)).into_iter().collect();
+    // A PID namespace of the host's can be entered from outside only, an ordinary user's from within only.
+    both.insert(if context::has_sys_admin() { both.len() } else { 0 }, (NamespaceKind::User, user));
+    for (kind, fd) in both {
+        plan.join(Subject::Join(kind), fd, flag_of(kind));
+    }
+    let [uid, gid] = idmap::maker((&namespaces.joined_maps.0, &namespaces.joined_maps.1), process);
+    plan.user(Subject::Enter, uid, gid, None);
+    plan.plain(Subject::Enter, Op::Born, [at_birth(namespaces)]);
+}
+
+/// The new namespaces that a process is born in: clocks it gets as it executes the stub, and the root of its cgroups is
+/// the one that it is in when it has entered that.
+fn at_birth(namespaces: &Namespaces) -> u64 {
+    namespaces.new & !(flag_of(NamespaceKind::Time) | flag_of(NamespaceKind::Cgroup))
 }
 
 /// How the stub comes into its cgroup: at its birth as far as that is possible, and by steps of its plan, early if the
@@ -347,13 +372,13 @@ struct Entry<'a> {
 
 impl Entry<'_> {
     /// The directory to be born in. A cgroup that is made is entered now.
-    fn birthplace(&mut self, plan: &mut Plan, by: JoinBy, context: &Context<'_>) -> Result<Option<OwnedFd>> {
+    fn birthplace(&mut self, plan: &mut Plan, context: &Context<'_>) -> Result<Option<OwnedFd>> {
         let Some(cgroup) = self.cgroup.filter(|cgroup| !self.made && !cgroup.is_empty()) else {
-            let directory = parts::enter_cgroup(plan, self.cgroup, by)?;
+            let directory = parts::enter_cgroup(plan, self.cgroup)?;
             self.settle(plan, context);
             return Ok(directory);
         };
-        Ok(cgroup.join_in(Version::V2, by)?.directory)
+        Ok(cgroup.join_in(Version::V2, JoinBy::Clone)?.directory)
     }
 
     /// Adds the steps that wait for the cgroup and enter it, unless it was entered.

@@ -2,10 +2,13 @@
 //!
 //! Runs in the caller's process, which has one thread. The stub is born in the container's PID namespace and, where
 //! that is v2, in its cgroup; it enters all other namespaces by one setns(2) of the first process's pidfd, and is from
-//! there on what the first process was: nothing of the container's specification is read again.
+//! there on what the first process was: nothing of the container's specification is read again. An ordinary user may
+//! enter the PID namespace from within the user namespace only: then it is the stub that enters both, and its child,
+//! ours as well, that is born there and goes on.
 //!
 //! As it enters, whatever runs in the container could look at it. It is hidden before (CVE-2016-9962), holds no fd of
-//! the host but those of its plan, and its memory belongs to the host's user namespace until it executes the command.
+//! the host but those of its plan, and its memory belongs to our user namespace until it executes the command, for that
+//! is where the stub was executed: whatever may be done in the container's, it may not be done to that.
 
 use crate::affinity::Affinity;
 use crate::context::{self, Context};
@@ -21,10 +24,9 @@ use crate::plan::Plan;
 use crate::process::{self, Holding, Last};
 use crate::subject::Subject;
 use crate::{idmap, parts, rdt};
-use cgroup::{Cgroup, JoinBy, Layout};
-use init::plan::Op;
+use cgroup::{Cgroup, Layout};
+use init::plan::{Op, sync};
 use oci::runtime::{Linux, MemoryPolicy, NamespaceKind, Personality, Process, Seccomp, Spec};
-use rustix::fs::Mode;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use sys::process::Stub;
@@ -65,7 +67,7 @@ pub struct Exec<'a> {
 /// Runs a process in a container. With [`Holding::wait`] it stops right before its command, until [`Container::start`].
 /// The handle that comes back is of the new process; its cgroup is empty, for the container's is not its own to remove.
 pub fn exec(request: &Exec<'_>) -> Result<Container> {
-    let Exec { id, handle, process, filter, cgroup, layout, holding, .. } = *request;
+    let Exec { id, handle, process, filter, agent, cgroup, layout, holding, .. } = *request;
     let spec = Spec {
         process: Some(process.clone()),
         linux: Some(Linux {
@@ -86,24 +88,30 @@ pub fn exec(request: &Exec<'_>) -> Result<Container> {
     let within = has(NamespaceKind::User) && !root;
 
     let mut plan = Plan::default();
-    let by = if within { JoinBy::Write } else { JoinBy::Clone };
     let affinity = process.exec_cpu_affinity.as_ref().map(Affinity::parse).transpose()?.unwrap_or_default();
     let attached = cgroup.filter(|cgroup| within && cgroup.attaches(layout));
-    let directory = parts::enter_cgroup(&mut plan, cgroup.filter(|_| attached.is_none()), by)?;
+    if attached.is_some() {
+        // systemd moves only what is the user's own, which it may soon be no more.
+        plan.plain(Subject::Cgroup(0), Op::Sync, [sync::OUTSIDE]);
+    }
+    let directory = parts::enter_cgroup(&mut plan, cgroup.filter(|_| attached.is_none()))?;
     rdt::enter(&mut plan, request.rdt)?;
     affinity.settle(&mut plan);
-    if let Some(score) = process.oom_score_adj.filter(|_| has(NamespaceKind::User) && !within) {
-        plan.write_proc(Subject::OomScore, "self/oom_score_adj", &score.to_string());
+    if let Some(score) = process.oom_score_adj.filter(|_| has(NamespaceKind::User)) {
+        plan.oom_score(score);
     }
     plan.plain(Subject::Enter, Op::Hide, []);
-    let born_in = |kind: &NamespaceKind| *kind == NamespaceKind::Pid || within && *kind == NamespaceKind::User;
-    let flags = request.namespaces.iter().filter(|kind| !born_in(kind)).fold(0, |flags, kind| flags | flag_of(*kind));
+    let entered = |kind: &&NamespaceKind| **kind != NamespaceKind::Pid || within;
+    let flags = request.namespaces.iter().filter(entered).fold(0, |flags, kind| flags | flag_of(*kind));
     if flags != 0 {
         plan.enter(Subject::Enter, handle.pidfd.as_fd(), flags);
     }
     let [uid, gid] = idmap::maker(context.mappings(), Some(process));
-    if has(NamespaceKind::User) && !within {
+    if has(NamespaceKind::User) {
         plan.user(Subject::Enter, uid, gid, None);
+    }
+    if has(NamespaceKind::Pid) && within {
+        plan.plain(Subject::Enter, Op::Born, [0]);
     }
     plan.plain(Subject::Enter, Op::Here, []);
     process::before_pivot(&mut plan, &spec, process, &context)?;
@@ -114,10 +122,6 @@ pub fn exec(request: &Exec<'_>) -> Result<Container> {
     process::after_pivot(&mut plan, container, process, &Last { holding, filter, gate: None })?;
 
     let parts::Packed { stub, bytes, number, inherit, subjects, ours, theirs, proc, given } = parts::pack(plan, None)?;
-    if has(NamespaceKind::User) {
-        // Memory of who cannot read its program belongs to our user namespace, not to the one that it enters.
-        sys::fs::fchmod(&stub, Mode::from_raw_mode(0o111)).what("hand the stub over")?;
-    }
     let bound = affinity.enter()?;
     let limits = has(NamespaceKind::User).then(|| Raised::new(&process.rlimits));
     let pid = (has(NamespaceKind::Pid) && !within).then(|| Entered::join(NamespaceKind::Pid, &handle.pidfd));
@@ -130,27 +134,8 @@ pub fn exec(request: &Exec<'_>) -> Result<Container> {
         inherit: &inherit,
         gate: None,
         ids: [uid, gid],
-        oom_score: process.oom_score_adj,
     };
-    let born = if within {
-        let pid = has(NamespaceKind::Pid).then_some(handle.pidfd.as_fd());
-        // systemd moves only what is the user's own, which the stub may be no more: its maker is moved instead.
-        let mut refused = None;
-        let before = |between| match attached.map_or(Ok(()), |cgroup| cgroup.attach(between)) {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                refused = Some(error);
-                Err(sys::Error::new("AttachProcessesToUnit", "the container's unit", sys::Errno::PERM))
-            }
-        };
-        let born = sys::process::clone_stub_within(&handle.pidfd, pid, &order, before);
-        if let Some(error) = refused {
-            return Err(error.into());
-        }
-        born
-    } else {
-        sys::process::clone_stub(&order)
-    };
+    let born = sys::process::clone_stub(&order);
     // A cgroup of v2 with controllers below holds no processes itself.
     let what = match &born {
         Err(error) if error.errno == sys::Errno::BUSY => "error adding pid of the process to cgroups",
@@ -158,8 +143,9 @@ pub fn exec(request: &Exec<'_>) -> Result<Container> {
     };
     let born = born.what(what);
     drop((pid, bound, limits, given, theirs, proc, bytes));
-    let Launched { child, terminal, socket } =
-        launch::launch(born?, ours, None, &subjects, &spec, &Ear { agent: request.agent, ..Ear::plain(cgroup) })?;
+    let meanwhile = |_, pid: i32| attached.map_or(Ok(()), |cgroup| Ok(cgroup.attach(pid.unsigned_abs())?));
+    let ear = Ear { agent, meanwhile: &meanwhile, ..Ear::plain(cgroup) };
+    let Launched { child, terminal, socket } = launch::launch(born?, ours, None, &subjects, &spec, &ear)?;
     let handle = Handle { pid: child.pid, pidfd: child.pidfd, cgroup: Cgroup::default() };
     Ok(Container { handle, terminal, subjects, socket })
 }

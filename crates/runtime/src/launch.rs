@@ -10,9 +10,9 @@ use crate::plan::Map;
 use crate::subject::Subject;
 use crate::{idmap, report};
 use cgroup::Cgroup;
-use init::plan::{Op, message, sync};
+use init::plan::{Op, SEND, message, sync};
 use oci::runtime::Spec;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 use sys::mount::{EMPTY_PATH, MountAttr, RECURSIVE, attr, mount_setattr};
 use sys::process::{Born, Child};
@@ -58,7 +58,7 @@ pub struct Launched {
 
 /// Writes the maps of a child that waits for them at its gate, lets it go, and listens.
 pub fn launch(
-    born: Born,
+    mut born: Born,
     socket: OwnedFd,
     gate: Option<OwnedFd>,
     subjects: &[Subject],
@@ -78,7 +78,7 @@ pub fn launch(
     // Its end is what a child that waits for maps that never come reads.
     drop(gate);
     let listened = match mapped.and_then(|()| (ear.at_once)(&socket)) {
-        Ok(()) => listen(&socket, (born.child.pid, &born.child.pidfd), ear, &told(subjects, spec), &mut Vec::new()),
+        Ok(()) => follow(&socket, &mut born.child, ear, &told(subjects, spec), &mut Vec::new()),
         Err(error) => {
             let _ = sys::process::pidfd_send_signal(&born.child.pidfd, 9);
             let _ = sys::process::wait(&born.child.pidfd);
@@ -88,7 +88,7 @@ pub fn launch(
     let (child, failed) = born.settle();
     match (listened, failed) {
         (Ok((terminal, Reached::Word)), _) => Ok(Launched { child, terminal, socket: Some(socket) }),
-        (Ok((terminal, Reached::Exec)), _) => Ok(Launched { child, terminal, socket: None }),
+        (Ok((terminal, _)), _) => Ok(Launched { child, terminal, socket: None }),
         // With two short arguments both mean that no page is to be had for them.
         (Err(_), Some(source)) if matches!(source.errno, sys::Errno::TOOBIG | sys::Errno::NOMEM) => {
             Err(Error::Ended(report::TOO_LITTLE_MEMORY.to_owned()))
@@ -101,14 +101,13 @@ pub fn launch(
 /// Listens to a child that runs no command, and ends it when it has done its steps: what it has shown, also before it
 /// failed, and what it failed at.
 pub fn errand(
-    born: Born,
+    mut born: Born,
     socket: &OwnedFd,
     subjects: &[Subject],
     spec: &Spec,
 ) -> Result<(Vec<OwnedFd>, Option<Error>)> {
     let mut shown = Vec::new();
-    let who = (born.child.pid, &born.child.pidfd);
-    let listened = listen(socket, who, &Ear::plain(None), &told(subjects, spec), &mut shown);
+    let listened = follow(socket, &mut born.child, &Ear::plain(None), &told(subjects, spec), &mut shown);
     // Its whole work is done: nobody waits for what it says now.
     let _ = sys::process::pidfd_send_signal(&born.child.pidfd, 9);
     let _ = sys::process::wait(&born.child.pidfd);
@@ -166,12 +165,35 @@ enum Reached {
     Word,
     /// The command runs.
     Exec,
+    /// A child of ours with this pid has taken its place, and waits for a word.
+    Born(i32),
 }
 
 /// How long a stub may take from closing its socket to its end.
 const ENDING: Duration = Duration::from_secs(2);
 
-/// Reads what the stub says until its command runs or it waits; fds of its plan that it shows are added to `shown`. On failure the child is dead, and reaped if it is ours.
+/// Listens to a child of ours, and to the one that takes its place.
+fn follow(
+    socket: &OwnedFd,
+    child: &mut Child,
+    ear: &Ear<'_>,
+    tell: &impl Fn(Told) -> Error,
+    shown: &mut Vec<OwnedFd>,
+) -> Result<(Option<OwnedFd>, Reached)> {
+    loop {
+        let pid = match listen(socket, (child.pid, &child.pidfd), ear, tell, shown)? {
+            (_, Reached::Born(pid)) => pid,
+            reached => return Ok(reached),
+        };
+        let _ = sys::process::wait(&child.pidfd);
+        // Nobody but us reaps it: the number is its own.
+        *child = Child { pid, pidfd: sys::process::pidfd_open(pid).what("find the process in the container")? };
+        go_on(Ok(()), socket, &child.pidfd)?;
+    }
+}
+
+/// Reads what the stub says until its command runs or it waits; fds of its plan that it shows are added to `shown`. On
+/// failure the child is dead, and reaped if it is ours.
 fn listen(
     socket: &OwnedFd,
     (pid, pidfd): (i32, &OwnedFd),
@@ -181,6 +203,7 @@ fn listen(
 ) -> Result<(Option<OwnedFd>, Reached)> {
     let mut terminal = None;
     let mut executing = false;
+    let mut asked = false;
     loop {
         let received = sys::socket::receive::<20>(socket).what("listen to the stub")?;
         let Some((bytes, fd)) = received else {
@@ -197,8 +220,19 @@ fn listen(
             message::TERMINAL => terminal = fd,
             message::SHOWN => shown.extend(fd),
             message::EXEC => executing = true,
+            message::BORN => return Ok((terminal, Reached::Born(word(8) as i32))),
             message::LISTENER => {
-                let taken = ear.agent.map_or(Ok(()), |agent| agent.take_over(pidfd.as_fd(), pid, word(8)));
+                let refused = |error: &sys::Error| error.errno == sys::Errno::PERM;
+                let listener = fd.map_or_else(|| sys::process::pidfd_getfd(pidfd, word(8)), Ok);
+                if listener.as_ref().is_err_and(refused) && !asked && sys::socket::send(socket, &[SEND]).is_ok() {
+                    // Nobody answers yet if the filter leaves sendmsg(2) open.
+                    asked = sys::process::wait_readable(socket, ENDING);
+                    if asked {
+                        continue;
+                    }
+                }
+                let listener = listener.what("fetch the listener of the filter");
+                let taken = listener.and_then(|fd| ear.agent.map_or(Ok(()), |agent| agent.take_over(&fd, pid)));
                 go_on(taken, socket, pidfd)?;
             }
             message::MAP_IDS => {

@@ -3,11 +3,12 @@
 //!
 //! The process that has the filter writes the number of its listener to us and waits, and we fetch the fd: sending it
 //! would need calls that the filter may leave open, too, when there is nobody yet to answer. For the same reason the
-//! compiler refuses a profile that leaves write(2) open.
+//! compiler refuses a profile that leaves write(2) open. What an ordinary user sends into his container is hidden from him
+//! as well, so that it does send the listener: sendmsg(2) cannot be left open there.
 
 use crate::error::{Error, Result, What};
 use oci::runtime::{ContainerProcessState, Seccomp, Spec, State, Status, VERSION};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 /// The agent of a container, and what he is told of it.
@@ -41,9 +42,8 @@ impl<'a> Agent<'a> {
         self
     }
 
-    /// Hands him the listener that the process has under this number.
-    pub fn take_over(&self, pidfd: BorrowedFd<'_>, pid: i32, number: u32) -> Result<()> {
-        let listener = sys::process::pidfd_getfd(pidfd, number).what("fetch the listener of the filter")?;
+    /// Hands him the listener of the process's filter.
+    pub fn take_over(&self, listener: &OwnedFd, pid: i32) -> Result<()> {
         let state = State { pid: self.state.pid.or(Some(pid)), ..self.state.clone() };
         let told = ContainerProcessState {
             oci_version: VERSION.to_owned(),

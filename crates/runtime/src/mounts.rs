@@ -19,7 +19,7 @@ use crate::{idmap, parts};
 use cgroup::Layout;
 use init::plan::{Op, sync};
 use oci::runtime::{Mount, NamespaceKind, Process, Spec};
-use rustix::fs::{AtFlags, Mode, StatxFlags};
+use rustix::fs::{AtFlags, StatxFlags};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use sys::process::Stub;
@@ -138,6 +138,7 @@ fn enter(
     let joined = Namespaces { joined_kinds: namespaces.to_vec(), joined_maps: maps, ..Namespaces::default() };
     let context = Context::new(spec, dir, &joined, layout, None);
     let within = has(NamespaceKind::User) && !context::is_root();
+    let inside = all && has(NamespaceKind::Pid);
     let own = |kind: &&NamespaceKind| match **kind {
         NamespaceKind::Pid => false,
         NamespaceKind::User => !within,
@@ -155,6 +156,15 @@ fn enter(
     };
     let mut plan = Plan::default();
     plan.plain(Subject::Enter, Op::Hide, []);
+    if within {
+        // What an ordinary user may do with mounts he may do there.
+        let pid = if inside { flag_of(NamespaceKind::Pid) } else { 0 };
+        plan.enter(Subject::Enter, handle.pidfd.as_fd(), flag_of(NamespaceKind::User) | pid);
+        plan.user(Subject::Enter, uid, gid, None);
+        if inside {
+            plan.plain(Subject::Enter, Op::Born, [0]);
+        }
+    }
     if !context.copies_mounts {
         // Sources are opened among mounts of which the stub is master.
         plan.plain(Subject::Enter, Op::Unshare, [flag_of(NamespaceKind::Mount)]);
@@ -163,11 +173,6 @@ fn enter(
     plan.plain(Subject::Wait, Op::Sync, [sync::START]);
 
     let parts::Packed { stub, bytes, number, inherit, subjects, ours, theirs, proc, given } = parts::pack(plan, None)?;
-    if has(NamespaceKind::User) {
-        // Memory of who cannot read its program belongs to our user namespace, not to the one that it enters.
-        sys::fs::fchmod(&stub, Mode::from_raw_mode(0o111)).what("hand the stub over")?;
-    }
-    let inside = all && has(NamespaceKind::Pid);
     let umask = sys::process::umask(0);
     let pid = (inside && !within).then(|| Entered::join(NamespaceKind::Pid, &handle.pidfd)).transpose();
     let order = Stub {
@@ -178,14 +183,9 @@ fn enter(
         inherit: &inherit,
         gate: None,
         ids: [uid, gid],
-        oom_score: None,
     };
     let born = pid.and_then(|pid| {
-        let born = if within {
-            sys::process::clone_stub_within(&handle.pidfd, inside.then_some(handle.pidfd.as_fd()), &order, |_| Ok(()))
-        } else {
-            sys::process::clone_stub(&order)
-        };
+        let born = sys::process::clone_stub(&order);
         drop(pid);
         born.what("make a process in the container")
     });

@@ -13,9 +13,9 @@ use std::ffi::CString;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 /// Adds the steps that make the stub a member; the v2 directory goes to clone3(2) instead.
-pub fn enter_cgroup(plan: &mut Plan, cgroup: Option<&Cgroup>, by: JoinBy) -> Result<Option<OwnedFd>> {
+pub fn enter_cgroup(plan: &mut Plan, cgroup: Option<&Cgroup>) -> Result<Option<OwnedFd>> {
     let Some(cgroup) = cgroup.filter(|cgroup| !cgroup.is_empty()) else { return Ok(None) };
-    let join = cgroup.join(by)?;
+    let join = cgroup.join(JoinBy::Clone)?;
     for (index, file) in join.files.into_iter().enumerate() {
         plan.write(Subject::Cgroup(index), file, "0");
     }

@@ -130,6 +130,11 @@ impl Plan {
         self.step(subject, Op::Join, Some(slot), [kinds.into()]);
     }
 
+    /// Writes the process's OOM score.
+    pub fn oom_score(&mut self, score: i32) {
+        self.write_proc(Subject::OomScore, "self/oom_score_adj", &score.to_string());
+    }
+
     /// Writes a text to an inherited fd.
     pub fn write(&mut self, subject: Subject, fd: OwnedFd, text: &str) {
         let slot = self.give(fd);

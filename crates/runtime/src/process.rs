@@ -162,10 +162,10 @@ pub fn before_pivot(plan: &mut Plan, spec: &Spec, process: &Process, context: &C
         if !(-1000..=1000).contains(&score) {
             return Err(Error::spec(format!("oomScoreAdj {score} is not between -1000 and 1000")));
         }
-        // In a user namespace that exists the score has come with the clone.
+        // Who has entered a user namespace has written it before: as root of that he may not.
         let joined = context.namespaces.has(NamespaceKind::User) && !context.namespaces.is_new(NamespaceKind::User);
         if !joined {
-            plan.write_proc(Subject::OomScore, "self/oom_score_adj", &score.to_string());
+            plan.oom_score(score);
         }
     }
     Ok(())

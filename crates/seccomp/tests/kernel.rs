@@ -108,7 +108,6 @@ fn the_default_profile_refuses() {
             inherit: &[],
             gate: None,
             ids: [0, 0],
-            oom_score: None,
         };
         assert_eq!(sys::process::clone_stub(&stub).map(drop).unwrap_err().errno, Errno::NOSYS, "clone3");
     });

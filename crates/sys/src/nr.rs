@@ -28,6 +28,7 @@ numbers! {
     sendmsg 46 211
     sendto 44 206
     recvfrom 45 207
+    clone 56 220
     execve 59 221
     exit 60 93
     kill 62 129

@@ -3,7 +3,6 @@
 use crate::call::call;
 pub use crate::namespace::{self, flags_text};
 use crate::{Error, Result, nr, raw};
-use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -37,8 +36,6 @@ pub struct Stub<'a> {
     /// User and group that a child with a gate becomes: root of its namespace, or where that has none, somebody whom it
     /// knows, for nobody else can make a file.
     pub ids: [u32; 2],
-    /// What [`clone_stub_within`] writes to the child's `oom_score_adj` while that is still ours to write.
-    pub oom_score: Option<i32>,
 }
 
 /// A new child.
@@ -84,15 +81,14 @@ struct Orders {
 pub struct Born {
     /// The child.
     pub child: Child,
-    /// None where a process in between had it.
-    shared: Option<(*mut Orders, *mut [u128])>,
+    shared: (*mut Orders, *mut [u128]),
 }
 
 impl Born {
     /// Frees what the child no longer needs, since it has executed the stub or is dead; says why it could not
     /// execute it. Not called, the memory stays: the child may still be using it.
     pub fn settle(self) -> (Child, Option<Error>) {
-        let Some((orders, stack)) = self.shared else { return (self.child, None) };
+        let (orders, stack) = self.shared;
         // SAFETY: both were leaked in `clone_stub`, and nobody uses them any more.
         let (orders, _stack) = unsafe { (Box::from_raw(orders), Box::from_raw(stack)) };
         let errno = orders.errno.load(Ordering::Acquire);
@@ -106,74 +102,6 @@ impl Born {
 /// The child shares our memory, so that no page table is copied, and runs on a stack of its own until it executes the
 /// stub; it neither allocates nor locks. Without a gate we are suspended until then, as by vfork(2).
 pub fn clone_stub(stub: &Stub<'_>) -> Result<Born> {
-    clone_as(stub, SIGCHLD, 0)
-}
-
-/// As [`clone_stub`], in a user namespace that exists: its other namespaces belong to it.
-///
-/// A process can enter the namespace only for good, so one in between does, clones the stub as *our* child
-/// (CLONE_PARENT), and ends. Takes neither gate nor cgroup: what root may do to a cgroup, root of that namespace may
-/// not.
-///
-/// A PID namespace to be born in is entered by the one in between as well: its pid of the clone is then still ours.
-///
-/// Before it enters anything, `before` is told the pid of the one in between: the clone is born where that is then.
-pub fn clone_stub_within(
-    user: impl AsFd,
-    pid: Option<BorrowedFd<'_>>,
-    stub: &Stub<'_>,
-    before: impl FnOnce(u32) -> Result<()>,
-) -> Result<Born> {
-    const CLONE_PARENT: u64 = 0x8000;
-    const PR_SET_PDEATHSIG: usize = 1;
-    const SIGKILL: usize = 9;
-    let (ours, theirs) = crate::socket::pair()?;
-    let between = fork(|| {
-        // Its copy of our end keeps the socket open: it would wait for ever for a parent that has died.
-        let held = prctl(PR_SET_PDEATHSIG, SIGKILL, 0).and_then(|_| crate::socket::receive::<1>(&theirs));
-        if !matches!(held, Ok(Some(_))) {
-            return 1;
-        }
-        let scored = stub.oom_score.map_or(Ok(()), |score| {
-            // Inherited by the clone, who as root of the other namespace may not write it.
-            let proc = crate::fs::open("/proc", OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
-            crate::fs::write_beneath(proc, "self/oom_score_adj", score.to_string().as_bytes())
-        });
-        // One that is the host's can be entered from here only, one of an ordinary user's from its user namespace only.
-        let enter_pid = || pid.map_or(Ok(()), |pid| setns(pid, namespace::PID));
-        let entered = enter_pid();
-        let late = matches!(&entered, Err(error) if error.errno == Errno::PERM);
-        let made = scored
-            .and(if late { Ok(()) } else { entered })
-            .and_then(|()| setns(&user, namespace::USER))
-            .and_then(|()| if late { enter_pid() } else { Ok(()) })
-            .and_then(|()| become_root())
-            // What is in that namespace already must not look into us, who still hold all that is the host's.
-            .and_then(|()| prctl(PR_SET_DUMPABLE, 0, 0))
-            .and_then(|_| clone_as(stub, 0, CLONE_PARENT))
-            .map(|born| (born.child.pid, born.settle().1));
-        let answer = match made {
-            Ok((pid, None)) => pid,
-            Ok((_, Some(error))) | Err(error) => -error.errno.raw_os_error(),
-        };
-        i32::from(crate::socket::send(&theirs, &answer.to_ne_bytes()).is_err())
-    })?;
-    drop(theirs);
-    if let Err(error) = before(between.pid.unsigned_abs()).and_then(|()| crate::socket::release(&ours)) {
-        let _ = pidfd_send_signal(&between.pidfd, SIGKILL as i32);
-        let _ = wait(&between.pidfd);
-        return Err(error);
-    }
-    let answer = crate::socket::receive::<4>(&ours)?.map_or(-1, |(bytes, _)| i32::from_ne_bytes(bytes));
-    wait(&between.pidfd)?;
-    if answer <= 0 {
-        let errno = Errno::from_raw_os_error(-answer);
-        return Err(Error::new("clone3", format!("{}, in another user namespace", flags_text(stub.namespaces)), errno));
-    }
-    Ok(Born { child: Child { pid: answer, pidfd: pidfd_open(answer)? }, shared: None })
-}
-
-fn clone_as(stub: &Stub<'_>, exit_signal: u64, more: u64) -> Result<Born> {
     let stack = Box::into_raw(vec![0_u128; STACK / 16].into_boxed_slice());
     let orders = Box::into_raw(Box::new(Orders {
         executable: stub.executable.as_raw_fd() as usize,
@@ -185,9 +113,9 @@ fn clone_as(stub: &Stub<'_>, exit_signal: u64, more: u64) -> Result<Born> {
     }));
     let mut pidfd: RawFd = -1;
     let mut args = CloneArgs {
-        flags: stub.namespaces | more | CLONE_VM | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
+        flags: stub.namespaces | CLONE_VM | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
         pidfd: &raw mut pidfd as u64,
-        exit_signal,
+        exit_signal: SIGCHLD,
         stack: stack.cast::<u8>() as u64,
         stack_size: STACK as u64,
         ..CloneArgs::default()
@@ -207,7 +135,7 @@ fn clone_as(stub: &Stub<'_>, exit_signal: u64, more: u64) -> Result<Born> {
         Ok(pid) => {
             // SAFETY: the kernel just made this fd for us.
             let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-            Ok(Born { child: Child { pid: pid as i32, pidfd }, shared: Some((orders, stack)) })
+            Ok(Born { child: Child { pid: pid as i32, pidfd }, shared: (orders, stack) })
         }
         Err(errno) => {
             // SAFETY: there is no child that could use them.

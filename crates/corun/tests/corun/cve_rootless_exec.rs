@@ -60,18 +60,56 @@ impl Drop for Own {
     }
 }
 
-#[test]
-fn cve_2016_9962_by_root_of_an_ordinary_users_container() {
-    requires!(root, busybox, subuid_user, user_namespaces, package = "python3");
+/// Has root of a user's container grab for what enters it, with these capabilities and some that help.
+fn spied(capabilities: &[&str]) {
     let user = User::with_subuids();
     let mut bundle = bundle_of(&user, "");
     spy(&mut bundle);
-    bundle.capabilities(&["CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_SYS_ADMIN", "CAP_KILL"]);
+    bundle.capabilities(
+        &[&["CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_SYS_ADMIN", "CAP_KILL"], capabilities].concat(),
+    );
     let own = Own::running(bundle, &user);
     for _ in 0..rounds() {
         own.exec(&[], &["/bin/true"]).run().code(0);
     }
     has_got_nothing(&own.output());
+}
+
+#[test]
+fn cve_2016_9962_by_root_of_an_ordinary_users_container() {
+    requires!(root, busybox, subuid_user, user_namespaces, package = "python3");
+    spied(&[]);
+}
+
+#[test]
+fn cve_2016_9962_by_root_of_an_ordinary_users_container_who_may_trace() {
+    requires!(root, busybox, subuid_user, user_namespaces, package = "python3");
+    spied(&["CAP_SYS_PTRACE"]);
+}
+
+#[test]
+fn cve_2016_9962_by_root_of_an_ordinary_users_container_whose_namespaces_another_joins() {
+    requires!(root, busybox, subuid_user, user_namespaces, package = "python3");
+    let user = User::with_subuids();
+    let mut bundle = bundle_of(&user, "");
+    spy(&mut bundle);
+    bundle.capabilities(&["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_SYS_ADMIN", "CAP_KILL"]);
+    let own = Own::running(bundle, &user);
+    let state: serde_json::Value = serde_json::from_str(&own.corun(&["state", &own.bundle.id]).ok().stdout).unwrap();
+    let mut joining = bundle_of(&user, "");
+    joining.command(&["/bin/true"]).unset("/linux/uidMappings").unset("/linux/gidMappings");
+    for kind in ["user", "pid"] {
+        joining.namespace(kind, Some(&format!("/proc/{}/ns/{kind}", state["pid"])));
+    }
+    // Its own root is another one, whose command is everybody's to look at.
+    for _ in 0..rounds() / 4 {
+        run(&joining, &user).code(0);
+    }
+    let seen = own.output();
+    assert!(seen.contains("SAW 10"), "the attack is one: {seen}");
+    for kept in ["GOT mem", "GOT environ", "GOT auxv", "GOT exe", "GOT fd", "Error"] {
+        assert!(!seen.contains(kept), "{kept}: {seen}");
+    }
 }
 
 /// A copy of the program that belongs to the user, who may write to it.

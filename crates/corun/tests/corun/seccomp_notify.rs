@@ -1,14 +1,22 @@
 //! Calls that an agent decides about: he gets the listener and a word on whose it is, or there is no container.
 
 use crate::bundle::Bundle;
+use crate::rootless::{bundle_of, by};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
-use testkit::{Invocation, Running, requires};
+use testkit::{Invocation, Running, User, requires};
+
+const QUIET: [&str; 4] = ["sh", "-c", "exec \"$@\" </dev/null >/dev/null 2>&1", "sh"];
 
 /// A bundle whose script leaves these calls to an agent at `agent.sock`.
 fn leaving(calls: &[&str], script: &str) -> Bundle {
     let mut bundle = Bundle::script(script);
+    leave(&mut bundle, calls);
+    bundle
+}
+
+fn leave(bundle: &mut Bundle, calls: &[&str]) {
     let path = bundle.sandbox.join("agent.sock");
     bundle.set(
         "/linux/seccomp",
@@ -18,7 +26,6 @@ fn leaving(calls: &[&str], script: &str) -> Bundle {
             "syscalls": [{ "names": calls, "action": "SCMP_ACT_NOTIFY" }]
         }),
     );
-    bundle
 }
 
 /// An agent at that socket, who is ready.
@@ -109,6 +116,29 @@ fn in_a_user_namespace_the_agent_gets_the_listener_too() {
     let (agent, _) = agent(&bundle, &[]);
     bundle.invocation().run().code(1).stderr_contains("No medium found");
     agent.wait().code(0);
+}
+
+#[test]
+fn in_a_users_container_the_agent_gets_the_listener_of_what_is_executed_too() {
+    requires!(root, busybox, subuid_user, user_namespaces, package = "python3");
+    let user = User::with_subuids();
+    let mut bundle = bundle_of(&user, "while :; do sleep 0.1; done");
+    leave(&mut bundle, &["mkdir"]);
+    Invocation::new("chown").arg(user.uid.to_string()).arg(bundle.dir()).ok();
+    let dir = bundle.dir().to_string_lossy().into_owned();
+    let agent = || {
+        let (agent, _) = agent(&bundle, &[]);
+        Invocation::new("chmod").arg("a+w").arg(bundle.sandbox.join("agent.sock")).ok();
+        agent
+    };
+    let first = agent();
+    by(&bundle, &user, &["run", "--detach", "--bundle", &dir, &bundle.id]).under(QUIET).run().code(0);
+    fs::remove_file(bundle.sandbox.join("agent.sock")).unwrap();
+    let second = agent();
+    by(&bundle, &user, &["exec", &bundle.id, "mkdir", "/tmp/x"]).run().code(1).stderr_contains("No medium found");
+    second.wait().code(0);
+    by(&bundle, &user, &["delete", "--force", &bundle.id]).ok();
+    first.wait().code(0);
 }
 
 #[test]

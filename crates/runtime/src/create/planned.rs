@@ -15,7 +15,7 @@ pub fn planned(text: &str) -> std::result::Result<usize, String> {
     let mut namespaces = Namespaces::open(&spec).map_err(told)?;
     let layout = Layout::detect().map_err(|error| error.to_string())?;
     let mut steps = Plan::default();
-    join(&mut steps, &mut namespaces);
+    join(&mut steps, &mut namespaces, spec.process.as_ref());
     let context = Context::new(&spec, Path::new("/usr"), &namespaces, &layout, None);
     let (uids, gids) = context.mappings();
     idmap::check("uidMappings", uids).and_then(|()| idmap::check("gidMappings", gids)).map_err(told)?;
