@@ -119,6 +119,7 @@ fn compare(model: &Model, root: &Path) {
     for (path, (wanted, content)) in model {
         let at = root.join(OsStr::from_bytes(path));
         let is = at.symlink_metadata().expect("there");
+        let shown = at.display();
         let (wanted, content) = if let Content::LinkTo(other) = content {
             assert_eq!(is.ino(), root.join(OsStr::from_bytes(other)).symlink_metadata().expect("there").ino());
             let (wanted, content) = &model[other];
@@ -126,12 +127,12 @@ fn compare(model: &Model, root: &Path) {
         } else {
             (wanted, content)
         };
-        assert_eq!((is.mode() & 0o7777, is.uid(), is.gid()), (wanted.mode.into(), wanted.uid, wanted.gid), "{at:?}");
-        assert_eq!((is.mtime(), is.mtime_nsec()), (wanted.mtime.seconds, wanted.mtime.nanoseconds.into()), "{at:?}");
+        assert_eq!((is.mode() & 0o7777, is.uid(), is.gid()), (wanted.mode.into(), wanted.uid, wanted.gid), "{shown}");
+        assert_eq!((is.mtime(), is.mtime_nsec()), (wanted.mtime.seconds, wanted.mtime.nanoseconds.into()), "{shown}");
         for (name, value) in &wanted.xattrs {
             let mut buffer = vec![0; 1 << 16];
             let length = rustix::fs::lgetxattr(&at, name.as_slice(), &mut buffer).expect("an attribute");
-            assert!(buffer[..length] == value[..], "{at:?}: {}", String::from_utf8_lossy(name));
+            assert!(buffer[..length] == value[..], "{shown}: {}", String::from_utf8_lossy(name));
         }
         let names = model.iter().filter(|(_, (_, other))| matches!(other, Content::LinkTo(to) if to == path)).count();
         match content {
@@ -139,16 +140,16 @@ fn compare(model: &Model, root: &Path) {
                 let inside = |(other, (_, content)): (&Vec<u8>, &(Attributes, Content))| {
                     !other.is_empty() && parent(other) == &path[..] && matches!(content, Content::Directory)
                 };
-                assert_eq!(is.nlink(), 2 + model.iter().filter(|entry| inside(*entry)).count() as u64, "{at:?}");
+                assert_eq!(is.nlink(), 2 + model.iter().filter(|entry| inside(*entry)).count() as u64, "{shown}");
                 let up = at.join("..").metadata().expect("there").ino();
                 let above = root.join(OsStr::from_bytes(parent(path))).metadata().expect("there").ino();
-                assert!(path.is_empty() || up == above, "{at:?}");
+                assert!(path.is_empty() || up == above, "{shown}");
             }
-            Content::File(bytes) => assert!(fs::read(&at).expect("readable") == *bytes, "the content of {at:?}"),
+            Content::File(bytes) => assert!(fs::read(&at).expect("readable") == *bytes, "the content of {shown}"),
             Content::Hole(length) => {
                 let bytes = fs::read(&at).expect("readable");
-                assert!(bytes.len() as u64 == length + 1 && bytes.ends_with(b"x"), "{at:?}");
-                assert!(bytes[..*length as usize].iter().all(|byte| *byte == 0), "{at:?}");
+                assert!(bytes.len() as u64 == length + 1 && bytes.ends_with(b"x"), "{shown}");
+                assert!(bytes[..*length as usize].iter().all(|byte| *byte == 0), "{shown}");
             }
             Content::Symlink(target) => {
                 assert_eq!(fs::read_link(&at).expect("a link").as_os_str().as_bytes(), &target[..]);
@@ -166,7 +167,7 @@ fn compare(model: &Model, root: &Path) {
             Content::LinkTo(_) => unreachable!("a link leads to what is none"),
         }
         if !matches!(content, Content::Directory) && names > 0 {
-            assert_eq!(is.nlink(), names as u64 + 1, "{at:?}");
+            assert_eq!(is.nlink(), names as u64 + 1, "{shown}");
         }
     }
 }
