@@ -1,17 +1,20 @@
-//! Applying: entry after entry of the tar becomes a file of the layer's directory.
+//! Applying: entry after entry of the tar becomes a file of the layer, in a directory or in an image.
 
 use crate::archive::Archive;
 use crate::compression::Compression;
+use crate::content::Content;
 use crate::copy_up::copy_up;
 use crate::entry::{Entry, Kind};
 use crate::error::{Error, Refusal, Result};
+use crate::files::Files;
+use crate::image::Image;
 use crate::lowers::Lowers;
-use crate::metadata::{Metadata, Problem, Setter};
+use crate::metadata::{Metadata, Problem, Reader, Setter, undescribed};
 use crate::name::{self, Name, Place};
 use crate::ownership::Ownership;
-use crate::pipeline::{Pieces, inflated};
-use crate::tree::{Existing, Pending, Tree};
-use crate::write;
+use crate::pipeline::{Pieces, Stream, inflated};
+use crate::target::{Existing, Pending, Target};
+use crate::tree::Tree;
 use oci::digest::DiffId;
 use rustix::fs::{FileType, Mode, OFlags};
 use std::fs::File;
@@ -120,42 +123,52 @@ pub struct Applied {
 /// some part of it: the caller removes it. Nobody else may write below `root` meanwhile.
 pub fn apply(blob: impl Read + Send, root: impl AsFd, options: &Options<'_>) -> Result<Applied> {
     let root = sys::fs::open_beneath(root, ".", OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
+    let files = Files::new(root, Setter::new(options.ownership), options.xattrs);
+    Ok(apply_to(files, blob, options)?.1)
+}
+
+/// Writes what the tar in `blob`, plain or compressed, makes of a layer as an EROFS image to an empty file. Returns it,
+/// unsynced, the image's length in bytes, and what was applied.
+pub fn write_image(blob: impl Read + Send, file: File, options: &Options<'_>) -> Result<(File, u64, Applied)> {
+    let owner = undescribed(options.ownership).map_err(|refusal| Problem::from(refusal).of(b"", 0))?;
+    let (image, applied) = apply_to(Image::new(file, options.xattrs, owner), blob, options)?;
+    let (file, length) = image.finish().map_err(Error::Incomplete)?;
+    Ok((file, length, applied))
+}
+
+fn apply_to<T: Target>(target: T, blob: impl Read + Send, options: &Options<'_>) -> Result<(T, Applied)> {
     let lowers = Lowers::new(options.lowers, options.xattrs);
     let mut layer = Layer {
-        tree: Tree::new(root, lowers, options.xattrs),
-        setter: Setter::new(options.ownership),
+        tree: Tree::new(target, lowers),
+        reader: Reader::new(options.ownership),
         options,
         entries: 0,
         skipped_devices: 0,
         root: None,
     };
     let ((), stream) = inflated(blob, |pieces| layer.entries(&mut Archive::new(pieces)))?;
-    let Layer { tree, mut setter, entries, skipped_devices, root, .. } = layer;
+    let Layer { tree, reader, entries, skipped_devices, root, .. } = layer;
     let (depends_on_lowers, hides_lowers) = (tree.depends, tree.hides_lowers());
-    tree.finish(|dir, path, pending| {
-        let set = match &pending.meta {
-            Some(meta) => setter.set(dir.as_fd(), meta, false),
-            None if path.is_empty() => Ok(()),
-            None => setter.set_undescribed(dir.as_fd()),
-        };
-        set.map_err(|problem| problem.of(path, pending.offset))
-    })?;
-    Ok(Applied {
-        diff_id: stream.diff_id,
-        size: stream.size,
-        compression: stream.compression,
+    let target = tree.finish()?;
+    let Stream { diff_id, size, compression } = stream;
+    let dropped_xattrs = reader.dropped_xattrs + target.dropped_xattrs();
+    let applied = Applied {
+        diff_id,
+        size,
+        compression,
         entries,
         depends_on_lowers,
         hides_lowers,
         root,
         skipped_devices,
-        dropped_xattrs: setter.dropped_xattrs,
-    })
+        dropped_xattrs,
+    };
+    Ok((target, applied))
 }
 
-struct Layer<'a> {
-    tree: Tree<'a>,
-    setter: Setter<'a>,
+struct Layer<'a, T: Target> {
+    tree: Tree<'a, T>,
+    reader: Reader<'a>,
     options: &'a Options<'a>,
     entries: u64,
     skipped_devices: u64,
@@ -164,7 +177,7 @@ struct Layer<'a> {
 
 type Tar<'a> = Archive<&'a mut Pieces>;
 
-impl Layer<'_> {
+impl<T: Target> Layer<'_, T> {
     fn entries(&mut self, tar: &mut Tar<'_>) -> Result<()> {
         let limits = &self.options.limits;
         while let Some(mut entry) = tar.next_entry()? {
@@ -195,7 +208,7 @@ impl Layer<'_> {
             }
             Name::Entry(place) if entry.kind == Kind::HardLink => self.hard_link(place, &entry.link),
             Name::Entry(place) => {
-                let meta = self.setter.of_entry(entry)?;
+                let meta = self.reader.of_entry(entry)?;
                 self.make(place, entry, meta, tar)
             }
         }
@@ -205,8 +218,8 @@ impl Layer<'_> {
         if entry.kind != Kind::Directory {
             return Err(Refusal::Root.into());
         }
-        let meta = self.setter.of_entry(entry)?;
-        let (uid, gid) = self.setter.recorded(entry)?;
+        let meta = self.reader.of_entry(entry)?;
+        let (uid, gid) = self.reader.recorded(entry)?;
         self.root = Some(RootMeta { mode: meta.mode, uid, gid });
         self.tree.describe_root(pending(meta, entry));
         Ok(())
@@ -216,7 +229,7 @@ impl Layer<'_> {
     /// first in the tar (image spec, layer.md).
     fn whiteout(&mut self, place: Place<'_>) -> Result<(), Problem> {
         let dir = self.tree.directory(place.parent)?;
-        match dir.look(place.name)? {
+        match self.tree.look(&dir, place.name)? {
             Some(Existing::Directory) => {
                 let own = self.tree.directory(&dir.join(place.name))?;
                 self.tree.make_opaque(&own)
@@ -224,8 +237,7 @@ impl Layer<'_> {
             Some(_) => Ok(()),
             // In an opaque directory there is nothing left to hide.
             None if dir.hidden => Ok(()),
-            // Since Linux 5.8 this device needs no privilege: it is none.
-            None => Ok(sys::fs::mknodat(&dir, place.name, FileType::CharacterDevice, Mode::empty(), 0)?),
+            None => self.tree.target.make_whiteout(&dir.handle, place.name),
         }
     }
 
@@ -233,18 +245,17 @@ impl Layer<'_> {
         let missing = || Refusal::NoLinkTarget(crate::entry::shown(target));
         let old = name::place(target)?.ok_or_else(|| Refusal::LinkToDirectory(crate::entry::shown(target)))?;
         let old_dir = self.tree.directory(old.parent)?;
-        match old_dir.look(old.name)? {
+        match self.tree.look(&old_dir, old.name)? {
             Some(Existing::Directory) => return Err(Refusal::LinkToDirectory(crate::entry::shown(target)).into()),
             Some(Existing::Whiteout) => return Err(missing().into()),
             Some(_) => {}
-            None => copy_up(&mut self.tree, &mut self.setter, &old_dir, old.name)?,
+            None => copy_up(&mut self.tree, &old_dir, old.name)?,
         }
         let dir = self.tree.directory(place.parent)?;
         if dir.path == old_dir.path && place.name == old.name {
             return Ok(());
         }
-        // Without AT_SYMLINK_FOLLOW a link to a symbolic link is one more name of that link.
-        let link = || sys::fs::linkat(&old_dir, old.name, &dir, place.name, rustix::fs::AtFlags::empty());
+        let link = |target: &mut T| Ok(target.link(&old_dir.handle, old.name, &dir.handle, place.name)?);
         self.tree.replacing(&dir, place.name, link).map_err(|problem| match problem {
             // What had the new name held the target.
             Problem::Sys(error) if error.errno == Errno::NOENT => missing().into(),
@@ -257,20 +268,14 @@ impl Layer<'_> {
         let name = place.name;
         match entry.kind {
             Kind::Directory => self.tree.make_directory(&dir, name, pending(meta, entry)),
-            Kind::File => {
-                let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
-                let (mode, is_right) = self.setter.creation_mode(&meta);
-                let make = || sys::fs::open_beneath(&dir, name, flags, mode);
-                let file = File::from(self.tree.replacing(&dir, name, make)?);
-                write::content(&file, entry, tar)?;
-                self.setter.set(file.as_fd(), &meta, is_right)
-            }
+            Kind::File => self.tree.replacing(&dir, name, |target| {
+                target.make_file(&dir.handle, name, &meta, &mut Content { entry, tar })
+            }),
             Kind::Symlink => {
                 if entry.link.contains(&0) {
                     return Err(Refusal::Nul.into());
                 }
-                self.tree.replacing(&dir, name, || sys::fs::symlinkat(&*entry.link, &dir, name))?;
-                self.setter.set_at(dir.as_fd(), name, &meta, true)
+                self.tree.replacing(&dir, name, |target| target.make_symlink(&dir.handle, name, &entry.link, &meta))
             }
             Kind::CharDevice | Kind::BlockDevice | Kind::Fifo => {
                 let (kind, is_device) = match entry.kind {
@@ -285,10 +290,8 @@ impl Layer<'_> {
                     self.skipped_devices += 1;
                     return Ok(());
                 }
-                let device = rustix::fs::makedev(entry.device.0, entry.device.1);
-                let make = || sys::fs::mknodat(&dir, name, kind, Mode::RUSR | Mode::WUSR, device);
-                self.tree.replacing(&dir, name, make)?;
-                self.setter.set_at(dir.as_fd(), name, &meta, false)
+                self.tree
+                    .replacing(&dir, name, |target| target.make_special(&dir.handle, name, kind, entry.device, &meta))
             }
             Kind::HardLink => self.hard_link(place, &entry.link),
         }

@@ -63,6 +63,19 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// An entry that an image cannot hold.
+    #[error("cannot write entry {name:?} at byte {offset} to the image")]
+    Image {
+        /// Its name, shortened, with other than UTF-8 replaced.
+        name: String,
+        /// Where its header starts.
+        offset: u64,
+        /// Why.
+        source: erofs::Error,
+    },
+    /// The image cannot be completed.
+    #[error("cannot complete the image")]
+    Incomplete(#[source] erofs::Error),
     /// Something other than zeroes after the end of the tar.
     #[error("something follows the end of the tar, at byte {offset}")]
     Trailing {

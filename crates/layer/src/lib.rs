@@ -1,8 +1,8 @@
-//! Layer tars in: applied inside their directory, verified, hostile or not.
+//! Layer tars in: applied to a directory or an EROFS image of their own, verified, hostile or not.
 //!
-//! [`apply`] streams a blob once: inflate and hash on one thread, entries onto the disk on the other. A layer lands in a
-//! directory of its own, ready to be a lower directory of an overlay; the layers below it are neither mounted nor
-//! changed. Their content matters in two rare cases only (see [`apply`]), and the result says when it did.
+//! [`apply`] and [`write_image`] stream a blob once: inflate and hash on one thread, entries onto the disk on the other. A
+//! layer becomes a directory or an image, ready to be a lower one of an overlay; the layers below it are neither mounted
+//! nor changed. Their content matters in two rare cases only (see [`apply`]), and the result says when it did.
 //!
 //! The tar comes from a stranger. Its names are split and walked here, one component at a time, each by an fd of the
 //! directory above; nothing in the tar is ever followed by the kernel, so there is no path that could lead out.
@@ -12,9 +12,12 @@
 mod apply;
 mod archive;
 mod compression;
+mod content;
 mod copy_up;
 mod entry;
 mod error;
+mod files;
+mod image;
 mod lowers;
 mod metadata;
 mod name;
@@ -25,10 +28,10 @@ mod pipeline;
 mod removal;
 mod scan;
 mod sparse;
+mod target;
 mod tree;
-mod write;
 
-pub use apply::{Applied, Devices, Limits, Options, OverlayXattrs, RootMeta, apply};
+pub use apply::{Applied, Devices, Limits, Options, OverlayXattrs, RootMeta, apply, write_image};
 pub use archive::Archive;
 pub use compression::{Compression, Decoder};
 pub use entry::{Entry, Kind, Time};

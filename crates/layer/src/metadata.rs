@@ -16,6 +16,7 @@ pub enum Problem {
     Refusal(Refusal),
     Sys(sys::Error),
     Write(std::io::Error),
+    Image(erofs::Error),
     /// Reading the tar itself.
     Other(Error),
 }
@@ -27,7 +28,8 @@ impl Problem {
         match self {
             Self::Refusal(reason) => Error::Refused { name, offset, reason },
             Self::Sys(source) => Error::Entry { name, offset, source },
-            Self::Write(source) => Error::Write { name, offset, source },
+            Self::Write(source) | Self::Image(erofs::Error::Write(source)) => Error::Write { name, offset, source },
+            Self::Image(source) => Error::Image { name, offset, source },
             Self::Other(error) => error,
         }
     }
@@ -42,6 +44,12 @@ impl From<Refusal> for Problem {
 impl From<sys::Error> for Problem {
     fn from(error: sys::Error) -> Self {
         Self::Sys(error)
+    }
+}
+
+impl From<erofs::Error> for Problem {
+    fn from(error: erofs::Error) -> Self {
+        Self::Image(error)
     }
 }
 
@@ -62,19 +70,17 @@ pub struct Metadata {
     pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-/// Sets metadata, and counts what could not be kept.
+/// Reads the metadata of entries, and counts what an image may not bring.
 #[derive(Debug)]
-pub struct Setter<'a> {
+pub struct Reader<'a> {
     ownership: Ownership<'a>,
     own: (u32, u32),
-    umask: Option<u32>,
     pub dropped_xattrs: u64,
 }
 
-impl<'a> Setter<'a> {
+impl<'a> Reader<'a> {
     pub fn new(ownership: Ownership<'a>) -> Self {
-        let own = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-        Self { ownership, own, umask: umask(), dropped_xattrs: 0 }
+        Self { ownership, own: own(), dropped_xattrs: 0 }
     }
 
     /// The metadata of an entry, with attributes that an image may not have taken away.
@@ -101,11 +107,35 @@ impl<'a> Setter<'a> {
             _ => Ok((id("user id", entry.uid)?, id("group id", entry.gid)?)),
         }
     }
+}
+
+/// Owner on disk of a directory that nothing describes: it is root's.
+pub fn undescribed(ownership: Ownership<'_>) -> Result<(u32, u32), Refusal> {
+    ownership.on_disk(0, 0, own())
+}
+
+fn own() -> (u32, u32) {
+    (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
+}
+
+/// Sets metadata, and counts what could not be kept.
+#[derive(Debug)]
+pub struct Setter<'a> {
+    ownership: Ownership<'a>,
+    own: (u32, u32),
+    umask: Option<u32>,
+    pub dropped_xattrs: u64,
+}
+
+impl<'a> Setter<'a> {
+    pub fn new(ownership: Ownership<'a>) -> Self {
+        Self { ownership, own: own(), umask: umask(), dropped_xattrs: 0 }
+    }
 
     /// For a directory that nothing describes: it is root's, with the usual mode.
     pub fn set_undescribed(&self, dir: BorrowedFd<'_>) -> Result<(), Problem> {
         if let Ownership::Mapped { .. } = self.ownership {
-            let (uid, gid) = self.ownership.on_disk(0, 0, self.own)?;
+            let (uid, gid) = undescribed(self.ownership)?;
             let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
             sys::fs::fchownat(dir, "", uid, gid, AtFlags::EMPTY_PATH)?;
         }

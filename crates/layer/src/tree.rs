@@ -1,4 +1,4 @@
-//! The directory that a layer is applied in, walked one component at a time.
+//! The tree that a layer makes, walked one component at a time.
 //!
 //! A tar may name `lib/x` where `lib` is a symbolic link, made by an earlier entry of the tar or by a layer below
 //! (which is `usr/lib` on every merged-/usr system). Docker and containerd apply a layer with its parents mounted and
@@ -7,16 +7,12 @@
 //! this layer first and the lower ones after it. A directory that no entry describes gets the owner and mode that it
 //! has below, else 0755 of root. Both make the result depend on the lower layers, which is noted.
 
-use crate::apply::OverlayXattrs;
 use crate::error::Refusal;
-use crate::lowers::{Found, Lowers, is_whiteout};
+use crate::lowers::{Found, Lowers};
 use crate::metadata::{Metadata, Problem};
 use crate::name::components;
-use crate::removal::remove_tree;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use crate::target::{Existing, Pending, Target};
 use std::collections::{BTreeMap, HashMap};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::rc::Rc;
 use sys::Errno;
 
 /// How many links a walk follows, as the kernel does (path_resolution(7)).
@@ -26,75 +22,43 @@ const CACHED: usize = 64;
 
 /// A directory of the layer.
 #[derive(Debug, Clone)]
-pub struct Directory {
-    pub fd: Rc<OwnedFd>,
+pub struct Directory<H> {
+    pub handle: H,
     /// Its path without links; empty for the root.
     pub path: Vec<u8>,
     /// Nothing of the lower layers is seen in it.
     pub hidden: bool,
 }
 
-impl Directory {
+impl<H> Directory<H> {
     /// The path of an entry in it.
     pub fn join(&self, name: &[u8]) -> Vec<u8> {
         let separator: &[u8] = if self.path.is_empty() { b"" } else { b"/" };
         [&self.path, separator, name].concat()
     }
-
-    /// What is there under a name.
-    pub fn look(&self, name: &[u8]) -> Result<Option<Existing>, Problem> {
-        match rustix::fs::statat(self, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) if is_whiteout(&stat) => Ok(Some(Existing::Whiteout)),
-            Ok(stat) => Ok(Some(match FileType::from_raw_mode(stat.st_mode) {
-                FileType::Directory => Existing::Directory,
-                FileType::Symlink => Existing::Symlink,
-                _ => Existing::Other,
-            })),
-            Err(Errno::NOENT) => Ok(None),
-            Err(errno) => Err(sys::Error::new("newfstatat", crate::entry::shown(&self.join(name)), errno).into()),
-        }
-    }
 }
 
-impl AsFd for Directory {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
-    }
-}
-
-/// What will be set on a directory at the end, when nothing is made in it any more.
-#[derive(Debug, Default)]
-pub struct Pending {
-    /// None for one that no entry describes and that no lower layer has.
-    pub meta: Option<Metadata>,
-    /// Where its entry was.
-    pub offset: u64,
-    /// What lower layers have in it is hidden.
-    pub opaque: bool,
-}
-
-/// The directory that a layer is applied in.
+/// The tree that a layer makes.
 #[derive(Debug)]
-pub struct Tree<'a> {
-    root: Rc<OwnedFd>,
+pub struct Tree<'a, T: Target> {
+    pub target: T,
     lowers: Lowers<'a>,
-    style: OverlayXattrs,
     dirs: BTreeMap<Vec<u8>, Pending>,
     /// Bytes of names and attributes in `dirs`.
     weight: usize,
-    cache: HashMap<Vec<u8>, Directory>,
+    cache: HashMap<Vec<u8>, Directory<T::Handle>>,
     /// Something of the lower layers decided what was made.
     pub depends: bool,
 }
 
-impl<'a> Tree<'a> {
-    pub fn new(root: OwnedFd, lowers: Lowers<'a>, style: OverlayXattrs) -> Self {
+impl<'a, T: Target> Tree<'a, T> {
+    pub fn new(target: T, lowers: Lowers<'a>) -> Self {
         let dirs = BTreeMap::from([(Vec::new(), Pending::default())]);
-        Self { root: Rc::new(root), lowers, style, dirs, weight: 0, cache: HashMap::new(), depends: false }
+        Self { target, lowers, dirs, weight: 0, cache: HashMap::new(), depends: false }
     }
 
     /// The directory at `path` of the tar, made as far as it is not there.
-    pub fn directory(&mut self, path: &[u8]) -> Result<Directory, Problem> {
+    pub fn directory(&mut self, path: &[u8]) -> Result<Directory<T::Handle>, Problem> {
         if let Some(dir) = self.cache.get(path) {
             return Ok(dir.clone());
         }
@@ -106,15 +70,15 @@ impl<'a> Tree<'a> {
         Ok(dir)
     }
 
-    fn root(&self) -> Directory {
-        Directory { fd: Rc::clone(&self.root), path: Vec::new(), hidden: self.is_opaque(b"") }
+    fn root(&self) -> Directory<T::Handle> {
+        Directory { handle: self.target.root(), path: Vec::new(), hidden: self.is_opaque(b"") }
     }
 
     fn is_opaque(&self, path: &[u8]) -> bool {
         self.dirs.get(path).is_some_and(|dir| dir.opaque)
     }
 
-    fn walk(&mut self, path: &[u8]) -> Result<Directory, Problem> {
+    fn walk(&mut self, path: &[u8]) -> Result<Directory<T::Handle>, Problem> {
         let mut here = self.root();
         let mut todo: Vec<Vec<u8>> = components(path).rev().map(<[u8]>::to_vec).collect();
         let mut links = 0;
@@ -142,7 +106,7 @@ impl<'a> Tree<'a> {
         Ok(here)
     }
 
-    fn reopen(&self, path: &[u8]) -> Result<Directory, Problem> {
+    fn reopen(&self, path: &[u8]) -> Result<Directory<T::Handle>, Problem> {
         let mut here = self.root();
         for part in components(path) {
             here = self.enter(&here, part)?;
@@ -150,25 +114,21 @@ impl<'a> Tree<'a> {
         Ok(here)
     }
 
-    fn enter(&self, here: &Directory, name: &[u8]) -> sys::Result<Directory> {
-        let fd = Rc::new(sys::fs::open_beneath(here, name, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?);
+    fn enter(&self, here: &Directory<T::Handle>, name: &[u8]) -> sys::Result<Directory<T::Handle>> {
+        let handle = self.target.enter(&here.handle, name)?;
         let path = here.join(name);
         let hidden = here.hidden || self.is_opaque(&path);
-        Ok(Directory { fd, path, hidden })
+        Ok(Directory { handle, path, hidden })
     }
 
-    fn step(&mut self, here: &Directory, name: &[u8]) -> Result<Step, Problem> {
+    fn step(&mut self, here: &Directory<T::Handle>, name: &[u8]) -> Result<Step<T::Handle>, Problem> {
         match self.enter(here, name) {
             Ok(dir) => return Ok(Step::Directory(dir)),
             Err(error) if matches!(error.errno, Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
             Err(error) => return Err(error.into()),
         }
-        match here.look(name)? {
-            Some(Existing::Symlink) => {
-                let target = rustix::fs::readlinkat(here, name, Vec::new());
-                let failed = |errno| sys::Error::new("readlinkat", crate::entry::shown(&here.join(name)), errno);
-                Ok(Step::Link(target.map_err(failed)?.into_bytes()))
-            }
+        match self.look(here, name)? {
+            Some(Existing::Symlink) => Ok(Step::Link(self.target.read_link(&here.handle, name)?)),
             Some(Existing::Whiteout) => {
                 self.make_directory(here, name, Pending::default())?;
                 Ok(Step::Directory(self.enter(here, name)?))
@@ -179,8 +139,13 @@ impl<'a> Tree<'a> {
         }
     }
 
+    /// What is there under a name.
+    pub fn look(&self, dir: &Directory<T::Handle>, name: &[u8]) -> Result<Option<Existing>, Problem> {
+        Ok(self.target.look(&dir.handle, name)?)
+    }
+
     /// A directory that has no entry, or not yet.
-    fn missing(&mut self, here: &Directory, name: &[u8]) -> Result<Step, Problem> {
+    fn missing(&mut self, here: &Directory<T::Handle>, name: &[u8]) -> Result<Step<T::Handle>, Problem> {
         let path = here.join(name);
         let below = if here.hidden {
             None
@@ -199,15 +164,20 @@ impl<'a> Tree<'a> {
     }
 
     /// Makes the directory `name`, or takes the one that is there.
-    pub fn make_directory(&mut self, parent: &Directory, name: &[u8], pending: Pending) -> Result<(), Problem> {
+    pub fn make_directory(
+        &mut self,
+        parent: &Directory<T::Handle>,
+        name: &[u8],
+        pending: Pending,
+    ) -> Result<(), Problem> {
         let mut replaces = false;
-        if let Err(error) = sys::fs::mkdirat(parent, name, Mode::RWXU) {
+        if let Err(error) = self.target.make_directory(&parent.handle, name) {
             if error.errno != Errno::EXIST {
                 return Err(error.into());
             }
-            if parent.look(name)? != Some(Existing::Directory) {
+            if self.look(parent, name)? != Some(Existing::Directory) {
                 self.remove(parent, name)?;
-                sys::fs::mkdirat(parent, name, Mode::RWXU)?;
+                self.target.make_directory(&parent.handle, name)?;
                 replaces = true;
             }
         }
@@ -230,10 +200,8 @@ impl<'a> Tree<'a> {
     }
 
     /// Hides what the lower layers have in a directory.
-    pub fn make_opaque(&mut self, dir: &Directory) -> Result<(), Problem> {
-        // An O_PATH fd cannot have attributes set.
-        let opened = sys::fs::open_beneath(dir, ".", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
-        sys::xattr::fsetxattr(&opened, self.style.opaque(), b"y")?;
+    pub fn make_opaque(&mut self, dir: &Directory<T::Handle>) -> Result<(), Problem> {
+        self.target.make_opaque(&dir.handle)?;
         self.dirs.entry(dir.path.clone()).or_default().opaque = true;
         self.cache.clear();
         Ok(())
@@ -245,8 +213,8 @@ impl<'a> Tree<'a> {
     }
 
     /// Removes whatever is there under a name.
-    pub fn remove(&mut self, dir: &Directory, name: &[u8]) -> Result<(), Problem> {
-        remove_tree(dir, name)?;
+    pub fn remove(&mut self, dir: &Directory<T::Handle>, name: &[u8]) -> Result<(), Problem> {
+        self.target.remove(&dir.handle, name)?;
         // A path that led through it leads elsewhere now.
         self.cache.clear();
         let path = dir.join(name);
@@ -261,23 +229,23 @@ impl<'a> Tree<'a> {
     }
 
     /// Makes something new under a name, in place of what is there.
-    pub fn replacing<T>(
+    pub fn replacing(
         &mut self,
-        dir: &Directory,
+        dir: &Directory<T::Handle>,
         name: &[u8],
-        make: impl Fn() -> sys::Result<T>,
-    ) -> Result<T, Problem> {
-        match make() {
-            Err(error) if error.errno == Errno::EXIST => {
+        mut make: impl FnMut(&mut T) -> Result<(), Problem>,
+    ) -> Result<(), Problem> {
+        match make(&mut self.target) {
+            Err(Problem::Sys(error)) if error.errno == Errno::EXIST => {
                 self.remove(dir, name)?;
-                Ok(make()?)
+                make(&mut self.target)
             }
-            other => Ok(other?),
+            other => other,
         }
     }
 
     /// What the lower layers have at a path of this layer.
-    pub fn below(&mut self, dir: &Directory, name: &[u8]) -> Result<Option<Found>, Problem> {
+    pub fn below(&mut self, dir: &Directory<T::Handle>, name: &[u8]) -> Result<Option<Found>, Problem> {
         if dir.hidden {
             return Ok(None);
         }
@@ -285,35 +253,23 @@ impl<'a> Tree<'a> {
         Ok(self.lowers.find(&dir.join(name))?)
     }
 
-    /// Bytes held for directories until the end.
+    /// Bytes held in memory until the end.
     pub fn weight(&self) -> usize {
-        self.weight
+        self.weight + self.target.weight()
     }
 
-    /// The directories with what is still to be set on each, deepest first; opened for it.
-    pub fn finish(self, mut set: impl FnMut(OwnedFd, &[u8], Pending) -> crate::Result<()>) -> crate::Result<()> {
+    /// Gives all directories what they are to have, deepest first, and the target back.
+    pub fn finish(mut self) -> crate::Result<T> {
         for (path, pending) in self.dirs.into_iter().rev() {
-            let name: &[u8] = if path.is_empty() { b"." } else { &path };
-            let opened = sys::fs::open_beneath(&*self.root, name, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty());
-            let opened = opened.map_err(|error| Problem::Sys(error).of(&path, pending.offset))?;
-            set(opened, &path, pending)?;
+            self.target.describe(&path, &pending).map_err(|problem| problem.of(&path, pending.offset))?;
         }
-        Ok(())
+        Ok(self.target)
     }
 }
 
-enum Step {
-    Directory(Directory),
+enum Step<H> {
+    Directory(Directory<H>),
     Link(Vec<u8>),
-}
-
-/// What is there under a name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Existing {
-    Directory,
-    Symlink,
-    Whiteout,
-    Other,
 }
 
 fn weight(meta: &Metadata) -> usize {

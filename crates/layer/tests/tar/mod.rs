@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use layer::{Applied, Devices, Error, Limits, Options, OverlayXattrs, Ownership, Refusal, apply};
+mod image;
+
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -158,6 +160,7 @@ impl Place {
         assert_eq!(outside.len(), 1, "something was made outside");
         let canary = std::fs::read_to_string(self.dir.path().join("outside/canary"));
         assert_eq!(canary.expect("the canary"), "alive");
+        image::compare(tar, options, &self.path(""), &result);
         result
     }
 

@@ -23,7 +23,8 @@ pub const HOUSE: &[Room] = &[
     Room { name: "dbus", may_name: &[] },
     Room { name: "init", may_name: &[] },
     Room { name: "netlink", may_name: &[] },
-    Room { name: "layer", may_name: &[] },
+    Room { name: "layer", may_name: &["erofs"] },
+    Room { name: "erofs", may_name: &[] },
     Room { name: "seccomp", may_name: &[] },
 ];
 
