@@ -25,10 +25,10 @@ const SAME: &[&str] = &[
     r#"{{printf "%s|%8s|%-8s|%.2s|%q|%x|%v|%%" "abc" "abc" "abc" "abc" "a\"b" "hi" "v"}}"#,
     r#"{{printf "%v %v %v %t" 1 1.5 true false}} {{printf "%-05d|" 3}} {{printf "%05d" -3}}"#,
     r#"{{printf "%f|%.2f|%8.3f|%-8.1f|%+.1f|%e|%.1e|%g|%g|%g|%.3g" 1.5 2.345 3.14159 2.5 1.0 12345.678 0.00012 1e21 1.0 0.00001 1234.5678}}"#,
-    r#"{{1e21}} {{1e20}} {{0.0001}} {{0.00001}} {{1.50}} {{100.0}} {{123456.5}} {{1234567.0}}"#,
+    r"{{1e21}} {{1e20}} {{0.0001}} {{0.00001}} {{1.50}} {{100.0}} {{123456.5}} {{1234567.0}}",
     r#"{{printf "%d" "text"}} {{printf "%s" 1}} {{printf "%d"}} {{printf "x" 1 "y"}} {{printf "%!"}} {{printf "%z" 1}} {{printf "%"}}"#,
     r#"{{"a" | printf "%s-%s" "b"}} {{"x" | len}} {{1 | eq 1 | not}} {{("abc" | len)}} {{3 | printf "%d" | len | printf "%03d"}}"#,
-    r#"{{$x := 1}}{{$x}}{{$x = 2}}{{$x}}{{if true}}{{$x := 3}}{{$x}}{{$x = 4}}{{end}}{{$x}}"#,
+    r"{{$x := 1}}{{$x}}{{$x = 2}}{{$x}}{{if true}}{{$x := 3}}{{$x}}{{$x = 4}}{{end}}{{$x}}",
     r#"{{$x := "out"}}{{with "in"}}{{.}}{{$x = "changed"}}{{end}}{{$x}}"#,
     r"{{if 0}}a{{else if 1}}b{{else}}c{{end}} {{if false}}a{{else if false}}b{{else}}c{{end}}",
     r#"{{with ""}}a{{else}}none{{end}} {{with $y := "v"}}{{$y}}{{.}}{{end}}"#,
@@ -42,7 +42,7 @@ const SAME: &[&str] = &[
     r#"{{json "a\"b"}} {{json 1}} {{json (split "a,b" ",")}} {{json true}}"#,
     "{{  \"spaces\"  }}\n\n{{\"lines\"\n}}",
     r#"{{(index (split "a b" " ") 0) | printf "%s!"}}"#,
-    r#"{{if and (eq 1 1) (or false (not false))}}yes{{end}}"#,
+    r"{{if and (eq 1 1) (or false (not false))}}yes{{end}}",
     r#"{{or (eq 1 2) "x" | printf "%v"}}"#,
 ];
 
