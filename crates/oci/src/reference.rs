@@ -156,6 +156,11 @@ impl FromStr for Reference {
     }
 }
 
+/// Whether an image's name says at which registry it is, or leaves that open, as `debian` and `user/app` do.
+pub fn names_registry(name: &str) -> bool {
+    split_registry(name).0.is_some()
+}
+
 fn split_registry(named: &str) -> (Option<&str>, &str) {
     match named.split_once('/') {
         Some((first, rest))
@@ -256,6 +261,12 @@ mod tests {
         assert_eq!(full("UPPER/x"), "UPPER/x:latest");
         assert_eq!(full("[::1]:5000/x"), "[::1]:5000/x:latest");
         assert_eq!(full("a__b/c-----d.e"), "docker.io/a__b/c-----d.e:latest");
+    }
+
+    #[test]
+    fn a_short_name_leaves_the_registry_open() {
+        assert!(["debian", "debian:12", "user/app"].iter().all(|name| !names_registry(name)));
+        assert!(["docker.io/debian", "localhost/x", "host:5000/x"].iter().all(|name| names_registry(name)));
     }
 
     #[test]

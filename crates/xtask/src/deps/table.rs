@@ -13,8 +13,12 @@ pub const HOUSE: &[Room] = &[
     Room { name: "coracle", may_name: &["engine", "explain", "flag", "template"] },
     Room { name: "corun", may_name: &["runtime", "cgroup", "seccomp", "flag"] },
     Room { name: "explain", may_name: &["engine", "runtime"] },
-    Room { name: "engine", may_name: &["monitor", "store", "runtime", "layer", "cgroup", "seccomp", "flag"] },
+    Room {
+        name: "engine",
+        may_name: &["monitor", "registry", "store", "runtime", "layer", "cgroup", "seccomp", "flag"],
+    },
     Room { name: "monitor", may_name: &["runtime"] },
+    Room { name: "registry", may_name: &[] },
     Room { name: "store", may_name: &["layer"] },
     Room { name: "runtime", may_name: &["cgroup", "criu", "seccomp", "init", "netlink"] },
     Room { name: "cgroup", may_name: &["dbus"] },
