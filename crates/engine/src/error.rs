@@ -14,6 +14,9 @@ pub enum Error {
     /// The store.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// A registry.
+    #[error(transparent)]
+    Registry(#[from] registry::Error),
     /// The start, or the holding.
     #[error(transparent)]
     Monitor(#[from] monitor::Error),
@@ -102,6 +105,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Spec(error) => error.remedy(),
+            Self::Registry(error) => error.hint(),
             Self::Monitor(monitor::Error::Runtime(error)) | Self::Runtime(error) => error.hint(),
             Self::Store(store::Error::NoSuchImage(name)) => {
                 Some(format!("load it first: coracle load -i FILE, or coracle import TAR {name}; pulling comes later"))

@@ -33,4 +33,5 @@ pub use engine::{Engine, Locations, Places};
 pub use error::{Error, Result};
 pub use info::Info;
 pub use record::{End, Record};
+pub use registry;
 pub use store::{Image, Import};

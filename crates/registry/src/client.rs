@@ -47,6 +47,12 @@ impl Client {
         registries.search.iter().map(|registry| Ok(format!("{registry}/{name}").parse()?)).collect()
     }
 
+    /// The registries that are searched where none is named.
+    pub fn searched(&self) -> Vec<String> {
+        let search = &self.exchange.settings.registries.search;
+        if search.is_empty() { vec![oci::reference::DEFAULT_REGISTRY.to_owned()] } else { search.clone() }
+    }
+
     /// Asks the servers for a reference in turn; the first that answers as hoped ends it. The last one's failure is told,
     /// for that is the registry itself.
     pub(crate) fn ask<T>(

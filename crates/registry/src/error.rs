@@ -182,6 +182,8 @@ impl Error {
                     | ureq::Error::Http(_)
                     | ureq::Error::InvalidProxyUrl
                     | ureq::Error::LargeResponseHeader(..)
+                    // All the time that a document has was given to it.
+                    | ureq::Error::Timeout(ureq::Timeout::RecvBody)
             ),
             Self::Status { status, .. } => crate::retry::is_transient(*status),
             _ => false,

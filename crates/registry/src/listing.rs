@@ -68,7 +68,7 @@ struct Results {
 }
 
 impl Client {
-    /// All tags of a repository.
+    /// All tags of a repository, in order.
     pub fn tags(&self, reference: &Reference) -> Result<Vec<String>> {
         self.ask(reference, Purpose::Pull, |endpoint| {
             let mut all = Vec::new();
@@ -77,6 +77,8 @@ impl Client {
                 all.extend(page.tags.unwrap_or_default());
                 true
             })?;
+            // Which is what the specification asks for, and not all registries do.
+            all.sort();
             Ok(all)
         })
     }

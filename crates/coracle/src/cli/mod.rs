@@ -7,11 +7,15 @@ mod import;
 mod info;
 mod inspect;
 mod load;
+mod login;
+mod logout;
 mod output;
 mod ps;
+mod remote;
 mod rm;
 mod rmi;
 mod run;
+mod search;
 mod version;
 
 pub use context::Context;
@@ -49,6 +53,9 @@ const VERBS: &[Verb] = &[
     rmi::VERB,
     load::VERB,
     import::VERB,
+    search::VERB,
+    login::VERB,
+    logout::VERB,
     info::VERB,
     version::VERB,
 ];
@@ -155,9 +162,9 @@ fn help_of(words: &[String]) -> ExitCode {
 
 /// Verbs of docker and podman that are to come are not slips of the finger.
 fn unknown_verb(words: &[String], word: &str) -> Failure {
-    const LATER: [&str; 24] = [
-        "attach", "build", "commit", "cp", "create", "diff", "events", "exec", "export", "history", "kill", "login",
-        "logs", "network", "pause", "pod", "pull", "push", "restart", "save", "start", "stats", "stop", "volume",
+    const LATER: [&str; 23] = [
+        "attach", "build", "commit", "cp", "create", "diff", "events", "exec", "export", "history", "kill", "logs",
+        "network", "pause", "pod", "pull", "push", "restart", "save", "start", "stats", "stop", "volume",
     ];
     if let Some(noun) = NOUNS.into_iter().find(|noun| *noun == word) {
         let known: Vec<&str> = VERBS

@@ -5,4 +5,7 @@
 
 mod client;
 mod docker;
+mod faulty;
+mod hostile;
+mod logins;
 mod real;
