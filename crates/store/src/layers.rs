@@ -2,24 +2,29 @@
 //!
 //! A layer stands on its own and is named by its diff ID, whatever image brought it. Only one whose unpacking had to
 //! look at the layers below (see [`layer::apply`]) is named by its chain ID, and serves images with that very chain.
-//! It is a cache of its blob: nothing of it is synced, and it is complete when it has its name.
+//! It is a cache of its blob, and complete when it has its name. One that is an image is on disk by then; of one that is
+//! a directory nothing was synced, so it carries the id of the boot in which it was made: after a power cut nobody knows
+//! what of it is there, and in another boot it is unpacked again unless [`Store::settle`] has covered it.
 //!
 //! A container whose ids are others than the store's own sees a layer through an idmapped mount; where the kernel has
 //! none for it (an ordinary user's, on the machine's file systems) it gets a copy that was unpacked with the owners
 //! mapped. Copies for one map stand together in a directory that is named by the map, under the names that the layers
 //! have in `layers/`, so each form lies above its own kind only, and what keeps a layer keeps its copies.
 
-use crate::file::{Sync, open_dir, read_record, write_record};
+use crate::driver::{create, mount_image};
+use crate::file::{Sync, names, open_dir, open_file, read_record, sync_dir, write_record};
 use crate::lease::DirLock;
+use crate::name::random_hex;
 use crate::temporary::Temporary;
-use crate::{Error, Image, LayerMode, Lease, Result, Store, XattrStyle};
+use crate::{Driver, Error, Image, LayerMode, Lease, Result, Store, XattrStyle};
 use layer::{Devices, Limits, Options, OverlayXattrs, Ownership};
 use oci::digest::{ChainId, DiffId, Digest};
 use oci::image::{Descriptor, media_type};
 use oci::runtime::IdMapping;
-use rustix::fs::Mode;
+use rustix::fs::{Mode, RenameFlags};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
+use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// The directory of layers with the store's own ids.
@@ -29,6 +34,19 @@ pub(crate) const MAPPED: &str = "mapped";
 const RECORD: &str = "record.json";
 /// The layer's tree in its directory.
 const TREE: &str = "fs";
+/// Or its image.
+const IMAGE: &str = "layer.erofs";
+
+/// How a layer lies on disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Form {
+    /// A directory of files, as all layers once were.
+    #[default]
+    Directory,
+    /// An EROFS image.
+    Image,
+}
 
 /// Names an unpacked layer: its diff ID, or its chain ID when unpacking it had to look at the layers below.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -65,6 +83,28 @@ struct Record {
     /// What it says of the root directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     root: Option<RootMeta>,
+    #[serde(default)]
+    form: Form,
+    /// The boot in which it was made, as long as it may be that not all of it is on disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    boot: Option<String>,
+}
+
+impl Record {
+    /// Whether a power cut may have taken a part of it.
+    fn is_doubtful(&self) -> Result<bool> {
+        match &self.boot {
+            None => Ok(false),
+            Some(boot) => Ok(*boot != boot_id()?),
+        }
+    }
+}
+
+/// The id of this boot (proc_sys_kernel(5)).
+fn boot_id() -> Result<String> {
+    let path = "/proc/sys/kernel/random/boot_id";
+    let text = std::fs::read_to_string(path).map_err(Error::io(format!("cannot read {path}")))?;
+    Ok(text.trim().to_owned())
 }
 
 /// An unpacked layer.
@@ -75,7 +115,7 @@ pub struct Layer {
     fd: OwnedFd,
 }
 
-/// The layer's tree.
+/// The layer's tree: its directory, or a detached mount of its image.
 impl AsFd for Layer {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
@@ -203,33 +243,42 @@ impl Store {
         if let Some(found) = wanted.find(dir)? {
             return Ok(found);
         }
-        let tmp = Temporary::make(self)?;
-        sys::fs::mkdirat(&tmp, TREE, Mode::RWXU)?;
-        let tree = open_dir(&tmp, TREE)?;
-        sys::fs::fchmod(&tree, Mode::from(0o755))?;
         let lowers: Vec<_> = below.lowest_first.iter().map(AsFd::as_fd).collect();
-        let applied = layer::apply(file, &tree, &Options { lowers: &lowers, ..*options })
-            .map_err(|source| Error::Layer { layer: wanted.diff_id.to_string(), source })?;
-        if applied.diff_id != wanted.diff_id {
-            let (layer, expected, found) = (blob.digest, wanted.diff_id, applied.diff_id);
+        let options = Options { lowers: &lowers, ..*options };
+        let unpacked = Unpacked::make(self, file, wanted.diff_id, &options)?;
+        if unpacked.record.diff_id != wanted.diff_id {
+            let (layer, expected, found) = (blob.digest, wanted.diff_id, unpacked.record.diff_id);
             return Err(Error::DiffIdMismatch { layer, expected, found });
         }
-        let record = Record {
-            diff_id: applied.diff_id,
-            size: applied.size,
-            depends_on_lowers: applied.depends_on_lowers,
-            hides_lowers: applied.hides_lowers,
-            root: applied.root.map(|layer::RootMeta { mode, uid, gid }| RootMeta { mode, uid, gid }),
-        };
-        write_record(tmp.as_fd(), RECORD, &record, Sync::Lazy)?;
-        let id = wanted.id(&record);
-        match tmp.move_to(dir, &id.0.hex()) {
-            // The same layer, compressed otherwise, was unpacked meanwhile.
-            Err(error) if error.errno == sys::Errno::EXIST => {}
-            other => other?,
-        }
+        let id = wanted.id(&unpacked.record);
+        unpacked.place(self, dir, id)?;
         let missing = || Error::MissingBlob { what: format!("layer {}", wanted.diff_id) };
         wanted.find(dir)?.ok_or_else(missing)
+    }
+
+    /// Puts all layers that are directories on disk, so that a power cut takes none of them. Takes its time.
+    pub fn settle(&self) -> Result<()> {
+        let Some(_lock) = DirLock::try_exclusive(self.dir("tmp")?)? else {
+            // Somebody is at it.
+            return Ok(());
+        };
+        let layers = self.dir(LAYERS)?;
+        let mut doubtful = Vec::new();
+        for name in names(layers.as_fd())? {
+            let Ok(dir) = open_dir(&layers, &name) else { continue };
+            match read_record::<Record>(&dir, RECORD) {
+                Ok(Some(record)) if record.boot.is_some() && !record.is_doubtful()? => doubtful.push((dir, record)),
+                _ => {}
+            }
+        }
+        if doubtful.is_empty() {
+            return Ok(());
+        }
+        sys::fs::syncfs(&layers)?;
+        for (dir, record) in doubtful {
+            write_record(dir.as_fd(), RECORD, &Record { boot: None, ..record }, Sync::Durable)?;
+        }
+        Ok(())
     }
 }
 
@@ -253,11 +302,73 @@ impl Wanted {
             let Some(record) = read_record::<Record>(&dir, RECORD)? else { continue };
             // A lowest layer's chain ID is its diff ID; above others it may not be what it is there.
             let id = self.id(&record);
-            if id.0 == digest {
-                return Ok(Some((Layer { id, fd: open_dir(&dir, TREE)? }, record)));
+            if id.0 == digest && !record.is_doubtful()? {
+                let fd = match record.form {
+                    Form::Directory => open_dir(&dir, TREE)?,
+                    Form::Image => mount_image(&open_file(&dir, IMAGE)?)?,
+                };
+                return Ok(Some((Layer { id, fd }, record)));
             }
         }
         Ok(None)
+    }
+}
+
+/// A layer that has been unpacked and has no name yet.
+pub(crate) struct Unpacked {
+    tmp: Temporary,
+    record: Record,
+}
+
+impl Unpacked {
+    /// Unpacks a blob's bytes; `layer` names it in errors.
+    pub(crate) fn make(store: &Store, blob: impl Read + Send, layer: DiffId, options: &Options<'_>) -> Result<Self> {
+        let tmp = Temporary::make(store)?;
+        let failed = |source| Error::Layer { layer: layer.to_string(), source };
+        // Layers for others' ids are a user's, who mounts no images.
+        let plain = !matches!(options.ownership, Ownership::Mapped { .. });
+        let (applied, form) = if plain && store.driver()? == Driver::Erofs {
+            let (file, _, applied) = layer::write_image(blob, create(&tmp, IMAGE)?, options).map_err(failed)?;
+            file.sync_all().map_err(Error::io(format!("cannot sync layer {layer}")))?;
+            (applied, Form::Image)
+        } else {
+            sys::fs::mkdirat(&tmp, TREE, Mode::RWXU)?;
+            let tree = open_dir(&tmp, TREE)?;
+            sys::fs::fchmod(&tree, Mode::from(0o755))?;
+            (layer::apply(blob, &tree, options).map_err(failed)?, Form::Directory)
+        };
+        let record = Record {
+            diff_id: applied.diff_id,
+            size: applied.size,
+            depends_on_lowers: applied.depends_on_lowers,
+            hides_lowers: applied.hides_lowers,
+            root: applied.root.map(|layer::RootMeta { mode, uid, gid }| RootMeta { mode, uid, gid }),
+            form,
+            boot: (form == Form::Directory).then(boot_id).transpose()?,
+        };
+        Ok(Self { tmp, record })
+    }
+
+    /// Gives it its name, unless the same layer, compressed otherwise, was unpacked meanwhile.
+    fn place(self, store: &Store, dir: BorrowedFd<'_>, id: LayerId) -> Result<()> {
+        let sync = if self.record.form == Form::Image { Sync::Durable } else { Sync::Lazy };
+        write_record(self.tmp.as_fd(), RECORD, &self.record, sync)?;
+        let name = id.0.hex();
+        let mut moved = self.tmp.move_to(dir, &name);
+        if moved.as_ref().is_err_and(|error| error.errno == sys::Errno::EXIST)
+            && let Ok(Some(there)) = read_record::<Record>(open_dir(dir, &name)?, RECORD)
+            && !there.is_doubtful()?
+        {
+            return Ok(());
+        }
+        if moved.as_ref().is_err_and(|error| error.errno == sys::Errno::EXIST) {
+            // What a power cut has left of it goes first.
+            let trash = store.dir("trash")?;
+            sys::fs::renameat(dir, &*name, &trash, &*random_hex::<8>()?, RenameFlags::NOREPLACE)?;
+            moved = self.tmp.move_to(dir, &name);
+        }
+        moved?;
+        if sync == Sync::Durable { sync_dir(dir) } else { Ok(()) }
     }
 }
 

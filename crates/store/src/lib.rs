@@ -6,7 +6,7 @@
 //! store.json                  version of the format; how the layers below were written
 //! images/                     an OCI image layout that other tools can read
 //!     oci-layout index.json blobs/sha256/HEX
-//! layers/HEX/                 a layer, unpacked once: record.json and the tree below fs/
+//! layers/HEX/                 a layer, unpacked once: record.json, and the tree below fs/ or in the image layer.erofs
 //! containers/ID/              record.json; upper/ and work/ of its overlay
 //! names/NAME                  a link whose text is the id of the container of that name
 //! tmp/                        what is being made, locked by its maker
@@ -28,6 +28,7 @@ mod arrivals;
 mod blob;
 mod changes;
 mod container;
+mod driver;
 mod error;
 mod file;
 mod image;
@@ -46,6 +47,7 @@ mod temporary;
 
 pub use arrivals::Arrivals;
 pub use container::{Broken, Container, ContainerDir, Durability, NewContainer, UPPER, WORK};
+pub use driver::Driver;
 pub use error::{Error, Result};
 pub use image::{BrokenImage, Image};
 pub use import::Import;

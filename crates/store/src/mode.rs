@@ -94,6 +94,9 @@ pub(crate) struct StoreRecord {
     /// How layers are written, once there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layers: Option<LayerMode>,
+    /// How new layers are unpacked, once that was tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<crate::Driver>,
 }
 
 impl Store {
@@ -122,7 +125,7 @@ impl Store {
         Err(Error::Mode { path: self.path().to_owned(), stored, current })
     }
 
-    fn record(&self) -> Result<StoreRecord> {
+    pub(crate) fn record(&self) -> Result<StoreRecord> {
         read_record(self.root(), crate::store::RECORD)?.ok_or_else(|| Error::Damaged {
             path: crate::store::RECORD.to_owned(),
             source: serde::de::Error::custom("it is gone"),

@@ -64,7 +64,7 @@ impl Store {
         let images = self.dir("images")?;
         write_whole(images.as_fd(), LAYOUT_FILE, LAYOUT.as_bytes(), Sync::Durable)?;
         write_record(images.as_fd(), crate::image::INDEX, &Index::default(), Sync::Durable)?;
-        write_record(self.root(), RECORD, &StoreRecord { version: VERSION, layers: None }, Sync::Durable)
+        write_record(self.root(), RECORD, &StoreRecord { version: VERSION, layers: None, driver: None }, Sync::Durable)
     }
 
     /// Promises that no image or layer disappears while the lease is held.

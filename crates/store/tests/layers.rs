@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
-use store::{Error, Import, Layers, Store};
+use store::{Driver, Error, Import, Layers, Store};
 use testkit::{requires, within};
 
 fn layers(store: &Store, name: &str) -> Result<Layers, Error> {
@@ -87,7 +87,7 @@ fn a_layer_that_needs_those_below_is_kept_for_its_chain_alone() {
     image_of(&place, "two", &[split, upper.clone()]);
     image_of(&place, "three", &[upper]);
     let [one, two, three] = ["one:1", "two:1", "three:1"].map(|name| layers(&place.store, name).expect("layers"));
-    let top = |layers: &Layers| tree(&place.store, layers.lowest_first.last().expect("a layer"));
+    let top = |layers: &Layers| tree(layers.lowest_first.last().expect("a layer"));
     assert!(top(&one).join("usr/lib/x").exists() && !top(&one).join("lib").exists());
     assert_eq!(fs::metadata(top(&two).join("lib")).expect("lib").mode() & 0o777, 0o750);
     assert_eq!(fs::metadata(top(&three).join("lib")).expect("lib").mode() & 0o777, 0o755);
@@ -158,7 +158,7 @@ fn inside(root: &str) {
     let import = Import { name: Some(reference("t")), ..Import::default() };
     store.import(tar, &import).expect("import");
     let layers = layers(&store, "t").expect("layers");
-    let path = tree(&store, &layers.lowest_first[0]);
+    let path = tree(&layers.lowest_first[0]);
     let owner =
         |name: &str| fs::symlink_metadata(path.join(name)).map(|meta| (meta.uid(), meta.gid())).expect("metadata");
     assert_eq!((owner("a"), owner("b")), ((7, 8), (0, 0)));
@@ -238,27 +238,93 @@ fn what_a_killed_unpacker_left_is_swept_and_the_layer_made_anew() {
         return;
     }
     requires!(root);
+    // The first file of a directory; some part of an image.
+    for (driver, seen) in [(Driver::Overlay, "fs/100"), (Driver::Erofs, "layer.erofs")] {
+        let place = Place::new();
+        if driver == Driver::Erofs && !place.store.mounts_images() {
+            continue;
+        }
+        place.store.set_driver(driver).expect("a driver");
+        let tar = place.tar("t", "i=0; while [ $i -lt 3000 ]; do head -c 1000 /dev/zero >$i; i=$((i+1)); done");
+        place.import(&tar, "t");
+        let mut child = Command::new(std::env::current_exe().expect("ourselves"))
+            .args(["--exact", "what_a_killed_unpacker_left_is_swept_and_the_layer_made_anew"])
+            .env(INSIDE, place.join("store"))
+            .spawn()
+            .expect("a child");
+        let tmp = place.join("store/tmp");
+        let begun = within(Duration::from_secs(20), || {
+            // A directory of its own was there before, for what is tried.
+            names(&tmp).iter().any(|name| tmp.join(name).join(seen).exists())
+        });
+        child.kill().expect("kill");
+        child.wait().expect("its end");
+        assert!(begun);
+        assert!(names(place.join("store/layers")).is_empty(), "killed too late for this test to mean anything");
+        let swept = place.store.sweep().expect("a sweep");
+        assert_eq!((swept.removed, swept.failed.len()), (1, 0));
+        assert!(names(&tmp).is_empty());
+        let layers = layers(&place.store, "t").expect("layers");
+        assert_eq!(names(tree(&layers.lowest_first[0])).len(), 3000);
+    }
+}
+
+#[test]
+fn a_directory_of_another_boot_is_made_again_unless_it_was_settled() {
+    requires!(root);
     let place = Place::new();
-    let tar = place.tar("t", "i=0; while [ $i -lt 3000 ]; do : >$i; i=$((i+1)); done");
-    place.import(&tar, "t");
-    let mut child = Command::new(std::env::current_exe().expect("ourselves"))
-        .args(["--exact", "what_a_killed_unpacker_left_is_swept_and_the_layer_made_anew"])
-        .env(INSIDE, place.join("store"))
-        .spawn()
-        .expect("a child");
-    let tmp = place.join("store/tmp");
-    let begun = within(Duration::from_secs(20), || {
-        names(&tmp).first().is_some_and(|name| tmp.join(name).join("fs/100").exists())
-    });
-    child.kill().expect("kill");
-    child.wait().expect("its end");
-    assert!(begun);
-    assert!(names(place.join("store/layers")).is_empty(), "killed too late for this test to mean anything");
-    let swept = place.store.sweep().expect("a sweep");
-    assert_eq!((swept.removed, swept.failed.len()), (1, 0));
-    assert!(names(&tmp).is_empty());
-    let layers = layers(&place.store, "t").expect("layers");
-    assert_eq!(names(tree(&place.store, &layers.lowest_first[0])).len(), 3000);
+    place.store.set_driver(Driver::Overlay).expect("a driver");
+    place.import(&place.tar("t", "echo x >file"), "t");
+    let id = layers(&place.store, "t").expect("layers").lowest_first[0].id.0.hex();
+    let record = place.join("store/layers").join(&id).join("record.json");
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("an id");
+    let as_if_rebooted = || {
+        let text = fs::read_to_string(&record).expect("a record");
+        fs::write(&record, text.replace(boot.trim(), "00000000-0000-0000-0000-000000000000")).expect("write");
+        // What a power cut may leave of a file that was never synced.
+        fs::write(place.join("store/layers").join(&id).join("fs/file"), "").expect("write");
+    };
+    let content = || {
+        let layers = layers(&place.store, "t").expect("layers");
+        fs::read_to_string(tree(&layers.lowest_first[0]).join("file")).expect("a file")
+    };
+    as_if_rebooted();
+    assert_eq!(content(), "x\n");
+    place.store.settle().expect("settled");
+    assert!(!fs::read_to_string(&record).expect("a record").contains("boot"));
+    as_if_rebooted();
+    assert_eq!(content(), "", "this one was on disk, so nobody looks again");
+    assert!(place.store.sweep().expect("a sweep").failed.is_empty());
+    assert!(names(place.join("store/trash")).is_empty());
+}
+
+#[test]
+fn layers_of_both_kinds_stand_side_by_side() {
+    requires!(root, kernel = (6, 12));
+    let place = Place::new();
+    if !place.store.mounts_images() {
+        return;
+    }
+    let tars = [("low", "echo 1 >d/a; echo low >both"), ("high", "echo 2 >d/b; echo high >both; touch d/.wh.a")];
+    let tars = tars.map(|(name, script)| place.tar(name, &format!("mkdir -p d; {script}")));
+    place.store.set_driver(Driver::Overlay).expect("a driver");
+    image_of(&place, "lower", &tars[..1]);
+    drop(layers(&place.store, "lower:1").expect("layers"));
+    place.store.set_driver(Driver::Erofs).expect("a driver");
+    image_of(&place, "two", &tars);
+    let two = layers(&place.store, "two:1").expect("layers");
+    let form = |at: usize| names(place.join("store/layers").join(two.lowest_first[at].id.0.hex()));
+    assert_eq!(form(0), ["fs", "record.json"]);
+    assert_eq!(form(1), ["layer.erofs", "record.json"]);
+    let options = store::overlay::Options { xattrs: store::XattrStyle::Trusted, volatile: false, attributes: 0 };
+    let mount = store::overlay::mount(&two.lowest_first, None, &options).expect("an overlay");
+    let root = PathBuf::from(format!("/proc/self/fd/{}", mount.as_raw_fd()));
+    assert_eq!(names(root.join("d")), ["b"]);
+    assert_eq!(fs::read_to_string(root.join("both")).expect("a file"), "high\n");
+    // An image is removed by one unlink, mounted or not.
+    drop((mount, two));
+    let removed = place.store.remove_image("two:1", false).expect("removed");
+    assert_eq!(removed.layers.len(), 1, "the lower one is the other image's too");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use testkit::{Invocation, requires};
 fn unpacked(store: &Store) -> Vec<Vec<String>> {
     let [image] = &images(store)[..] else { panic!("one image") };
     let layers = store.layers_for(image, &store.lease().expect("a lease")).expect("layers");
-    layers.lowest_first.iter().map(|layer| names(tree(store, layer).join("etc"))).collect()
+    layers.lowest_first.iter().map(|layer| names(tree(layer).join("etc"))).collect()
 }
 
 fn both_layers() -> Vec<Vec<String>> {

@@ -217,6 +217,15 @@ pub fn fchmod(fd: impl AsFd, mode: Mode) -> Result<()> {
         .map_err(|errno| Error::new("fchmod", format!("{}, 0{:o}", shown(fd), mode.bits()), errno))
 }
 
+/// syncfs(2) of the file system that `fd` lies on.
+pub fn syncfs(fd: impl AsFd) -> Result<()> {
+    let fd = fd.as_fd();
+    // SAFETY: no pointers.
+    unsafe { call(nr::syncfs, [raw(fd), 0, 0, 0, 0, 0]) }
+        .map(drop)
+        .map_err(|errno| Error::new("syncfs", shown(fd), errno))
+}
+
 /// fchmodat(2): follows a link at the end of `path`, so give it only names that cannot be one.
 pub fn fchmodat(dir: impl AsFd, path: impl Arg, mode: Mode) -> Result<()> {
     let dir = dir.as_fd();

@@ -115,4 +115,5 @@ numbers! {
     sendfile 40 71
     mount 165 40
     signalfd4 289 74
+    syncfs 306 267
 }

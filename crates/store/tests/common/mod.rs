@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use oci::reference::Reference;
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
 use store::{Import, LoadedImage, Store};
 use tempfile::TempDir;
@@ -95,7 +96,7 @@ pub fn names(dir: impl AsRef<Path>) -> Vec<String> {
     names
 }
 
-/// Where a layer's tree is.
-pub fn tree(store: &Store, layer: &store::Layer) -> PathBuf {
-    store.path().join("layers").join(layer.id.0.hex()).join("fs")
+/// Where a layer's tree is to be seen, as long as the layer is held.
+pub fn tree(layer: &store::Layer) -> PathBuf {
+    PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), layer.as_fd().as_raw_fd()))
 }

@@ -19,7 +19,7 @@ pub const HOUSE: &[Room] = &[
     },
     Room { name: "monitor", may_name: &["runtime"] },
     Room { name: "registry", may_name: &[] },
-    Room { name: "store", may_name: &["layer"] },
+    Room { name: "store", may_name: &["layer", "erofs"] },
     Room { name: "runtime", may_name: &["cgroup", "criu", "seccomp", "init", "netlink"] },
     Room { name: "cgroup", may_name: &["dbus"] },
     Room { name: "criu", may_name: &[] },

@@ -1,0 +1,121 @@
+//! How layers lie on disk: as directories of files, or as one EROFS image each, mounted straight from its file.
+//!
+//! An image is written front to back and removed by one unlink, where a directory is a hundred thousand small files; but
+//! only root may mount one, and only Linux from 6.12 on mounts a file without a loop device. It does not where the store
+//! itself lies on an overlay (ENOTBLK). So what is possible is tried once for each store, with a real image under a real
+//! overlay, and written down. Layers of both kinds can stand side by side.
+
+use crate::file::{Sync, open_dir, write_record};
+use crate::lease::DirLock;
+use crate::mode::XattrStyle;
+use crate::overlay;
+use crate::temporary::Temporary;
+use crate::{Result, Store};
+use erofs::{Attributes, Child, Directory, Writer};
+use rustix::fs::{Mode, OFlags};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsRawFd, OwnedFd};
+use sys::mount::{FsContext, attr};
+
+/// How new layers are unpacked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Driver {
+    /// Directories of files.
+    Overlay,
+    /// EROFS images.
+    Erofs,
+}
+
+impl std::fmt::Display for Driver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Overlay => "overlay",
+            Self::Erofs => "erofs",
+        })
+    }
+}
+
+impl std::str::FromStr for Driver {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "overlay" | "overlay2" => Ok(Self::Overlay),
+            "erofs" => Ok(Self::Erofs),
+            other => Err(format!("{other:?} is no storage driver; there are overlay and erofs")),
+        }
+    }
+}
+
+impl Store {
+    /// How this store's new layers are unpacked; the first call decides it.
+    pub fn driver(&self) -> Result<Driver> {
+        if let Some(driver) = self.record()?.driver {
+            return Ok(driver);
+        }
+        let trusted = self.layer_mode()?.xattrs == XattrStyle::Trusted;
+        let driver = if trusted && self.mounts_images() { Driver::Erofs } else { Driver::Overlay };
+        self.set_driver(driver)?;
+        Ok(driver)
+    }
+
+    /// Has new layers unpacked so from now on.
+    pub fn set_driver(&self, driver: Driver) -> Result<()> {
+        let _lock = DirLock::exclusive(self.dir(".")?)?;
+        let mut record = self.record()?;
+        record.driver = Some(driver);
+        write_record(self.root(), crate::store::RECORD, &record, Sync::Durable)
+    }
+
+    /// Whether an image in this store can be mounted, below an overlay at that.
+    pub fn mounts_images(&self) -> bool {
+        let tried = || -> Result<bool> {
+            let tmp = Temporary::make(self)?;
+            let probe = write_probe(create(&tmp, "probe")?)?;
+            sys::fs::mkdirat(&tmp, "empty", Mode::RWXU)?;
+            let lowers = [open_dir(&tmp, "empty")?, mount_image(&probe)?];
+            let options = overlay::Options { xattrs: XattrStyle::Trusted, volatile: false, attributes: attr::NODEV };
+            let mount = overlay::mount(&lowers, None, &options)?;
+            let mut content = Vec::new();
+            let file = sys::fs::open_beneath(&mount, PROBE, OFlags::RDONLY, Mode::empty())?;
+            Ok(File::from(file).read_to_end(&mut content).is_ok() && content == PROBE.as_bytes())
+        };
+        tried().unwrap_or(false)
+    }
+}
+
+/// Name and content of the only file of the image that is tried.
+const PROBE: &str = "probe";
+
+fn write_probe(file: File) -> Result<File> {
+    let attributes = Attributes { mode: 0o755, ..Attributes::default() };
+    let write = || {
+        let mut writer = Writer::new(file);
+        let mut content = writer.file(&attributes, PROBE.len() as u64)?;
+        content.write(PROBE.as_bytes())?;
+        let node = Child::Node(content.finish()?);
+        let entries = BTreeMap::from([(PROBE.as_bytes().to_vec(), node)]);
+        Ok(writer.finish(&[Directory { attributes: attributes.clone(), entries }])?.0)
+    };
+    write().map_err(|source: erofs::Error| crate::Error::Image {
+        image: PROBE.to_owned(),
+        reason: format!("it cannot be written: {source}"),
+    })
+}
+
+/// A new file for an image.
+pub(crate) fn create(tmp: &Temporary, name: &str) -> Result<File> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
+    Ok(File::from(sys::fs::open_beneath(tmp, name, flags, Mode::RUSR | Mode::WUSR)?))
+}
+
+/// A detached mount of an image, read-only as all of its kind.
+pub(crate) fn mount_image(file: &File) -> sys::Result<OwnedFd> {
+    let context = FsContext::open("erofs")?;
+    context.set("source", format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+    context.mount(attr::RDONLY)
+}
