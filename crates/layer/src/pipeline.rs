@@ -1,4 +1,5 @@
-//! Inflating and hashing on one thread, whatever is done with the bytes on the other.
+//! Inflating on one thread, hashing and whatever is done with the bytes on the other: inflating alone takes as long as
+//! all the rest.
 //!
 //! The thread is scoped: when this returns it has ended, so that a process that clones a container afterwards has one
 //! thread again.
@@ -30,21 +31,24 @@ pub fn inflated<T>(source: impl Read + Send, f: impl FnOnce(&mut Pieces) -> Resu
     let (empty, returned) = sync_channel(WAITING + 2);
     std::thread::scope(|scope| {
         let decoding = scope.spawn(move || decode(source, &filled, &returned));
-        let mut pieces = Pieces { filled: pieces, empty, piece: Vec::new(), at: 0 };
+        let mut pieces = Pieces { filled: pieces, empty, piece: Vec::new(), at: 0, hasher: Hasher::default() };
         let result = f(&mut pieces);
+        let hasher = std::mem::take(&mut pieces.hasher);
         // Before waiting: the other thread may wait for us.
         drop(pieces);
         // A panic over there is a bug here, and panics are not caught.
-        let stream = decoding.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let compression = decoding.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         // The error of the consumer comes first: the other thread only noticed that nobody listens.
         let value = result?;
-        Ok((value, stream?))
+        let compression = compression?;
+        let size = hasher.length();
+        Ok((value, Stream { diff_id: DiffId(hasher.finish()), size, compression }))
     })
 }
 
 type Piece = std::io::Result<Vec<u8>>;
 
-fn decode(source: impl Read, filled: &SyncSender<Piece>, returned: &Receiver<Vec<u8>>) -> Result<Stream> {
+fn decode(source: impl Read, filled: &SyncSender<Piece>, returned: &Receiver<Vec<u8>>) -> Result<Compression> {
     let mut decoder = match Decoder::new(source) {
         Ok(decoder) => decoder,
         Err(error) => {
@@ -52,7 +56,7 @@ fn decode(source: impl Read, filled: &SyncSender<Piece>, returned: &Receiver<Vec
             return Err(error);
         }
     };
-    let mut hasher = Hasher::default();
+    let mut offset = 0;
     loop {
         let mut piece = returned.try_recv().unwrap_or_else(|_| vec![0; PIECE]);
         piece.resize(PIECE, 0);
@@ -66,15 +70,14 @@ fn decode(source: impl Read, filled: &SyncSender<Piece>, returned: &Receiver<Vec
                     piece.truncate(length);
                     let copy = std::io::Error::new(error.kind(), error.to_string());
                     let _ = filled.send(Ok(piece)).and_then(|()| filled.send(Err(copy)));
-                    return Err(Error::Read { offset: hasher.length() + length as u64, source: error });
+                    return Err(Error::Read { offset: offset + length as u64, source: error });
                 }
             }
         }
         piece.truncate(length);
-        hasher.update(&piece);
+        offset += length as u64;
         if length == 0 || filled.send(Ok(piece)).is_err() {
-            let size = hasher.length();
-            return Ok(Stream { diff_id: DiffId(hasher.finish()), size, compression: decoder.compression() });
+            return Ok(decoder.compression());
         }
     }
 }
@@ -86,6 +89,8 @@ pub struct Pieces {
     empty: SyncSender<Vec<u8>>,
     piece: Vec<u8>,
     at: usize,
+    /// Of all pieces that came.
+    hasher: Hasher,
 }
 
 impl BufRead for Pieces {
@@ -94,6 +99,7 @@ impl BufRead for Pieces {
             // The channel ends with the stream.
             let Ok(piece) = self.filled.recv() else { return Ok(&[]) };
             let used = std::mem::replace(&mut self.piece, piece?);
+            self.hasher.update(&self.piece);
             self.at = 0;
             // It may be full of pieces that nobody wants back.
             let _ = self.empty.try_send(used);

@@ -349,6 +349,20 @@ impl Unpacked {
         Ok(Self { tmp, record })
     }
 
+    pub(crate) fn diff_id(&self) -> DiffId {
+        self.record.diff_id
+    }
+
+    pub(crate) fn depends_on_lowers(&self) -> bool {
+        self.record.depends_on_lowers
+    }
+
+    /// Gives one that needs no layers below its name.
+    pub(crate) fn place_alone(self, store: &Store) -> Result<()> {
+        let (dir, id) = (store.dir(LAYERS)?, LayerId(self.record.diff_id.0));
+        self.place(store, dir.as_fd(), id)
+    }
+
     /// Gives it its name, unless the same layer, compressed otherwise, was unpacked meanwhile.
     fn place(self, store: &Store, dir: BorrowedFd<'_>, id: LayerId) -> Result<()> {
         let sync = if self.record.form == Form::Image { Sync::Durable } else { Sync::Lazy };
@@ -383,11 +397,11 @@ fn key(uids: &[IdMapping], gids: &[IdMapping]) -> Digest {
     Digest::of(text.as_bytes())
 }
 
-fn plain(mode: &LayerMode) -> Ownership<'static> {
+pub(crate) fn plain(mode: &LayerMode) -> Ownership<'static> {
     if mode.single_id() { Ownership::Squash } else { Ownership::AsRecorded }
 }
 
-fn options<'a>(mode: &LayerMode, ownership: Ownership<'a>) -> Options<'a> {
+pub(crate) fn options<'a>(mode: &LayerMode, ownership: Ownership<'a>) -> Options<'a> {
     let (xattrs, devices) = match mode.xattrs {
         XattrStyle::Trusted => (OverlayXattrs::Trusted, Devices::Create),
         XattrStyle::User => (OverlayXattrs::User, Devices::Skip),

@@ -9,6 +9,7 @@
 //! layers/HEX/                 a layer, unpacked once: record.json, and the tree below fs/ or in the image layer.erofs
 //! containers/ID/              record.json; upper/ and work/ of its overlay
 //! names/NAME                  a link whose text is the id of the container of that name
+//! partial/HEX                 what came of a blob before it was cut off
 //! tmp/                        what is being made, locked by its maker
 //! trash/                      what is being removed
 //! ```
@@ -39,6 +40,7 @@ mod load;
 mod mode;
 mod name;
 pub mod overlay;
+mod receive;
 mod remove;
 mod store;
 mod sweep;
@@ -56,6 +58,7 @@ pub use lease::Lease;
 pub use load::LoadedImage;
 pub use mode::{IdRange, LayerMode, XattrStyle};
 pub use name::{ContainerId, ContainerName};
+pub use receive::Expected;
 pub use remove::Removed;
 pub use store::Store;
 pub use sweep::Swept;
