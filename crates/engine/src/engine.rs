@@ -7,7 +7,7 @@ use crate::userns::Caller;
 use rustix::fs::{CWD, Mode};
 use std::cell::{Cell, OnceCell};
 use std::path::{Path, PathBuf};
-use store::Store;
+use store::{Driver, Store};
 
 /// Where data and run state lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,14 +63,15 @@ impl Locations {
 pub struct Engine {
     locations: Locations,
     store: OnceCell<Store>,
+    driver: Option<Driver>,
     caller: Caller,
     entered: Cell<bool>,
     no_setgroups: Cell<bool>,
 }
 
 impl Engine {
-    /// Opens it, making its directories where they are missing.
-    pub fn open(locations: Locations) -> Result<Self> {
+    /// Opens it, making its directories where they are missing. With a driver, new layers are unpacked so from now on.
+    pub fn open(locations: Locations, driver: Option<Driver>) -> Result<Self> {
         let caller = Caller::look();
         make_private(&locations.runroot)?;
         ensure(&locations.runroot.join(CONTAINERS))?;
@@ -78,7 +79,7 @@ impl Engine {
             make_parents(parent)?;
         }
         let (entered, no_setgroups) = (Cell::new(false), Cell::new(false));
-        Ok(Self { locations, store: OnceCell::new(), caller, entered, no_setgroups })
+        Ok(Self { locations, store: OnceCell::new(), driver, caller, entered, no_setgroups })
     }
 
     /// Where things lie.
@@ -90,7 +91,11 @@ impl Engine {
     /// that: an overlay takes no directory that was opened in another mount namespace.
     pub fn store(&self) -> Result<&Store> {
         if self.store.get().is_none() {
-            let _ = self.store.set(Store::open(&self.locations.root)?);
+            let store = Store::open(&self.locations.root)?;
+            if let Some(driver) = self.driver {
+                store.use_driver(driver)?;
+            }
+            let _ = self.store.set(store);
         }
         self.store.get().ok_or(Error::NoHome("the store"))
     }

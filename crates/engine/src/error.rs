@@ -113,6 +113,10 @@ impl Error {
             Self::Store(store::Error::Mode { .. }) => {
                 Some("use those ids, or a store of its own: --root DIR (CORACLE_ROOT)".to_owned())
             }
+            Self::Store(store::Error::NoImages { .. }) => Some(
+                "that needs root, Linux 6.15, and a store on a disk's own file system; use --storage-driver overlay"
+                    .to_owned(),
+            ),
             Self::Store(store::Error::NameTaken { name, .. }) => {
                 Some(format!("coracle rm {name} removes that one; or choose another name"))
             }

@@ -34,4 +34,4 @@ pub use error::{Error, Result};
 pub use info::Info;
 pub use record::{End, Record};
 pub use registry;
-pub use store::{Image, Import};
+pub use store::{Driver, Image, Import};

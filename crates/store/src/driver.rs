@@ -1,7 +1,8 @@
 //! How layers lie on disk: as directories of files, or as one EROFS image each, mounted straight from its file.
 //!
 //! An image is written front to back and removed by one unlink, where a directory is a hundred thousand small files; but
-//! only root may mount one, and only Linux from 6.12 on mounts a file without a loop device. It does not where the store
+//! only root may mount one, and only Linux from 6.12 on mounts a file without a loop device (and from 6.15 on copies
+//! such a mount for each container). It does not where the store
 //! itself lies on an overlay (ENOTBLK). So what is possible is tried once for each store, with a real image under a real
 //! overlay, and written down. Layers of both kinds can stand side by side.
 
@@ -39,14 +40,14 @@ impl std::fmt::Display for Driver {
     }
 }
 
-impl std::str::FromStr for Driver {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "overlay" | "overlay2" => Ok(Self::Overlay),
-            "erofs" => Ok(Self::Erofs),
-            other => Err(format!("{other:?} is no storage driver; there are overlay and erofs")),
+impl Driver {
+    /// The driver of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            // Docker's name for it.
+            "overlay" | "overlay2" => Some(Self::Overlay),
+            "erofs" => Some(Self::Erofs),
+            _ => None,
         }
     }
 }
@@ -63,8 +64,23 @@ impl Store {
         Ok(driver)
     }
 
-    /// Has new layers unpacked so from now on.
-    pub fn set_driver(&self, driver: Driver) -> Result<()> {
+    /// The driver, if it was decided.
+    pub fn decided_driver(&self) -> Result<Option<Driver>> {
+        Ok(self.record()?.driver)
+    }
+
+    /// Has new layers unpacked so from now on, if that is possible here. Those that are there stay as they are.
+    pub fn use_driver(&self, driver: Driver) -> Result<()> {
+        if self.decided_driver()? == Some(driver) {
+            return Ok(());
+        }
+        if driver == Driver::Erofs && !self.mounts_images() {
+            return Err(crate::Error::NoImages { path: self.path().to_owned() });
+        }
+        self.set_driver(driver)
+    }
+
+    fn set_driver(&self, driver: Driver) -> Result<()> {
         let _lock = DirLock::exclusive(self.dir(".")?)?;
         let mut record = self.record()?;
         record.driver = Some(driver);
@@ -77,7 +93,10 @@ impl Store {
             let tmp = Temporary::make(self)?;
             let probe = write_probe(create(&tmp, "probe")?)?;
             sys::fs::mkdirat(&tmp, "empty", Mode::RWXU)?;
-            let lowers = [open_dir(&tmp, "empty")?, mount_image(&probe)?];
+            let mounted = mount_image(&probe)?;
+            // A container has a copy of the mount, with its own ids; before Linux 6.15 none can be made of a detached one.
+            let copy = sys::mount::open_tree(&mounted, "", sys::mount::CLONE | sys::mount::EMPTY_PATH)?;
+            let lowers = [open_dir(&tmp, "empty")?, copy];
             let options = overlay::Options { xattrs: XattrStyle::Trusted, volatile: false, attributes: attr::NODEV };
             let mount = overlay::mount(&lowers, None, &options)?;
             let mut content = Vec::new();

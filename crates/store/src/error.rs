@@ -45,6 +45,12 @@ pub enum Error {
     /// Layers belong to root, of the machine or of a user namespace.
     #[error("layers can only be unpacked by root of the machine or of a user namespace")]
     NotRoot,
+    /// No EROFS image can be mounted here.
+    #[error("the store {path} cannot have the driver erofs: no EROFS image can be mounted from a file in it")]
+    NoImages {
+        /// The store's directory.
+        path: PathBuf,
+    },
     /// A record or document of the store's own cannot be understood.
     #[error("{path} is damaged")]
     Damaged {

@@ -244,7 +244,7 @@ fn what_a_killed_unpacker_left_is_swept_and_the_layer_made_anew() {
         if driver == Driver::Erofs && !place.store.mounts_images() {
             continue;
         }
-        place.store.set_driver(driver).expect("a driver");
+        place.store.use_driver(driver).expect("a driver");
         let tar = place.tar("t", "i=0; while [ $i -lt 3000 ]; do head -c 1000 /dev/zero >$i; i=$((i+1)); done");
         place.import(&tar, "t");
         let mut child = Command::new(std::env::current_exe().expect("ourselves"))
@@ -273,7 +273,7 @@ fn what_a_killed_unpacker_left_is_swept_and_the_layer_made_anew() {
 fn a_directory_of_another_boot_is_made_again_unless_it_was_settled() {
     requires!(root);
     let place = Place::new();
-    place.store.set_driver(Driver::Overlay).expect("a driver");
+    place.store.use_driver(Driver::Overlay).expect("a driver");
     place.import(&place.tar("t", "echo x >file"), "t");
     let id = layers(&place.store, "t").expect("layers").lowest_first[0].id.0.hex();
     let record = place.join("store/layers").join(&id).join("record.json");
@@ -300,17 +300,17 @@ fn a_directory_of_another_boot_is_made_again_unless_it_was_settled() {
 
 #[test]
 fn layers_of_both_kinds_stand_side_by_side() {
-    requires!(root, kernel = (6, 12));
+    requires!(root, kernel = (6, 15));
     let place = Place::new();
     if !place.store.mounts_images() {
         return;
     }
     let tars = [("low", "echo 1 >d/a; echo low >both"), ("high", "echo 2 >d/b; echo high >both; touch d/.wh.a")];
     let tars = tars.map(|(name, script)| place.tar(name, &format!("mkdir -p d; {script}")));
-    place.store.set_driver(Driver::Overlay).expect("a driver");
+    place.store.use_driver(Driver::Overlay).expect("a driver");
     image_of(&place, "lower", &tars[..1]);
     drop(layers(&place.store, "lower:1").expect("layers"));
-    place.store.set_driver(Driver::Erofs).expect("a driver");
+    place.store.use_driver(Driver::Erofs).expect("a driver");
     image_of(&place, "two", &tars);
     let two = layers(&place.store, "two:1").expect("layers");
     let form = |at: usize| names(place.join("store/layers").join(two.lowest_first[at].id.0.hex()));

@@ -44,7 +44,7 @@ impl Layer {
         assert!(names(place.join("store/partial")).is_empty());
     }
 
-    fn is_not_there(&self, place: &Place) {
+    fn is_not_there(place: &Place) {
         assert!(names(place.join("store/images/blobs/sha256")).is_empty());
         assert!(names(place.join("store/layers")).is_empty());
         assert!(names(place.join("store/tmp")).is_empty());
@@ -75,7 +75,7 @@ fn one_that_was_cut_off_goes_on_where_it_was() {
     for cut in [0, 1, 500_000] {
         let error = layer.receive(&place.store, |from| (&layer.blob[from as usize..cut], from)).expect_err("cut off");
         assert!(matches!(error, Error::Io { .. }), "{error:?}");
-        layer.is_not_there(&place);
+        Layer::is_not_there(&place);
         assert_eq!(
             fs::metadata(place.join("store/partial").join(layer.descriptor.digest.hex())).expect("kept").len(),
             cut as u64
@@ -111,7 +111,7 @@ fn what_is_wrong_is_named_and_not_kept() {
     assert!(matches!(error, Error::DigestMismatch { .. }), "{error:?}");
     let error = layer.receive(&place.store, |_| (std::io::repeat(0), 0)).expect_err("no end");
     assert!(matches!(error, Error::SizeMismatch { .. }), "{error:?}");
-    layer.is_not_there(&place);
+    Layer::is_not_there(&place);
     assert!(names(place.join("store/partial")).is_empty());
 
     let expected = Expected { diff_id: DiffId(Digest::of(b"other")), lowest: true };

@@ -1,19 +1,20 @@
 //! What all verbs need: the engine, opened when it is needed and not before.
 
 use super::Failure;
-use engine::{Engine, Locations, Places};
+use engine::{Driver, Engine, Locations, Places};
 use std::path::PathBuf;
 
 /// Where the engine works.
 pub struct Context {
     root: Option<String>,
     runroot: Option<String>,
+    driver: Option<Driver>,
 }
 
 impl Context {
-    /// `--root` and `--runroot`, as far as they were given.
-    pub fn new(root: Option<String>, runroot: Option<String>) -> Self {
-        Self { root, runroot }
+    /// `--root`, `--runroot` and `--storage-driver`, as far as they were given.
+    pub fn new(root: Option<String>, runroot: Option<String>, driver: Option<Driver>) -> Self {
+        Self { root, runroot, driver }
     }
 
     /// The engine. Flags win over the environment; relative places are taken from the working directory.
@@ -31,6 +32,6 @@ impl Context {
             home: variable("HOME"),
         };
         let locations = Locations::choose(places, rustix::process::geteuid().as_raw())?;
-        Ok(Engine::open(locations)?)
+        Ok(Engine::open(locations, self.driver)?)
     }
 }

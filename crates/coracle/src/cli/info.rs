@@ -31,11 +31,13 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
         (true, true) => "an ordinary one, with subordinate ids",
         (true, false) => "an ordinary one, without subordinate ids: one id is mapped",
     };
+    let driver = info.driver.map(|driver| driver.to_string());
     print(&match given.format.unwrap_or_default() {
         Format::Json => {
             let object = json!({
                 "ServerVersion": info.version, "KernelVersion": info.kernel, "Name": info.host_name,
                 "Rootless": info.rootless, "SubIds": info.sub_ids, "CgroupLayout": info.cgroups,
+                "Driver": driver,
                 "RootDir": info.root, "RunRoot": info.runroot, "Containers": info.containers,
                 "ContainersRunning": info.running, "Images": info.images,
             });
@@ -43,11 +45,12 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
         }
         Format::Table => format!(
             "Version:      {}\nKernel:       {}\nHost name:    {}\nUser:         {user}\nCgroups:      {}\n\
-             Data:         {}\nRun state:    {}\nContainers:   {}, {} of them running\nImages:       {}\n",
+             Layers:       {}\nData:         {}\nRun state:    {}\nContainers:   {}, {} of them running\nImages:       {}\n",
             info.version,
             info.kernel,
             info.host_name,
             info.cgroups,
+            driver.as_deref().unwrap_or("not unpacked yet"),
             info.root.display(),
             info.runroot.display(),
             info.containers,

@@ -23,7 +23,7 @@ pub use failure::Failure;
 
 use crate::cli::output::help;
 use crate::render;
-use flag::{Flag, Help, Order, Usage, parse, put_word};
+use flag::{Flag, Help, Invalid, Order, Usage, parse, put_word};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -68,6 +68,7 @@ const NOUNS: [&str; 2] = ["image", "container"];
 struct Global {
     root: Option<String>,
     runroot: Option<String>,
+    driver: Option<engine::Driver>,
     version: bool,
 }
 
@@ -86,8 +87,21 @@ const FLAGS: &[Flag<Global>] = &[
         "Where the state of running containers lies (CORACLE_RUNROOT; /run/coracle)",
     )
     .under("Options"),
+    Flag::<Global>::takes(
+        "storage-driver",
+        "DRIVER",
+        put_driver,
+        "How layers are unpacked from now on: overlay or erofs (what is faster here)",
+    )
+    .under("Options"),
     Flag::<Global>::switch("version", |g, on| g.version = on, "Tell the version").short('v').under("Options"),
 ];
+
+fn put_driver(global: &mut Global, word: &str) -> Result<(), Invalid> {
+    let known = engine::Driver::named(word);
+    global.driver = Some(known.ok_or_else(|| Invalid::new(word, "no such driver").hint("overlay or erofs"))?);
+    Ok(())
+}
 
 const HELP: Help = Help {
     usage: &["[OPTIONS] VERB ..."],
@@ -128,7 +142,7 @@ pub fn main(words: impl Iterator<Item = OsString>) -> ExitCode {
             Some(word) => unknown_verb(&words, word).report(""),
         };
     };
-    let context = Context::new(global.root, global.runroot);
+    let context = Context::new(global.root, global.runroot, global.driver);
     match (verb.run)(rest, &context) {
         Ok(code) => ExitCode::from(code),
         Err(failure) if failure.is_help() => print(&(verb.help)(render::width())),
