@@ -318,6 +318,23 @@ fn what_is_said_of_a_container_is_found_by_inspect() {
 }
 
 #[test]
+fn templates_show_what_is_asked_for() {
+    requires!(root);
+    let sandbox = Sandbox::new();
+    sandbox.coracle(["run", "--name=told", "-l", "of=test"]).args(["host:", "sh", "-c", "exit 5"]).run().code(5);
+    let told = |words: &[&str]| sandbox.coracle(words).run();
+    told(&["inspect", "-f", "{{.State.ExitCode}} {{index .Config.Labels \"of\"}}", "told"])
+        .code(0)
+        .stdout_is("5 test\n");
+    told(&["inspect", "-f", "{{.State.Nothing}}", "told"]).code(125).stderr_contains("Nothing");
+    told(&["ps", "-a", "--format", "{{.Names}}:{{.State}}"]).code(0).stdout_is("told:exited\n");
+    let table = "table {{.Names}}\\t{{.State}}\\t{{.ID | len}}";
+    let told = told(&["ps", "-a", "--format", table]);
+    assert_eq!(told.stdout.lines().next().map(|line| line.split("  ").count() > 1), Some(true), "{told}");
+    told.code(0).stdout_contains("NAMES   STATE    12\ntold    exited   12\n");
+}
+
+#[test]
 fn a_container_is_kept_until_it_is_removed_and_with_rm_not_at_all() {
     requires!(root);
     let sandbox = Sandbox::new();

@@ -236,5 +236,7 @@ fn the_version_is_that_of_the_package() {
     let json = run("version --format json");
     let object: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(object["Version"], version);
-    run("version --format {{.Version}}").code(125).stderr_contains("templates are not there yet");
+    run("version --format {{.Version}}").code(0).stdout_is(&format!("{version}\n"));
+    run("version --format {{.Vresion}}").code(125).stderr_contains("Vresion").stderr_contains("--format json");
+    run("version --format {{.Version").code(125).stderr_contains("without its end");
 }

@@ -32,7 +32,7 @@ type F = Flag<Given>;
 const FLAGS: &[F] = &[
     // There are no intermediate images to hide.
     F::switch("all", |g, on| g.all = on, "").short('a'),
-    F::takes("format", "FORMAT", |g, w| put(&mut g.format, w), "table or json").under("Options"),
+    F::takes("format", "FORMAT", |g, w| put(&mut g.format, w), "table, json or a template").under("Options"),
     F::switch("no-trunc", |g, on| g.no_trunc = on, "Whole ids").under("Options"),
     F::switch("quiet", |g, on| g.quiet = on, "Only ids").short('q').under("Options"),
 ];
@@ -85,23 +85,24 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     let shown = |row: &Row| {
         if given.no_trunc { row.id.clone() } else { id(row.id.trim_start_matches("sha256:"), false) }
     };
+    let object = |row: &Row| {
+        json!({
+            "Repository": row.repository,
+            "Tag": row.tag,
+            "ID": shown(row),
+            "CreatedAt": row.created.as_deref().unwrap_or("N/A"),
+            "CreatedSince": created(row),
+            "Size": render::size(row.size),
+        })
+    };
     let text = match given.format.unwrap_or_default() {
         _ if given.quiet => {
             let mut ids: Vec<String> = rows.iter().map(shown).collect();
             ids.dedup();
             lines(ids)
         }
-        Format::Json => lines(rows.iter().map(|row| {
-            let object = json!({
-                "Repository": row.repository,
-                "Tag": row.tag,
-                "ID": shown(row),
-                "CreatedAt": row.created.as_deref().unwrap_or("N/A"),
-                "CreatedSince": created(row),
-                "Size": render::size(row.size),
-            });
-            object.to_string()
-        })),
+        Format::Json => lines(rows.iter().map(|row| object(row).to_string())),
+        Format::Template(layout) => layout.lines(&rows.iter().map(object).collect::<Vec<_>>(), HEADINGS)?,
         Format::Table => {
             let mut table = Table::new(["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"]);
             for row in &rows {
@@ -114,6 +115,15 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     print(&text)?;
     Ok(0)
 }
+
+const HEADINGS: &[(&str, &str)] = &[
+    ("Repository", "REPOSITORY"),
+    ("Tag", "TAG"),
+    ("ID", "IMAGE ID"),
+    ("CreatedAt", "CREATED AT"),
+    ("CreatedSince", "CREATED"),
+    ("Size", "SIZE"),
+];
 
 fn created(row: &Row) -> String {
     let seconds = row.created.as_deref().and_then(render::seconds);

@@ -19,8 +19,9 @@ struct Given {
 
 type F = Flag<Given>;
 
-const FLAGS: &[F] =
-    &[F::takes("format", "FORMAT", |g, w| put(&mut g.format, w), "table or json").short('f').under("Options")];
+const FLAGS: &[F] = &[F::takes("format", "FORMAT", |g, w| put(&mut g.format, w), "table, json or a template")
+    .short('f')
+    .under("Options")];
 
 fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     let mut given = Given::default();
@@ -32,17 +33,18 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
         (true, false) => "an ordinary one, without subordinate ids: one id is mapped",
     };
     let driver = info.driver.map(|driver| driver.to_string());
+    let object = || {
+        json!({
+            "ServerVersion": info.version, "KernelVersion": info.kernel, "Name": info.host_name,
+            "Rootless": info.rootless, "SubIds": info.sub_ids, "CgroupLayout": info.cgroups,
+            "Driver": driver,
+            "RootDir": info.root, "RunRoot": info.runroot, "Containers": info.containers,
+            "ContainersRunning": info.running, "Images": info.images,
+        })
+    };
     print(&match given.format.unwrap_or_default() {
-        Format::Json => {
-            let object = json!({
-                "ServerVersion": info.version, "KernelVersion": info.kernel, "Name": info.host_name,
-                "Rootless": info.rootless, "SubIds": info.sub_ids, "CgroupLayout": info.cgroups,
-                "Driver": driver,
-                "RootDir": info.root, "RunRoot": info.runroot, "Containers": info.containers,
-                "ContainersRunning": info.running, "Images": info.images,
-            });
-            format!("{object}\n")
-        }
+        Format::Json => format!("{}\n", object()),
+        Format::Template(layout) => layout.lines(&[object()], &[])?,
         Format::Table => format!(
             "Version:      {}\nKernel:       {}\nHost name:    {}\nUser:         {user}\nCgroups:      {}\n\
              Layers:       {}\nData:         {}\nRun state:    {}\nContainers:   {}, {} of them running\nImages:       {}\n",

@@ -1,6 +1,6 @@
 //! `coracle inspect`: all that is known of a container or an image, in the shape that docker's API has.
 
-use super::output::print;
+use super::output::{Format, print};
 use super::{Context, Failure, Verb};
 use crate::cli::output::help;
 use engine::config::{
@@ -10,7 +10,7 @@ use engine::config::{
 use engine::containers::{Listed, Status};
 use engine::flags::Invalid;
 use engine::{Engine, Image};
-use flag::{Flag, Help, Order, parse, put, put_word};
+use flag::{Flag, Help, Order, parse, put};
 use serde_json::{Value, json};
 use std::str::FromStr;
 
@@ -32,7 +32,7 @@ pub const VERB: Verb = Verb {
 #[derive(Debug, Default)]
 struct Given {
     kind: Option<Kind>,
-    format: Option<String>,
+    format: Option<Format>,
 }
 
 /// `--type`.
@@ -58,27 +58,23 @@ type F = Flag<Given>;
 
 const FLAGS: &[F] = &[
     F::takes("type", "TYPE", |g, w| put(&mut g.kind, w), "container or image").under("Options"),
-    F::takes("format", "FORMAT", |g, w| put_word(&mut g.format, w), "json").short('f').under("Options"),
+    F::takes("format", "FORMAT", |g, w| put(&mut g.format, w), "json or a template").short('f').under("Options"),
 ];
 
 fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     let mut given = Given::default();
     let names = parse(FLAGS, words, Order::Anywhere, &mut given)?;
     super::some_words(&names, "a container or an image")?;
-    if let Some(format) = given.format.filter(|format| format != "json") {
-        return Err(Failure::words(
-            format!("--format {format:?}: templates are not there yet"),
-            "give json, or use jq",
-        ));
-    }
     let engine = context.engine()?;
     let mut found = Vec::new();
     let done = super::each(&names, "inspect", |name| {
         found.push(look(&engine, name, given.kind)?);
         Ok(())
     });
-    let text = serde_json::to_string_pretty(&found).map_err(|error| Failure::because("JSON", error))?;
-    print(&format!("{text}\n"))?;
+    print(&match given.format {
+        Some(Format::Template(layout)) => layout.lines(&found, &[])?,
+        _ => serde_json::to_string_pretty(&found).map_err(|error| Failure::because("JSON", error))? + "\n",
+    })?;
     done
 }
 

@@ -2,9 +2,11 @@
 
 use super::Failure;
 use engine::flags::Invalid;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::str::FromStr;
+use template::Template;
 
 /// The help of one of our verbs.
 pub fn help<T>(text: &flag::Help, flags: &[flag::Flag<T>], width: usize) -> String {
@@ -12,13 +14,22 @@ pub fn help<T>(text: &flag::Help, flags: &[flag::Flag<T>], width: usize) -> Stri
 }
 
 /// `--format`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub enum Format {
     /// For people.
     #[default]
     Table,
     /// For programs: docker's field names, one object a line.
     Json,
+    /// What somebody wants to see of each object.
+    Template(Layout),
+}
+
+/// A template for each object, maybe as rows of a table with headings.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    template: Template,
+    table: bool,
 }
 
 impl FromStr for Format {
@@ -26,14 +37,39 @@ impl FromStr for Format {
 
     fn from_str(word: &str) -> Result<Self, Invalid> {
         match word {
-            "table" => Ok(Self::Table),
-            "json" | "{{json .}}" => Ok(Self::Json),
-            _ if word.contains("{{") => {
-                Err(Invalid::new(word, "templates are not there yet").hint("give table or json"))
+            "table" => return Ok(Self::Table),
+            "json" | "{{json .}}" => return Ok(Self::Json),
+            _ if !word.contains("{{") => {
+                return Err(Invalid::new(word, "not a format").hint("give table, json, or a template: '{{.Name}}'"));
             }
-            _ => Err(Invalid::new(word, "not a format").hint("give table or json")),
+            _ => {}
         }
+        let (table, text) = word.strip_prefix("table ").map_or((false, word), |text| (true, text));
+        // A shell hands these on as they are; docker takes them so.
+        let text = text.replace("\\t", "\t").replace("\\n", "\n");
+        let template = Template::parse(&text).map_err(|error| Invalid::new(word, error.to_string()))?;
+        Ok(Self::Template(Layout { template, table }))
     }
+}
+
+impl Layout {
+    /// A line for each object. `headings` has a heading for each field that they have.
+    pub fn lines(&self, objects: &[Value], headings: &[(&str, &str)]) -> Result<String, Failure> {
+        let line = |object: &Value| self.template.execute(object).map_err(|error| wrong(&error));
+        if !self.table {
+            return Ok(lines(objects.iter().map(line).collect::<Result<Vec<_>, _>>()?));
+        }
+        let heading = headings.iter().map(|(field, heading)| ((*field).to_owned(), Value::from(*heading)));
+        let heading = Value::Object(heading.collect());
+        let rows: Result<Vec<_>, _> = std::iter::once(&heading).chain(objects).map(line).collect();
+        let cells = |row: String| row.split('\t').map(str::to_owned).collect();
+        Ok(crate::render::columns(&rows?.into_iter().map(cells).collect::<Vec<Vec<_>>>()))
+    }
+}
+
+/// The failure of a template that asks for what is not there.
+pub fn wrong(error: &template::Error) -> Failure {
+    Failure::words(error.to_string(), "--format json shows all fields")
 }
 
 /// Prints to standard output, all at once.

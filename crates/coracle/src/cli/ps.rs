@@ -46,7 +46,7 @@ const FLAGS: &[F] = &[
     F::takes("filter", "NAME=VALUE", |g, w| push_word(&mut g.filters, w), "Only those that fit")
         .short('f')
         .under("Options"),
-    F::takes("format", "FORMAT", |g, w| flag::put(&mut g.format, w), "table or json").under("Options"),
+    F::takes("format", "FORMAT", |g, w| flag::put(&mut g.format, w), "table, json or a template").under("Options"),
     F::takes("last", "N", last, "Only the N newest, whatever they do").short('n').under("Options"),
     F::switch("latest", |g, on| g.latest = on, "Only the newest, whatever it does").short('l').under("Options"),
     F::switch("no-trunc", |g, on| g.no_trunc = on, "Whole ids and commands").under("Options"),
@@ -84,6 +84,10 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     let text = match given.format.unwrap_or_default() {
         _ if given.quiet => lines(listed.iter().map(|listed| id(listed.container.id.as_str(), given.no_trunc))),
         Format::Json => lines(listed.iter().map(|listed| object(listed, given.no_trunc).to_string())),
+        Format::Template(layout) => {
+            let objects: Vec<_> = listed.iter().map(|listed| object(listed, given.no_trunc)).collect();
+            layout.lines(&objects, HEADINGS)?
+        }
         Format::Table => table(&listed, given.no_trunc),
     };
     print(&text)?;
@@ -141,6 +145,22 @@ fn status_word(status: Status) -> &'static str {
         Status::Exited(_) => "exited",
     }
 }
+
+const HEADINGS: &[(&str, &str)] = &[
+    ("Command", "COMMAND"),
+    ("CreatedAt", "CREATED AT"),
+    ("ID", "CONTAINER ID"),
+    ("Image", "IMAGE"),
+    ("Labels", "LABELS"),
+    ("LocalVolumes", "LOCAL VOLUMES"),
+    ("Mounts", "MOUNTS"),
+    ("Names", "NAMES"),
+    ("Networks", "NETWORKS"),
+    ("Ports", "PORTS"),
+    ("RunningFor", "CREATED"),
+    ("State", "STATE"),
+    ("Status", "STATUS"),
+];
 
 /// One line of docker's `--format json`.
 fn object(listed: &Listed, no_trunc: bool) -> serde_json::Value {

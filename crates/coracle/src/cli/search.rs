@@ -54,7 +54,7 @@ const FLAGS: &[F] = &[
     F::takes("filter", "FILTER", |g, w| push(&mut g.filters, w), "stars=N, is-official=BOOL or is-automated=BOOL")
         .short('f')
         .under("Options"),
-    F::takes("format", "FORMAT", |g, w| put(&mut g.format, w), "table or json").under("Options"),
+    F::takes("format", "FORMAT", |g, w| put(&mut g.format, w), "table, json or a template").under("Options"),
     F::takes("limit", "N", |g, w| put(&mut g.limit, w), "At most so many of each registry (25)").under("Options"),
     F::switch("list-tags", |g, on| g.list_tags = on, "List the tags of the image that TERM names").under("Options"),
     F::switch("no-trunc", |g, on| g.no_trunc = on, "Whole descriptions").under("Options"),
@@ -142,21 +142,25 @@ fn run(words: &[String], _: &Context) -> Result<u8, Failure> {
         }
     }
     found.retain(|found| given.filters.iter().all(|filter| filter.passes(found)));
-    print(&shown(&found, &given))?;
+    print(&shown(&found, &given)?)?;
     failed.map_or(Ok(0), Err)
 }
 
-fn shown(found: &[Found], given: &Given) -> String {
-    if given.format == Some(Format::Json) {
-        return lines(found.iter().map(|found| {
-            let yes = |value: bool| value.to_string();
-            let (official, automated) = (yes(found.official), yes(found.automated));
-            let object = json!({
-                "Name": found.name, "Description": found.description, "StarCount": found.stars.to_string(),
-                "IsOfficial": official, "IsAutomated": automated,
-            });
-            object.to_string()
-        }));
+fn shown(found: &[Found], given: &Given) -> Result<String, Failure> {
+    let object = |found: &Found| {
+        let yes = |value: bool| value.to_string();
+        let (official, automated) = (yes(found.official), yes(found.automated));
+        json!({
+            "Name": found.name, "Description": found.description, "StarCount": found.stars.to_string(),
+            "IsOfficial": official, "IsAutomated": automated,
+        })
+    };
+    match &given.format {
+        Some(Format::Json) => return Ok(lines(found.iter().map(|found| object(found).to_string()))),
+        Some(Format::Template(layout)) => {
+            return layout.lines(&found.iter().map(object).collect::<Vec<_>>(), HEADINGS);
+        }
+        _ => {}
     }
     let mut table = Table::new(["NAME", "DESCRIPTION", "STARS", "OFFICIAL"]);
     for found in found {
@@ -167,8 +171,17 @@ fn shown(found: &[Found], given: &Given) -> String {
         let official = if found.official { "[OK]" } else { "" };
         table.row([found.name.clone(), description, found.stars.to_string(), official.to_owned()]);
     }
-    table.to_string()
+    Ok(table.to_string())
 }
+
+const HEADINGS: &[(&str, &str)] = &[
+    ("Name", "NAME"),
+    ("Description", "DESCRIPTION"),
+    ("StarCount", "STARS"),
+    ("IsOfficial", "OFFICIAL"),
+    ("IsAutomated", "AUTOMATED"),
+    ("Tag", "TAG"),
+];
 
 /// `--list-tags`.
 fn tags(client: &engine::registry::Client, name: &str, limit: usize, given: &Given) -> Result<u8, Failure> {
@@ -185,14 +198,19 @@ fn tags(client: &engine::registry::Client, name: &str, limit: usize, given: &Giv
     }
     let (repository, mut tags) = last?;
     tags.truncate(limit);
-    let text = if given.format == Some(Format::Json) {
-        lines([json!({"Name": repository, "Tags": tags}).to_string()])
-    } else {
-        let mut table = Table::new(["NAME", "TAG"]);
-        for tag in tags {
-            table.row([repository.clone(), tag]);
+    let text = match &given.format {
+        Some(Format::Json) => lines([json!({"Name": repository, "Tags": tags}).to_string()]),
+        Some(Format::Template(layout)) => {
+            let object = |tag: &String| json!({ "Name": repository, "Tag": tag });
+            layout.lines(&tags.iter().map(object).collect::<Vec<_>>(), HEADINGS)?
         }
-        table.to_string()
+        _ => {
+            let mut table = Table::new(["NAME", "TAG"]);
+            for tag in tags {
+                table.row([repository.clone(), tag]);
+            }
+            table.to_string()
+        }
     };
     print(&text)?;
     Ok(0)

@@ -5,7 +5,7 @@ mod table;
 mod time;
 
 pub use size::size;
-pub use table::Table;
+pub use table::{Table, columns};
 pub use time::{ago, date, now, seconds, span};
 
 /// Columns of the terminal on standard output; 80 without one.

@@ -21,24 +21,31 @@ impl<const N: usize> Table<N> {
 
 impl<const N: usize> std::fmt::Display for Table<N> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut widths = self.headings.map(str::len);
-        for row in &self.rows {
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(cell.chars().count());
-            }
-        }
-        let mut line = |cells: [&str; N]| {
-            let mut text = String::new();
-            for (cell, width) in cells.iter().zip(widths) {
-                text.push_str(cell);
-                let blanks = width + 3 - cell.chars().count();
-                text.extend(std::iter::repeat_n(' ', blanks));
-            }
-            writeln!(f, "{}", text.trim_end())
-        };
-        line(self.headings)?;
-        self.rows.iter().try_for_each(|row| line(row.each_ref().map(String::as_str)))
+        let headings = self.headings.map(str::to_owned).to_vec();
+        let rows: Vec<_> = std::iter::once(headings).chain(self.rows.iter().map(|row| row.to_vec())).collect();
+        f.write_str(&columns(&rows))
     }
+}
+
+/// Rows below each other, each column as wide as its widest cell.
+pub fn columns(rows: &[Vec<String>]) -> String {
+    let mut widths = vec![0; rows.iter().map(Vec::len).max().unwrap_or(0)];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            line.push_str(cell);
+            line.extend(std::iter::repeat_n(' ', width + 3 - cell.chars().count()));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
 }
 
 #[cfg(test)]
