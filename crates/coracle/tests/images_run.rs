@@ -1,6 +1,7 @@
 //! Images from files: loaded, run as their configuration says, layered as their layers say, shared, listed and removed.
 
 #![forbid(unsafe_code)]
+#![allow(clippy::disallowed_methods, reason = "it looks for a free port")]
 
 #[path = "seed/archive.rs"]
 mod archive;
@@ -214,4 +215,81 @@ fn an_image_that_is_in_use_is_not_removed_unless_forced() {
     sandbox.run(["rmi", "layered"]).code(0);
     sandbox.run(["images", "-q"]).code(0).stdout_is("");
     sandbox.run(["run", "--rm", "layered", "true"]).code(125).one_line_error("layered");
+}
+
+/// docker-registry on a port of its own.
+fn registry(sandbox: &Sandbox) -> (testkit::Running, String) {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    drop(listener);
+    let config = format!(
+        "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\n\
+         http: {{addr: '127.0.0.1:{port}'}}\n",
+        sandbox.join("registry").display()
+    );
+    let running = Invocation::new("docker-registry").arg("serve").arg(sandbox.file("registry.yml", config)).spawn();
+    let address = ([127, 0, 0, 1], port).into();
+    let second = std::time::Duration::from_secs(1);
+    assert!(testkit::within(20 * second, || std::net::TcpStream::connect_timeout(&address, second).is_ok()));
+    (running, format!("127.0.0.1:{port}"))
+}
+
+/// Puts the layered image into the registry; returns its name there.
+fn pushed(sandbox: &Sandbox, server: &str) -> String {
+    let archive = format!("docker-archive:{}", layered(sandbox).display());
+    let name = format!("{server}/some/layered:1");
+    let copy = Invocation::new("skopeo").args(["copy", "-q", "--insecure-policy", "--dest-tls-verify=false"]);
+    copy.arg(archive).arg(format!("docker://{name}")).ok();
+    name
+}
+
+#[test]
+fn an_image_is_pulled_once_and_runs() {
+    requires!(root, busybox, package = "docker-registry", package = "skopeo");
+    let sandbox = Sandbox::new();
+    let (running, server) = registry(&sandbox);
+    let name = pushed(&sandbox, &server);
+    let pulled = sandbox.run(["pull", &name]);
+    let config = Invocation::new("skopeo").args(["inspect", "--raw", "--tls-verify=false"]);
+    let manifest: Value =
+        serde_json::from_str(&config.arg(format!("docker://{name}")).ok().stdout).expect("a manifest");
+    let id = manifest["config"]["digest"].as_str().and_then(|digest| digest.strip_prefix("sha256:")).expect("an id");
+    pulled.code(0).stdout_is(&format!("{id}\n")).stderr_contains("layer ");
+    shows_both_layers(&sandbox, &name);
+    // What is there is asked for by its digest alone.
+    sandbox.run(["pull", &name]).code(0).stdout_is(&format!("{id}\n")).stderr_is("");
+    sandbox.run(["pull", "-q", &format!("{server}/some/none")]).code(1).stderr_contains("some/none");
+    drop(running);
+    sandbox.run(["rmi", &name]).code(0);
+    sandbox.run(["images", "-q"]).code(0).stdout_is("");
+}
+
+#[test]
+fn an_ordinary_user_pulls_too() {
+    requires!(subuid_user, user_namespaces, busybox, package = "docker-registry", package = "skopeo", kernel = (6, 6));
+    let user = User::with_subuids();
+    let (host, sandbox) = (Sandbox::new(), Sandbox::of(&user));
+    let (_running, server) = registry(&host);
+    let name = pushed(&host, &server);
+    sandbox.run(["pull", "-q", &name]).code(0);
+    shows_both_layers(&sandbox, &name);
+}
+
+#[test]
+fn each_driver_shows_the_same_and_what_is_impossible_is_said() {
+    requires!(root, busybox);
+    for driver in ["overlay", "erofs"] {
+        let sandbox = Sandbox::new();
+        let archive = layered(&sandbox);
+        let loaded = sandbox.run(["--storage-driver", driver, "load", "-i", text(&archive)]);
+        if loaded.exit_code() == Some(0) {
+            shows_both_layers(&sandbox, "layered");
+            sandbox.run(["info", "--format", "{{.Driver}}"]).code(0).stdout_is(&format!("{driver}\n"));
+        } else {
+            // Linux before 6.15, or a store on an overlay.
+            assert_eq!(driver, "erofs");
+            loaded.code(1).stderr_contains("--storage-driver overlay");
+        }
+    }
+    Sandbox::new().run(["--storage-driver", "zfs", "info"]).code(125).stderr_contains("overlay or erofs");
 }

@@ -108,7 +108,7 @@ impl Error {
             Self::Registry(error) => error.hint(),
             Self::Monitor(monitor::Error::Runtime(error)) | Self::Runtime(error) => error.hint(),
             Self::Store(store::Error::NoSuchImage(name)) => {
-                Some(format!("load it first: coracle load -i FILE, or coracle import TAR {name}; pulling comes later"))
+                Some(format!("get it first: coracle pull {name}, coracle load -i FILE, or coracle import TAR {name}"))
             }
             Self::Store(store::Error::Mode { .. }) => {
                 Some("use those ids, or a store of its own: --root DIR (CORACLE_ROOT)".to_owned())

@@ -35,22 +35,22 @@ impl Engine {
 
     /// Takes the images of an archive or a layout directory into the store.
     pub fn load(&self, path: &Path) -> Result<Vec<LoadedImage>> {
-        self.take_in(|store| store.read(path))
+        self.take_in(|store| Ok(store.read(path)?))
     }
 
     /// The same from a stream.
     pub fn load_stream(&self, stream: impl Read + Send, name: &str) -> Result<Vec<LoadedImage>> {
-        self.take_in(|store| store.read_stream(stream, name))
+        self.take_in(|store| Ok(store.read_stream(stream, name)?))
     }
 
     /// Makes an image of a root file system's tar.
     pub fn import(&self, tar: impl Read + Send, import: &Import) -> Result<LoadedImage> {
-        Ok(self.take_in(|store| store.read_tar(tar, import))?.remove(0))
+        Ok(self.take_in(|store| Ok(store.read_tar(tar, import)?))?.remove(0))
     }
 
     /// A layer that cannot be unpacked, or is not what its image says, shows when the image comes, not when somebody
     /// first wants to run it; and before the image takes a name from another. Of what is refused nothing stays.
-    fn take_in(&self, read: impl FnOnce(&Store) -> store::Result<Arrivals>) -> Result<Vec<LoadedImage>> {
+    pub(crate) fn take_in(&self, read: impl FnOnce(&Store) -> Result<Arrivals>) -> Result<Vec<LoadedImage>> {
         self.enter()?;
         let store = self.store()?;
         let unpacked = read(store).and_then(|arrivals| {
@@ -64,7 +64,7 @@ impl Engine {
             Err(error) => {
                 // The first error is the one to tell; what cannot be removed now goes with the next image.
                 let _ = store.turn_away();
-                Err(error.into())
+                Err(error)
             }
         }
     }

@@ -45,6 +45,14 @@ pub enum Error {
     /// Layers belong to root, of the machine or of a user namespace.
     #[error("layers can only be unpacked by root of the machine or of a user namespace")]
     NotRoot,
+    /// Something cannot be had from where it is.
+    #[error("cannot fetch {what}")]
+    Fetch {
+        /// What.
+        what: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// No EROFS image can be mounted here.
     #[error("the store {path} cannot have the driver erofs: no EROFS image can be mounted from a file in it")]
     NoImages {

@@ -26,6 +26,7 @@
 #![forbid(unsafe_code)]
 
 mod arrivals;
+mod arriving;
 mod blob;
 mod changes;
 mod container;
@@ -48,6 +49,7 @@ mod sweep;
 mod temporary;
 
 pub use arrivals::Arrivals;
+pub use arriving::Arriving;
 pub use container::{Broken, Container, ContainerDir, Durability, NewContainer, UPPER, WORK};
 pub use driver::Driver;
 pub use error::{Error, Result};

@@ -11,6 +11,7 @@ mod login;
 mod logout;
 mod output;
 mod ps;
+mod pull;
 mod remote;
 mod rm;
 mod rmi;
@@ -51,6 +52,7 @@ const VERBS: &[Verb] = &[
     inspect::VERB,
     images::VERB,
     rmi::VERB,
+    pull::VERB,
     load::VERB,
     import::VERB,
     search::VERB,

@@ -1,0 +1,153 @@
+//! Images from registries: asked for by name, their layers fetched side by side, each unpacked as it comes.
+
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use oci::image::{Descriptor, ImageConfig, ImageId, Index, LARGEST_CONFIG, Manifest, Platform, media_type};
+use oci::reference::Reference;
+use registry::Client;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use store::{Arrivals, Expected, Lease, Store};
+
+/// How many layers come at once; docker's default.
+const AT_ONCE: usize = 3;
+
+/// Is told how far a pull has come; by several threads.
+pub trait Watch: Sync {
+    /// These layers will come.
+    fn layers(&self, layers: &[Descriptor]);
+    /// So many bytes of a layer are there.
+    fn arrived(&self, layer: usize, bytes: u64);
+}
+
+/// What a pull did.
+#[derive(Debug)]
+pub struct Pulled {
+    /// The image.
+    pub id: ImageId,
+    /// Its name.
+    pub name: Reference,
+    /// It was there already.
+    pub known: bool,
+}
+
+impl Engine {
+    /// Pulls an image. Of a short name the first registry that has it counts.
+    pub fn pull(&self, client: &Client, name: &str, platform: Option<&Platform>, watch: &dyn Watch) -> Result<Pulled> {
+        let mut refused = None;
+        for reference in client.candidates(name)? {
+            match client.resolve(&reference) {
+                Ok(descriptor) => return self.pull_resolved(client, &reference, &descriptor, platform, watch),
+                // The next registry may have it; if none has, the first one's answer is told.
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        Err(refused.map_or_else(|| store::Error::NoSuchImage(name.to_owned()).into(), Error::from))
+    }
+
+    fn pull_resolved(
+        &self,
+        client: &Client,
+        name: &Reference,
+        descriptor: &Descriptor,
+        platform: Option<&Platform>,
+        watch: &dyn Watch,
+    ) -> Result<Pulled> {
+        if platform.is_none()
+            && let Some(image) = self.store()?.has_image(descriptor, name)?
+        {
+            return Ok(Pulled { id: image.id, name: name.clone(), known: true });
+        }
+        let fetch = |store: &Store| fetch(store, client, name, platform, watch);
+        let loaded = self.take_in(fetch)?.remove(0);
+        Ok(Pulled { id: loaded.id, name: name.clone(), known: false })
+    }
+}
+
+fn fetch(
+    store: &Store,
+    client: &Client,
+    name: &Reference,
+    platform: Option<&Platform>,
+    watch: &dyn Watch,
+) -> Result<Arrivals> {
+    let arriving = store.expect()?;
+    let (top, bytes) = client.manifest(name, name.digest())?;
+    store.put_document(&arriving, &top, &bytes)?;
+    let document = |source| store::Error::Document { what: format!("manifest {}", top.digest), source };
+    let mut entry = top.clone();
+    let bytes = if media_type::is_index(&top.media_type) {
+        let index = Index::parse(&bytes).map_err(document)?;
+        let host = Platform::host();
+        let wanted = platform.unwrap_or(&host);
+        let found = index.for_platform(wanted).cloned();
+        let none = || store::Error::Image { image: name.to_string(), reason: format!("there is none for {wanted}") };
+        let (descriptor, bytes) = client.manifest(name, Some(found.ok_or_else(none)?.digest))?;
+        store.put_document(&arriving, &descriptor, &bytes)?;
+        // Whoever asks for another machine's image means that one, and no other by the same name.
+        if platform.is_some() {
+            entry = descriptor;
+        }
+        bytes
+    } else {
+        bytes
+    };
+    let manifest = Manifest::parse(&bytes).map_err(document)?;
+    let config = client.content(name, &manifest.config, LARGEST_CONFIG as u64)?;
+    store.put_document(&arriving, &manifest.config, &config)?;
+    let what = || format!("configuration {}", manifest.config.digest);
+    let config = ImageConfig::parse(&config).map_err(|source| store::Error::Json { what: what(), source })?;
+    layers(store, arriving.lease(), client, name, &manifest, &config, watch)?;
+    Ok(store.arrived(arriving, entry, ImageId(manifest.config.digest), vec![name.clone()])?)
+}
+
+/// Fetches all layers, some at once. The first error ends it; what has come of the others is kept.
+fn layers(
+    store: &Store,
+    lease: &Lease,
+    client: &Client,
+    name: &Reference,
+    manifest: &Manifest,
+    config: &ImageConfig,
+    watch: &dyn Watch,
+) -> Result<()> {
+    let (layers, diff_ids) = (&manifest.layers, &config.rootfs.diff_ids);
+    if layers.len() != diff_ids.len() {
+        let reason = format!("{} layers, but {} diff ids", layers.len(), diff_ids.len());
+        return Err(store::Error::Image { image: name.to_string(), reason }.into());
+    }
+    watch.layers(layers);
+    // Before there are threads: it may have to be tried.
+    store.driver()?;
+    let (next, failed) = (AtomicUsize::new(0), Mutex::new(None));
+    let work = || {
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(layer) = layers.get(at) else { return };
+            let expected = Expected { diff_id: diff_ids[at], lowest: at == 0 };
+            let fetch = |from| {
+                let blob = client.blob(name, layer, from).map_err(|error| store::Error::Fetch {
+                    what: format!("layer {}", layer.digest),
+                    source: Box::new(error),
+                })?;
+                let starts_at = blob.from();
+                Ok((blob, starts_at))
+            };
+            let arrived = |bytes| watch.arrived(at, bytes);
+            if let Err(error) = store.receive(layer, Some(expected), lease, fetch, &arrived) {
+                next.store(layers.len(), Ordering::Relaxed);
+                failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(error);
+                return;
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE.min(layers.len()) {
+            scope.spawn(work);
+        }
+    });
+    match failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+        Some(error) => Err(error.into()),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,57 @@
+//! An image that comes in parts: its documents and layers are put in their places one by one, under one lease.
+
+use crate::arrivals::Found;
+use crate::blob::verify;
+use crate::image::Tagged;
+use crate::temporary::Temporary;
+use crate::{Arrivals, Lease, Result, Store};
+use oci::image::{Descriptor, ImageId};
+use oci::reference::Reference;
+
+/// An image whose parts are on their way.
+pub struct Arriving {
+    lease: Lease,
+    tmp: Temporary,
+}
+
+impl Arriving {
+    /// Keeps what has come.
+    pub fn lease(&self) -> &Lease {
+        &self.lease
+    }
+}
+
+impl Store {
+    /// Expects an image.
+    pub fn expect(&self) -> Result<Arriving> {
+        Ok(Arriving { lease: self.lease()?, tmp: Temporary::make(self)? })
+    }
+
+    /// Puts a document in its place, if it is what its descriptor says.
+    pub fn put_document(&self, arriving: &Arriving, descriptor: &Descriptor, bytes: &[u8]) -> Result<()> {
+        verify(bytes, descriptor, &format!("document {}", descriptor.digest))?;
+        self.put_blob(&arriving.tmp, &descriptor.media_type, bytes).map(drop)
+    }
+
+    /// All parts are there: `descriptor` is of the manifest, or of an index that leads to it.
+    pub fn arrived(
+        &self,
+        arriving: Arriving,
+        descriptor: Descriptor,
+        id: ImageId,
+        names: Vec<Reference>,
+    ) -> Result<Arrivals> {
+        self.sync_blobs()?;
+        let Arriving { lease, tmp } = arriving;
+        let found = vec![Found { id, tagged: Tagged { descriptor, names } }];
+        Ok(Arrivals { found, lease, _tmp: tmp })
+    }
+
+    /// Whether the image of this digest is there, whole, under this name.
+    pub fn has_image(&self, descriptor: &Descriptor, name: &Reference) -> Result<Option<crate::Image>> {
+        let tagged = self.tagged()?.into_iter().find(|tagged| tagged.descriptor.digest == descriptor.digest);
+        let Some(tagged) = tagged.filter(|tagged| tagged.names.contains(name)) else { return Ok(None) };
+        let image = self.image(tagged).ok();
+        Ok(image.filter(|image| image.manifest.layers.iter().all(|layer| self.has_blob(layer))))
+    }
+}
