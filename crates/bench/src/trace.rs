@@ -8,7 +8,8 @@
 //! Left out, because it is no object of the specification or changes nothing: memory, plain file I/O, the memfds of the
 //! stub and its plan, sockets between the stages, pidfd and poll, closing, `PR_SET_PDEATHSIG`, `PR_SET_KEEPCAPS`, ids
 //! set to what they are, an empty ambient set cleared, propagation of mounts that are private already, and the parent's
-//! umask, which it sets back; and what a runtime writes down of its containers, which the floor could not find again.
+//! umask, which it sets back; the place where /dev stands until a copy of it, which is then the newest mount, takes its own
+//! (the old root's /proc/fs); and what a runtime writes down of its containers, which the floor could not find again.
 
 use crate::error::{Doing as _, Error, Result};
 use crate::measure::PATH;
@@ -16,6 +17,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+
+/// Where a mount stands for a moment, in the old root.
+const STOPOVER: &str = "/proc/fs";
 
 /// Objects and how many there are of each.
 pub type Objects = BTreeMap<String, usize>;
@@ -75,6 +79,8 @@ enum Fd {
 
 #[derive(Default)]
 struct Reader {
+    /// The file system at [`STOPOVER`].
+    stopover: Option<String>,
     root: String,
     state: String,
     parent: bool,
@@ -204,8 +210,18 @@ impl Reader {
         let at = self.path(dir, path);
         match self.fds.get(fd).cloned() {
             Some(Fd::FileSystem(text)) => {
-                self.add(format!("{text} at {at}"));
+                if at == STOPOVER {
+                    self.stopover = Some(text);
+                } else {
+                    self.add(format!("{text} at {at}"));
+                }
                 // From now on the fd names a place.
+                self.fds.insert(fd.clone(), Fd::Path(at));
+            }
+            Some(Fd::Copy { from, .. }) if from == STOPOVER && self.stopover.is_some() => {
+                if let Some(text) = self.stopover.take() {
+                    self.add(format!("{text} at {at}"));
+                }
                 self.fds.insert(fd.clone(), Fd::Path(at));
             }
             Some(Fd::Copy { from, attributes }) => {
