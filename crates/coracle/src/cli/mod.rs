@@ -178,9 +178,9 @@ fn help_of(words: &[String]) -> ExitCode {
 
 /// Verbs of docker and podman that are to come are not slips of the finger.
 fn unknown_verb(words: &[String], word: &str) -> Failure {
-    const LATER: [&str; 23] = [
+    const LATER: [&str; 22] = [
         "attach", "build", "commit", "cp", "create", "diff", "events", "exec", "export", "history", "kill", "logs",
-        "network", "pause", "pod", "pull", "push", "restart", "save", "start", "stats", "stop", "volume",
+        "network", "pause", "pod", "push", "restart", "save", "start", "stats", "stop", "volume",
     ];
     if let Some(noun) = NOUNS.into_iter().find(|noun| *noun == word) {
         let known: Vec<&str> = VERBS
