@@ -5,6 +5,8 @@
 
 #[path = "seed/archive.rs"]
 mod archive;
+#[path = "seed/registry.rs"]
+mod served;
 #[path = "seed/world.rs"]
 mod world;
 
@@ -13,6 +15,7 @@ use std::path::PathBuf;
 
 use archive::{docker_archive, layer, skopeo_copy, text};
 use serde_json::{Value, json};
+use served::registry;
 use testkit::{Invocation, Sandbox, User, requires};
 use world::World;
 
@@ -217,23 +220,6 @@ fn an_image_that_is_in_use_is_not_removed_unless_forced() {
     sandbox.run(["run", "--rm", "layered", "true"]).code(125).one_line_error("layered");
 }
 
-/// docker-registry on a port of its own.
-fn registry(sandbox: &Sandbox) -> (testkit::Running, String) {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-    let port = listener.local_addr().expect("an address").port();
-    drop(listener);
-    let config = format!(
-        "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\n\
-         http: {{addr: '127.0.0.1:{port}'}}\n",
-        sandbox.join("registry").display()
-    );
-    let running = Invocation::new("docker-registry").arg("serve").arg(sandbox.file("registry.yml", config)).spawn();
-    let address = ([127, 0, 0, 1], port).into();
-    let second = std::time::Duration::from_secs(1);
-    assert!(testkit::within(20 * second, || std::net::TcpStream::connect_timeout(&address, second).is_ok()));
-    (running, format!("127.0.0.1:{port}"))
-}
-
 /// Puts the layered image into the registry; returns its name there.
 fn pushed(sandbox: &Sandbox, server: &str) -> String {
     let archive = format!("docker-archive:{}", layered(sandbox).display());
@@ -247,7 +233,7 @@ fn pushed(sandbox: &Sandbox, server: &str) -> String {
 fn an_image_is_pulled_once_and_runs() {
     requires!(root, busybox, package = "docker-registry", package = "skopeo");
     let sandbox = Sandbox::new();
-    let (running, server) = registry(&sandbox);
+    let (running, server) = registry(&sandbox, "");
     let name = pushed(&sandbox, &server);
     let pulled = sandbox.run(["pull", &name]);
     let config = Invocation::new("skopeo").args(["inspect", "--raw", "--tls-verify=false"]);
@@ -269,7 +255,7 @@ fn an_ordinary_user_pulls_too() {
     requires!(subuid_user, user_namespaces, busybox, package = "docker-registry", package = "skopeo", kernel = (6, 6));
     let user = User::with_subuids();
     let (host, sandbox) = (Sandbox::new(), Sandbox::of(&user));
-    let (_running, server) = registry(&host);
+    let (_running, server) = registry(&host, "");
     let name = pushed(&host, &server);
     sandbox.run(["pull", "-q", &name]).code(0);
     shows_both_layers(&sandbox, &name);

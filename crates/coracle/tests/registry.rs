@@ -3,27 +3,17 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods, reason = "it looks for a free port")]
 
-use std::net::{TcpListener, TcpStream};
-use std::time::Duration;
-use testkit::{Invocation, Pty, Running, Sandbox, requires, within};
+#[path = "seed/registry.rs"]
+mod served;
+
+use testkit::{Pty, Running, Sandbox, requires};
 
 /// docker-registry on a port of its own; it lets in `someone` with `an:open secret`, who was made by
 /// `htpasswd -nbB someone 'an:open secret'`.
 fn registry(sandbox: &Sandbox) -> (Running, String) {
-    let port = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr()).expect("a port").port();
     let logins = sandbox.file("htpasswd", "someone:$2y$05$0eN2Mb7Pj8xcj3Xn1Qv3QeWsHeFxG43jowrTlyJR0WZziGoIVYLiq\n");
-    let config = format!(
-        "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n\
-         auth: {{htpasswd: {{realm: here, path: {}}}}}\n",
-        sandbox.join("registry").display(),
-        logins.display()
-    );
-    let serve = Invocation::new("docker-registry").arg("serve").arg(sandbox.file("registry.yml", config));
-    let running = serve.spawn();
-    let address = ([127, 0, 0, 1], port).into();
-    let up = within(Duration::from_secs(20), || TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok());
-    assert!(up, "docker-registry listens");
-    (running, format!("127.0.0.1:{port}"))
+    let auth = format!("auth: {{htpasswd: {{realm: here, path: {}}}}}\n", logins.display());
+    served::registry(sandbox, &auth)
 }
 
 #[test]

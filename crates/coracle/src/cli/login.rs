@@ -1,7 +1,7 @@
 //! `coracle login`: a name and a password for a registry, tried and kept.
 
 use super::output::print;
-use super::remote::{Remote, refused};
+use super::remote::{self, Remote, refused};
 use super::{Context, Failure, Verb};
 use crate::cli::output::help;
 use engine::registry::{Credential, registry_of};
@@ -34,13 +34,17 @@ struct Given {
     verbose: bool,
 }
 
+impl AsMut<Remote> for Given {
+    fn as_mut(&mut self) -> &mut Remote {
+        &mut self.remote
+    }
+}
+
 type F = Flag<Given>;
 
 const FLAGS: &[F] = &[
-    F::takes("authfile", "FILE", |g, w| put_word(&mut g.remote.auth_file, w), "Where credentials are kept")
-        .under("Options"),
-    F::takes("cert-dir", "DIR", |g, w| put_word(&mut g.remote.cert_dir, w), "Certificates: *.crt, *.cert, *.key")
-        .under("Options"),
+    remote::auth_file(),
+    remote::cert_dir(),
     F::switch("get-login", |g, on| g.get_login = on, "Only tell who is logged in").under("Options"),
     F::takes(
         "password",
@@ -51,12 +55,7 @@ const FLAGS: &[F] = &[
     .short('p')
     .under("Options"),
     F::switch("password-stdin", |g, on| g.stdin = on, "Read the password from standard input").under("Options"),
-    F::switch(
-        "tls-verify",
-        |g, on| g.remote.tls_verify = Some(on),
-        "With =false, also over http or with any certificate",
-    )
-    .under("Options"),
+    remote::tls_verify(),
     F::takes("username", "NAME", |g, w| put_word(&mut g.user, w), "Name").short('u').under("Options"),
     F::switch("verbose", |g, on| g.verbose = on, "Tell where the login is kept").short('v').under("Options"),
 ];

@@ -1,11 +1,11 @@
 //! `coracle logout`: what a login kept is forgotten.
 
 use super::output::{lines, print};
-use super::remote::{Remote, refused};
+use super::remote::{self, Remote, refused};
 use super::{Context, Failure, Verb};
 use crate::cli::output::help;
 use engine::registry::{LoggedOut, registry_of};
-use flag::{Flag, Help, Order, parse, put_word};
+use flag::{Flag, Help, Order, parse};
 
 const HELP: Help = Help {
     usage: &["logout [OPTIONS] [REGISTRY]"],
@@ -23,12 +23,17 @@ struct Given {
     all: bool,
 }
 
+impl AsMut<Remote> for Given {
+    fn as_mut(&mut self) -> &mut Remote {
+        &mut self.remote
+    }
+}
+
 type F = Flag<Given>;
 
 const FLAGS: &[F] = &[
     F::switch("all", |g, on| g.all = on, "Log out of all registries").short('a').under("Options"),
-    F::takes("authfile", "FILE", |g, w| put_word(&mut g.remote.auth_file, w), "Where credentials are kept")
-        .under("Options"),
+    remote::auth_file(),
 ];
 
 fn run(words: &[String], _: &Context) -> Result<u8, Failure> {

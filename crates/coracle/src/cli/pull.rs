@@ -1,7 +1,7 @@
 //! `coracle pull`: an image from a registry.
 
 use super::output::print;
-use super::remote::Remote;
+use super::remote::{self, Remote};
 use super::{Context, Failure, Verb};
 use crate::cli::output::help;
 use crate::render;
@@ -30,24 +30,23 @@ struct Given {
     quiet: bool,
 }
 
+impl AsMut<Remote> for Given {
+    fn as_mut(&mut self) -> &mut Remote {
+        &mut self.remote
+    }
+}
+
 type F = Flag<Given>;
 
 const FLAGS: &[F] = &[
-    F::takes("authfile", "FILE", |g, w| put_word(&mut g.remote.auth_file, w), "Where credentials are kept")
-        .under("Options"),
-    F::takes("cert-dir", "DIR", |g, w| put_word(&mut g.remote.cert_dir, w), "Certificates: *.crt, *.cert, *.key")
-        .under("Options"),
+    remote::auth_file(),
+    remote::cert_dir(),
     F::takes("creds", "USER:PASSWORD", |g, w| put_word(&mut g.remote.credential, w), "Instead of kept credentials")
         .under("Options"),
     F::takes("platform", "OS/ARCH", put_platform, "Of an image for several, the one for this: linux/arm64")
         .under("Options"),
     F::switch("quiet", |g, on| g.quiet = on, "Say nothing of how far it is").short('q').under("Options"),
-    F::switch(
-        "tls-verify",
-        |g, on| g.remote.tls_verify = Some(on),
-        "With =false, also over http or with any certificate",
-    )
-    .under("Options"),
+    remote::tls_verify(),
 ];
 
 fn put_platform(given: &mut Given, word: &str) -> Result<(), Invalid> {

@@ -3,6 +3,7 @@
 
 use super::Failure;
 use engine::registry::{Client, Credential, Environment, Settings};
+use flag::{Flag, put_word};
 use std::path::PathBuf;
 
 /// What their flags say.
@@ -29,6 +30,24 @@ impl Remote {
         settings.tls_verify = self.tls_verify;
         Ok(Client::new(settings))
     }
+}
+
+/// `--authfile`, of a verb whose flags have a [`Remote`] among them.
+pub const fn auth_file<G: AsMut<Remote>>() -> Flag<G> {
+    Flag::takes("authfile", "FILE", |g: &mut G, w| put_word(&mut g.as_mut().auth_file, w), "Where credentials are kept")
+        .under("Options")
+}
+
+/// `--cert-dir`.
+pub const fn cert_dir<G: AsMut<Remote>>() -> Flag<G> {
+    let about = "Certificates: *.crt, *.cert, *.key";
+    Flag::takes("cert-dir", "DIR", |g: &mut G, w| put_word(&mut g.as_mut().cert_dir, w), about).under("Options")
+}
+
+/// `--tls-verify`.
+pub const fn tls_verify<G: AsMut<Remote>>() -> Flag<G> {
+    let about = "With =false, also over http or with any certificate";
+    Flag::switch("tls-verify", |g: &mut G, on| g.as_mut().tls_verify = Some(on), about).under("Options")
 }
 
 /// A registry's refusal, as the engine tells it.

@@ -1,13 +1,13 @@
 //! `coracle search`: which images a registry has.
 
 use super::output::{Format, lines, print};
-use super::remote::{Remote, refused};
+use super::remote::{self, Remote, refused};
 use super::{Context, Failure, Verb};
 use crate::cli::output::help;
 use crate::render::Table;
 use engine::flags::Invalid;
 use engine::registry::{Found, Search};
-use flag::{Flag, Help, Order, parse, push, put, put_word};
+use flag::{Flag, Help, Order, parse, push, put};
 use serde_json::json;
 use std::str::FromStr;
 
@@ -44,13 +44,17 @@ struct Given {
     no_trunc: bool,
 }
 
+impl AsMut<Remote> for Given {
+    fn as_mut(&mut self) -> &mut Remote {
+        &mut self.remote
+    }
+}
+
 type F = Flag<Given>;
 
 const FLAGS: &[F] = &[
-    F::takes("authfile", "FILE", |g, w| put_word(&mut g.remote.auth_file, w), "Where credentials are kept")
-        .under("Options"),
-    F::takes("cert-dir", "DIR", |g, w| put_word(&mut g.remote.cert_dir, w), "Certificates: *.crt, *.cert, *.key")
-        .under("Options"),
+    remote::auth_file(),
+    remote::cert_dir(),
     F::takes("filter", "FILTER", |g, w| push(&mut g.filters, w), "stars=N, is-official=BOOL or is-automated=BOOL")
         .short('f')
         .under("Options"),
@@ -58,12 +62,7 @@ const FLAGS: &[F] = &[
     F::takes("limit", "N", |g, w| put(&mut g.limit, w), "At most so many of each registry (25)").under("Options"),
     F::switch("list-tags", |g, on| g.list_tags = on, "List the tags of the image that TERM names").under("Options"),
     F::switch("no-trunc", |g, on| g.no_trunc = on, "Whole descriptions").under("Options"),
-    F::switch(
-        "tls-verify",
-        |g, on| g.remote.tls_verify = Some(on),
-        "With =false, also over http or with any certificate",
-    )
-    .under("Options"),
+    remote::tls_verify(),
 ];
 
 /// `--limit`.
