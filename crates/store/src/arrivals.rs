@@ -3,7 +3,7 @@
 
 use crate::image::Tagged;
 use crate::layers::LAYERS;
-use crate::lease::DirLock;
+use crate::lease::Flock;
 use crate::load::LoadedImage;
 use crate::temporary::Temporary;
 use crate::{Image, Lease, Result, Store};
@@ -42,7 +42,7 @@ impl Store {
     /// Removes blobs and layers that nothing leads to: what is left of arrivals that were not admitted. Where somebody
     /// holds a lease nothing is removed; the next removal of an image does it then.
     pub fn turn_away(&self) -> Result<()> {
-        match DirLock::try_exclusive(self.dir(LAYERS)?)? {
+        match Flock::try_exclusive(self.dir(LAYERS)?)? {
             Some(_lock) => self.collect(&mut crate::Removed::default()),
             None => Ok(()),
         }

@@ -6,7 +6,7 @@
 
 use crate::file::{Sync, names, read_record, sync_dir, write_record};
 use crate::layers::{LayerId, RootMeta};
-use crate::lease::DirLock;
+use crate::lease::Flock;
 use crate::name::random_hex;
 use crate::sweep::{Holder, holder};
 use crate::temporary::lock;
@@ -199,7 +199,7 @@ fn container_ids(containers: BorrowedFd<'_>) -> Result<Vec<ContainerId>> {
 pub struct ContainerDir {
     id: ContainerId,
     dir: OwnedFd,
-    lock: Option<DirLock>,
+    lock: Option<Flock>,
 }
 
 impl ContainerDir {
@@ -211,7 +211,7 @@ impl ContainerDir {
     /// Waits for the container's lock. Nothing happens when it is held already.
     pub fn lock(&mut self) -> Result<()> {
         if self.lock.is_none() {
-            self.lock = Some(DirLock::exclusive(crate::file::open_dir(&self.dir, ".")?)?);
+            self.lock = Some(Flock::exclusive(crate::file::open_dir(&self.dir, ".")?)?);
         }
         Ok(())
     }
@@ -219,7 +219,7 @@ impl ContainerDir {
     /// Takes the container's lock if nobody else has it; tells whether it is held now.
     pub fn try_lock(&mut self) -> Result<bool> {
         if self.lock.is_none() {
-            self.lock = DirLock::try_exclusive(crate::file::open_dir(&self.dir, ".")?)?;
+            self.lock = Flock::try_exclusive(crate::file::open_dir(&self.dir, ".")?)?;
         }
         Ok(self.lock.is_some())
     }

@@ -7,7 +7,7 @@
 //! overlay, and written down. Layers of both kinds can stand side by side.
 
 use crate::file::{Sync, open_dir, write_record};
-use crate::lease::DirLock;
+use crate::lease::Flock;
 use crate::mode::XattrStyle;
 use crate::overlay;
 use crate::temporary::Temporary;
@@ -81,7 +81,7 @@ impl Store {
     }
 
     fn set_driver(&self, driver: Driver) -> Result<()> {
-        let _lock = DirLock::exclusive(self.dir(".")?)?;
+        let _lock = Flock::exclusive(self.dir(".")?)?;
         let mut record = self.record()?;
         record.driver = Some(driver);
         write_record(self.root(), crate::store::RECORD, &record, Sync::Durable)

@@ -2,7 +2,7 @@
 
 use crate::blob::verify;
 use crate::file::{Sync, open_file, read_limited, write_record};
-use crate::lease::DirLock;
+use crate::lease::Flock;
 use crate::{Error, Result, Store};
 use oci::digest::Digest;
 use oci::image::{
@@ -164,7 +164,7 @@ impl Store {
     /// Changes the index under its lock; on disk when it returns.
     pub(crate) fn change_index<T>(&self, change: impl FnOnce(&mut Index) -> Result<T>) -> Result<T> {
         let images = self.dir("images")?;
-        let _lock = DirLock::exclusive(self.dir("images")?)?;
+        let _lock = Flock::exclusive(self.dir("images")?)?;
         let mut index = self.index()?;
         let value = change(&mut index)?;
         write_record(images.as_fd(), INDEX, &index, Sync::Durable)?;

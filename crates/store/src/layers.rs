@@ -13,7 +13,7 @@
 
 use crate::driver::{create, mount_image};
 use crate::file::{Sync, names, open_dir, open_file, read_record, sync_dir, write_record};
-use crate::lease::DirLock;
+use crate::lease::Flock;
 use crate::name::random_hex;
 use crate::temporary::Temporary;
 use crate::{Driver, Error, Image, LayerMode, Lease, Result, Store, XattrStyle};
@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
 
 /// The directory of layers with the store's own ids.
 pub(crate) const LAYERS: &str = "layers";
@@ -95,16 +96,20 @@ impl Record {
     fn is_doubtful(&self) -> Result<bool> {
         match &self.boot {
             None => Ok(false),
-            Some(boot) => Ok(*boot != boot_id()?),
+            Some(boot) => Ok(boot != boot_id()?),
         }
     }
 }
 
-/// The id of this boot (proc_sys_kernel(5)).
-fn boot_id() -> Result<String> {
+/// The id of this boot (proc_sys_kernel(5)). Read once: a start asks for each of its layers.
+fn boot_id() -> Result<&'static str> {
+    static ID: OnceLock<String> = OnceLock::new();
+    if let Some(id) = ID.get() {
+        return Ok(id);
+    }
     let path = "/proc/sys/kernel/random/boot_id";
     let text = std::fs::read_to_string(path).map_err(Error::io(format!("cannot read {path}")))?;
-    Ok(text.trim().to_owned())
+    Ok(ID.get_or_init(|| text.trim().to_owned()))
 }
 
 /// An unpacked layer.
@@ -239,7 +244,7 @@ impl Store {
         let file = self.open_blob(blob, &format!("layer {}", blob.digest))?;
         // Whoever unpacks a blob locks it; the others wait and find the layer.
         let lock = file.try_clone().map_err(Error::io("cannot lock a layer"))?;
-        let _lock = DirLock::exclusive(lock.into())?;
+        let _lock = Flock::exclusive(lock.into())?;
         if let Some(found) = wanted.find(dir)? {
             return Ok(found);
         }
@@ -258,7 +263,7 @@ impl Store {
 
     /// Puts all layers that are directories on disk, so that a power cut takes none of them. Takes its time.
     pub fn settle(&self) -> Result<()> {
-        let Some(_lock) = DirLock::try_exclusive(self.dir("tmp")?)? else {
+        let Some(_lock) = Flock::try_exclusive(self.dir("tmp")?)? else {
             // Somebody is at it.
             return Ok(());
         };
@@ -344,7 +349,7 @@ impl Unpacked {
             hides_lowers: applied.hides_lowers,
             root: applied.root.map(|layer::RootMeta { mode, uid, gid }| RootMeta { mode, uid, gid }),
             form,
-            boot: (form == Form::Directory).then(boot_id).transpose()?,
+            boot: (form == Form::Directory).then(boot_id).transpose()?.map(str::to_owned),
         };
         Ok(Self { tmp, record })
     }
@@ -368,20 +373,19 @@ impl Unpacked {
         let sync = if self.record.form == Form::Image { Sync::Durable } else { Sync::Lazy };
         write_record(self.tmp.as_fd(), RECORD, &self.record, sync)?;
         let name = id.0.hex();
-        let mut moved = self.tmp.move_to(dir, &name);
-        if moved.as_ref().is_err_and(|error| error.errno == sys::Errno::EXIST)
-            && let Ok(Some(there)) = read_record::<Record>(open_dir(dir, &name)?, RECORD)
-            && !there.is_doubtful()?
-        {
-            return Ok(());
+        match self.tmp.move_to(dir, &name) {
+            Err(error) if error.errno == sys::Errno::EXIST => {
+                let there = read_record::<Record>(open_dir(dir, &name)?, RECORD).ok().flatten();
+                if !there.map_or(Ok(true), |there| there.is_doubtful())? {
+                    return Ok(());
+                }
+                // What a power cut has left of it goes first.
+                let trash = store.dir("trash")?;
+                sys::fs::renameat(dir, &*name, &trash, &*random_hex::<8>()?, RenameFlags::NOREPLACE)?;
+                self.tmp.move_to(dir, &name)?;
+            }
+            other => other?,
         }
-        if moved.as_ref().is_err_and(|error| error.errno == sys::Errno::EXIST) {
-            // What a power cut has left of it goes first.
-            let trash = store.dir("trash")?;
-            sys::fs::renameat(dir, &*name, &trash, &*random_hex::<8>()?, RenameFlags::NOREPLACE)?;
-            moved = self.tmp.move_to(dir, &name);
-        }
-        moved?;
         if sync == Sync::Durable { sync_dir(dir) } else { Ok(()) }
     }
 }

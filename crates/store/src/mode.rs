@@ -5,7 +5,7 @@
 //! over the machine. The two cannot be mixed in one overlay, so a store remembers its kind from its first layer on.
 
 use crate::file::{Sync, read_record, write_record};
-use crate::lease::DirLock;
+use crate::lease::Flock;
 use crate::{Error, Result, Store};
 use serde::{Deserialize, Serialize};
 
@@ -107,7 +107,7 @@ impl Store {
         if let Some(stored) = self.record()?.layers {
             return self.same(&stored, current);
         }
-        let _lock = DirLock::exclusive(self.dir(".")?)?;
+        let _lock = Flock::exclusive(self.dir(".")?)?;
         let mut record = self.record()?;
         if let Some(stored) = record.layers {
             return self.same(&stored, current);

@@ -10,7 +10,7 @@
 use crate::blob::BLOBS;
 use crate::file::sync_dir;
 use crate::layers::Unpacked;
-use crate::lease::{DirLock, FileLock};
+use crate::lease::Flock;
 use crate::temporary::still_named;
 use crate::{Error, Lease, Result, Store};
 use oci::digest::{DiffId, Hasher};
@@ -93,7 +93,7 @@ impl Store {
     }
 
     /// The file for a blob that is not there, ours alone; none when the blob is there.
-    fn lock_partial(&self, dir: &OwnedFd, blob: &Descriptor) -> Result<Option<(File, FileLock)>> {
+    fn lock_partial(&self, dir: &OwnedFd, blob: &Descriptor) -> Result<Option<(File, Flock)>> {
         let name = blob.digest.hex();
         loop {
             if self.has_blob(blob) {
@@ -101,7 +101,8 @@ impl Store {
             }
             let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH;
             let fd = sys::fs::open_beneath(dir, &*name, OFlags::RDWR | OFlags::CREATE, mode)?;
-            let lock = FileLock::exclusive(&fd)?;
+            let lock = fd.try_clone().map_err(Error::io("cannot lock a blob that is not complete"))?;
+            let lock = Flock::exclusive(lock)?;
             // Who had it before us has finished it, or has thrown it away.
             if still_named(dir.as_fd(), &name, &fd) {
                 return Ok(Some((File::from(fd), lock)));
@@ -154,11 +155,12 @@ impl Store {
             Err(error) if error.is_absent() => return Ok(0),
             other => other?,
         };
-        let _lock = DirLock::exclusive(self.dir(PARTIAL)?)?;
+        let _lock = Flock::exclusive(self.dir(PARTIAL)?)?;
         for name in crate::file::names(dir.as_fd())? {
             let Ok(fd) = sys::fs::open_beneath(&dir, &*name, OFlags::RDONLY, Mode::empty()) else { continue };
-            let Some(_lock) = FileLock::try_exclusive(&fd)? else { continue };
-            bytes += File::from(fd).metadata().map_or(0, |meta| meta.len());
+            let length = rustix::fs::fstat(&fd).map_or(0, |stat| stat.st_size as u64);
+            let Some(_lock) = Flock::try_exclusive(fd)? else { continue };
+            bytes += length;
             sys::fs::unlinkat(&dir, &*name, AtFlags::empty())?;
         }
         Ok(bytes)

@@ -9,7 +9,7 @@ use crate::container::Container;
 use crate::file::{names, open_dir};
 use crate::image::{Tagged, drop_name, named};
 use crate::layers::{LAYERS, MAPPED};
-use crate::lease::DirLock;
+use crate::lease::Flock;
 use crate::name::random_hex;
 use crate::{Error, Image, LayerId, LayerMode, Result, Store};
 use oci::digest::{ChainId, Digest};
@@ -41,7 +41,7 @@ impl Store {
     /// Layers are removed by who may write them: from outside a user's user namespace they stay, for the next removal
     /// inside.
     pub fn remove_image(&self, text: &str, force: bool) -> Result<Removed> {
-        let _lock = DirLock::exclusive(self.dir(LAYERS)?)?;
+        let _lock = Flock::exclusive(self.dir(LAYERS)?)?;
         let image = match self.resolve(text) {
             Ok(image) => image,
             Err(error) => return self.remove_broken(text, error),

@@ -2,7 +2,7 @@
 
 use crate::file::{Sync, open_dir, read_record, write_record, write_whole};
 use crate::layers::LAYERS;
-use crate::lease::DirLock;
+use crate::lease::Flock;
 use crate::mode::StoreRecord;
 use crate::{Error, Lease, Result};
 use oci::image::{Index, LAYOUT, LAYOUT_FILE};
@@ -50,7 +50,7 @@ impl Store {
     }
 
     fn make(&self) -> Result<()> {
-        let _lock = DirLock::exclusive(self.dir(".")?)?;
+        let _lock = Flock::exclusive(self.dir(".")?)?;
         if let Some(record) = read_record::<StoreRecord>(&self.root, RECORD)? {
             return self.check(&record);
         }

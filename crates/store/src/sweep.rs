@@ -4,7 +4,7 @@
 use crate::container::RECORD;
 use crate::file::{names, open_dir, unfinished};
 use crate::image::INDEX;
-use crate::lease::DirLock;
+use crate::lease::Flock;
 use crate::name::random_hex;
 use crate::temporary::still_named;
 use crate::{ContainerId, Result, Store};
@@ -64,7 +64,7 @@ impl Store {
 
     fn unfinished_index(&self) -> Result<()> {
         // Whoever writes one now holds the lock.
-        let Some(_lock) = DirLock::try_exclusive(self.dir("images")?)? else { return Ok(()) };
+        let Some(_lock) = Flock::try_exclusive(self.dir("images")?)? else { return Ok(()) };
         match sys::fs::unlinkat(self.dir("images")?, &*unfinished(INDEX), AtFlags::empty()) {
             Err(error) if error.errno != sys::Errno::NOENT => Err(error.into()),
             _ => Ok(()),
@@ -85,7 +85,7 @@ impl Store {
     /// name freed and taken anew meanwhile is not freed twice.
     pub(crate) fn free_stale_name(&self, name: &str) -> Result<()> {
         let dir = self.dir("names")?;
-        let _lock = DirLock::exclusive(self.dir("names")?)?;
+        let _lock = Flock::exclusive(self.dir("names")?)?;
         let containers = self.dir("containers")?;
         if matches!(holder(dir.as_fd(), name, containers.as_fd())?, Holder::Gone) {
             match sys::fs::unlinkat(&dir, name, AtFlags::empty()) {
@@ -111,7 +111,7 @@ fn abandoned(
     if !test(dir.as_fd()) {
         return Ok(false);
     }
-    let Some(_lock) = DirLock::try_exclusive(open_dir(&dir, ".")?)? else { return Ok(false) };
+    let Some(_lock) = Flock::try_exclusive(open_dir(&dir, ".")?)? else { return Ok(false) };
     if still_named(parent, name, &dir) && test(dir.as_fd()) {
         sys::fs::renameat(parent, name, trash, &*random_hex::<8>()?, RenameFlags::NOREPLACE)?;
         return Ok(true);

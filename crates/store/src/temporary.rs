@@ -3,7 +3,7 @@
 //! Its maker holds a lock on it. Whoever can take that lock knows that the maker is gone, and may remove it.
 
 use crate::file::open_dir;
-use crate::lease::DirLock;
+use crate::lease::Flock;
 use crate::name::random_hex;
 use crate::{Result, Store};
 use rustix::fs::{AtFlags, Mode, RenameFlags};
@@ -17,7 +17,7 @@ pub(crate) struct Temporary {
     name: String,
     dir: OwnedFd,
     files: Cell<u64>,
-    _lock: DirLock,
+    _lock: Flock,
 }
 
 impl Temporary {
@@ -58,13 +58,13 @@ impl Drop for Temporary {
 }
 
 /// Opens and locks `name`; `None` when it is no longer the directory of that name.
-pub(crate) fn lock(parent: BorrowedFd<'_>, name: &str) -> Result<Option<(OwnedFd, DirLock)>> {
+pub(crate) fn lock(parent: BorrowedFd<'_>, name: &str) -> Result<Option<(OwnedFd, Flock)>> {
     let absent = |error: &crate::Error| error.is_absent();
     let dir = match open_dir(parent, name) {
         Err(error) if absent(&error) => return Ok(None),
         other => other?,
     };
-    let lock = DirLock::exclusive(open_dir(&dir, ".")?)?;
+    let lock = Flock::exclusive(open_dir(&dir, ".")?)?;
     Ok(still_named(parent, name, &dir).then_some((dir, lock)))
 }
 
