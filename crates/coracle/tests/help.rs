@@ -9,7 +9,8 @@ use std::path::PathBuf;
 
 use testkit::Sandbox;
 
-/// What is told now: `coracle help`, each verb that it lists, and the nouns, by the names of their files.
+/// What is told now: `coracle help`, each verb that it lists, and the nouns with the verbs that only they have, by the
+/// names of their files.
 fn told() -> BTreeMap<String, String> {
     let sandbox = Sandbox::new();
     let help = |words: &[&str]| {
@@ -18,12 +19,26 @@ fn told() -> BTreeMap<String, String> {
         help.stdout.clone()
     };
     let overview = help(&[]);
-    let verbs = overview.lines().skip_while(|line| *line != "Verbs:").skip(1).take_while(|line| !line.is_empty());
-    let verbs: Vec<&str> = verbs.filter_map(|line| line.split_whitespace().next()).collect();
-    assert!(verbs.contains(&"run") && verbs.contains(&"ps"), "{verbs:?}");
-    let of = |word: &str| (format!("{word}.txt"), help(&[word]));
-    let all = verbs.into_iter().chain(["image", "container"]).map(of);
-    all.chain([("coracle.txt".to_owned(), overview.clone())]).collect()
+    let verbs = |list: &str| -> Vec<String> {
+        let lines = list.lines().skip_while(|line| *line != "Verbs:").skip(1).take_while(|line| !line.is_empty());
+        lines.filter_map(|line| line.split([' ', ',']).find(|word| !word.is_empty())).map(str::to_owned).collect()
+    };
+    let of = |words: &[&str]| (format!("{}.txt", words.join("-")), help(words));
+    let mut told: BTreeMap<_, _> = verbs(&overview).iter().map(|verb| of(&[verb])).collect();
+    assert!(told.contains_key("run.txt") && told.contains_key("ps.txt"), "{:?}", told.keys());
+    let nouns = overview.lines().find_map(|line| line.strip_prefix("Nouns, with verbs of their own: "));
+    for noun in nouns.expect("nouns").split(", ") {
+        let (file, list) = of(&[noun]);
+        for verb in verbs(&list) {
+            let (file, text) = of(&[noun, &verb]);
+            if !told.values().any(|other| *other == text) {
+                told.insert(file, text);
+            }
+        }
+        told.insert(file, list);
+    }
+    told.insert("coracle.txt".to_owned(), overview);
+    told
 }
 
 #[test]

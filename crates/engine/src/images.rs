@@ -3,8 +3,9 @@
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::spec::ImageDefaults;
+use oci::reference::Reference;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use store::{Arrivals, BrokenImage, Image, Import, LoadedImage, Removed, Store};
 
 /// What an image says of the containers made from it.
@@ -80,6 +81,33 @@ impl Engine {
         };
         // What cannot be removed now is left for the next command.
         let _ = swept();
+    }
+
+    /// How many bytes each layer of an image has, unpacked, and where it lies. Of one that is not unpacked, how long its
+    /// blob is.
+    pub fn layers_of(&self, image: &Image) -> Vec<(u64, Option<PathBuf>)> {
+        let places = self.store().and_then(|store| Ok(store.layer_places(image)?)).unwrap_or_default();
+        let mut places = places.into_iter();
+        let layer = |layer: &oci::image::Descriptor| match places.next().flatten() {
+            Some((size, place)) => (size, Some(place)),
+            None => (layer.size, None),
+        };
+        image.manifest.layers.iter().map(layer).collect()
+    }
+
+    /// How many bytes an image has, unpacked.
+    pub fn unpacked_size(&self, image: &Image) -> u64 {
+        self.layers_of(image).iter().fold(0, |sum, (size, _)| sum.saturating_add(*size))
+    }
+
+    /// Gives an image more names, which others lose.
+    pub fn tag(&self, image: &str, names: &[Reference]) -> Result<Image> {
+        Ok(self.store()?.tag(image, names)?)
+    }
+
+    /// Takes names from an image, or all; it stays.
+    pub fn untag(&self, image: &str, names: &[String]) -> Result<Vec<Reference>> {
+        Ok(self.store()?.untag(image, names)?)
     }
 
     /// Removes a name, or an image.

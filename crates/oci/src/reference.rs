@@ -80,6 +80,12 @@ impl Reference {
         format!("{}/{}", self.registry, self.path)
     }
 
+    /// The same repository, with a digest in the tag's place.
+    #[must_use]
+    pub fn with_digest(&self, digest: Digest) -> Self {
+        Self { tag: None, digest: Some(digest), ..self.clone() }
+    }
+
     /// The short form that docker prints: `debian:latest`, `user/app:1`, `localhost/x:2`.
     pub fn familiar(&self) -> String {
         let full = self.to_string();

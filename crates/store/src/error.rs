@@ -87,11 +87,22 @@ pub enum Error {
         containers: Vec<String>,
     },
     /// The image has more names than the one that its id was given for.
-    #[error("image {id} has several names: {}", names.iter().map(Reference::familiar).collect::<Vec<_>>().join(", "))]
+    #[error("image {id} has several names: {}", shown(names))]
     SeveralNames {
         /// The image's id.
         id: String,
         /// All its names.
+        names: Vec<Reference>,
+    },
+    /// A name that is to be given cannot have a digest: that the image has by itself.
+    #[error("the name {} has a digest, which only an image's content can give it", .0.familiar())]
+    DigestAsName(Reference),
+    /// A name that is to be taken from an image is none of its own.
+    #[error("{name:?} is no name of the image; it has {}", shown(names))]
+    NotItsName {
+        /// The name.
+        name: String,
+        /// The image's names.
         names: Vec<Reference>,
     },
     /// No container has that name or id.
@@ -245,4 +256,11 @@ impl Error {
             _ => false,
         }
     }
+}
+
+fn shown(names: &[Reference]) -> String {
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    names.iter().map(Reference::familiar).collect::<Vec<_>>().join(", ")
 }

@@ -22,7 +22,9 @@ const DEEPEST_INDEX: usize = 4;
 pub struct Image {
     /// Its id: the digest of its configuration.
     pub id: ImageId,
-    /// Its manifest's descriptor; the digest is what `name@sha256:…` means.
+    /// What the store's index has: its manifest, or an index that leads to it. The digest is what `name@sha256:…` means.
+    pub entry: Descriptor,
+    /// Its manifest's descriptor.
     pub descriptor: Descriptor,
     /// Its names; none for one that lost its last.
     pub names: Vec<Reference>,
@@ -44,6 +46,13 @@ pub struct BrokenImage {
 }
 
 impl Image {
+    /// Its names with the digest of its content instead of a tag: `debian@sha256:…`.
+    pub fn digests(&self) -> Vec<Reference> {
+        let mut all: Vec<_> = self.names.iter().map(|name| name.with_digest(self.entry.digest)).collect();
+        all.dedup();
+        all
+    }
+
     /// Bytes of its blobs, as they are stored.
     pub fn size(&self) -> u64 {
         let layers = self.manifest.layers.iter().map(|layer| layer.size);
@@ -72,6 +81,11 @@ impl Store {
     /// The image with this name (`debian`, `localhost/x:1`, with or without `@sha256:…`), manifest digest, id, or an
     /// id that starts so. A short name that is not there is looked for below `localhost/` too.
     pub fn resolve(&self, text: &str) -> Result<Image> {
+        self.find(text).map(|(_, image)| image)
+    }
+
+    /// The same, with the entry that leads to it.
+    pub(crate) fn find(&self, text: &str) -> Result<(Tagged, Image)> {
         let tagged = self.tagged()?;
         if let Ok(digest) = text.parse::<Digest>() {
             return self.by_digest(tagged, digest).ok_or_else(|| Error::NoSuchImage(text.to_owned()))?;
@@ -80,7 +94,7 @@ impl Store {
         if let Ok(reference) = &parsed
             && let Some(found) = named(&tagged, reference)
         {
-            return self.image(found.clone());
+            return self.with_image(found.clone());
         }
         if text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) && !text.is_empty() {
             return self.by_prefix(tagged, text);
@@ -88,27 +102,32 @@ impl Store {
         Err(parsed.map_or_else(Error::Reference, |_| Error::NoSuchImage(text.to_owned())))
     }
 
-    fn by_digest(&self, tagged: Vec<Tagged>, digest: Digest) -> Option<Result<Image>> {
-        if let Some(found) = tagged.iter().find(|tagged| tagged.descriptor.digest == digest) {
-            return Some(self.image(found.clone()));
-        }
-        tagged.into_iter().filter_map(|tagged| self.image(tagged).ok()).find(|image| image.id.0 == digest).map(Ok)
+    fn with_image(&self, tagged: Tagged) -> Result<(Tagged, Image)> {
+        self.image(tagged.clone()).map(|image| (tagged, image))
     }
 
-    fn by_prefix(&self, tagged: Vec<Tagged>, prefix: &str) -> Result<Image> {
-        let mut found: Vec<Image> = tagged
+    fn by_digest(&self, tagged: Vec<Tagged>, digest: Digest) -> Option<Result<(Tagged, Image)>> {
+        if let Some(found) = tagged.iter().find(|tagged| tagged.descriptor.digest == digest) {
+            return Some(self.with_image(found.clone()));
+        }
+        let mut readable = tagged.into_iter().filter_map(|tagged| self.with_image(tagged).ok());
+        readable.find(|(_, image)| image.id.0 == digest).map(Ok)
+    }
+
+    fn by_prefix(&self, tagged: Vec<Tagged>, prefix: &str) -> Result<(Tagged, Image)> {
+        let mut found: Vec<_> = tagged
             .into_iter()
-            .filter_map(|tagged| self.image(tagged).ok())
-            .filter(|image| image.id.0.hex().starts_with(prefix))
+            .filter_map(|tagged| self.with_image(tagged).ok())
+            .filter(|(_, image)| image.id.0.hex().starts_with(prefix))
             .collect();
         // Two manifests may share a configuration; either will do.
-        found.dedup_by_key(|image| image.id);
+        found.dedup_by_key(|(_, image)| image.id);
         match (found.pop(), found.is_empty()) {
-            (Some(image), true) => Ok(image),
+            (Some(found), true) => Ok(found),
             (None, _) => Err(Error::NoSuchImage(prefix.to_owned())),
             (Some(last), false) => {
                 found.push(last);
-                let candidates = found.iter().map(|image| image.id.0.short()).collect();
+                let candidates = found.iter().map(|(_, image)| image.id.0.short()).collect();
                 Err(Error::AmbiguousImage { prefix: prefix.to_owned(), candidates })
             }
         }
@@ -123,7 +142,8 @@ impl Store {
         let what = format!("configuration {}", manifest.config.digest);
         let bytes = self.read_blob(&manifest.config, LARGEST_CONFIG, &what)?;
         let config = ImageConfig::parse(&bytes).map_err(|source| Error::Json { what, source })?;
-        Ok(Image { id: ImageId(manifest.config.digest), descriptor, names: tagged.names, manifest, config })
+        let Tagged { descriptor: entry, names } = tagged;
+        Ok(Image { id: ImageId(manifest.config.digest), entry, descriptor, names, manifest, config })
     }
 
     /// Follows indexes, which other tools may have put there, to the manifest for this machine.

@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 /// The directory of layers with the store's own ids.
@@ -211,6 +212,18 @@ impl Store {
         Ok(Some(layers))
     }
 
+    /// Of each layer of an image, lowest first, how many bytes its tar has and where it lies; none of one that is not
+    /// unpacked. With the store's own ids only.
+    pub fn layer_places(&self, image: &Image) -> Result<Vec<Option<(u64, PathBuf)>>> {
+        let (dir, diff_ids) = (self.dir(LAYERS)?, &image.config.rootfs.diff_ids);
+        let place = |(&diff_id, chain_id)| {
+            let Some((digest, record)) = (Wanted { diff_id, chain_id }).record(dir.as_fd())? else { return Ok(None) };
+            let form = if record.form == Form::Image { IMAGE } else { TREE };
+            Ok(Some((record.size, self.path().join(LAYERS).join(digest.hex()).join(form))))
+        };
+        diff_ids.iter().zip(ChainId::of_layers(diff_ids)).map(place).collect()
+    }
+
     fn layers_in(&self, dir: BorrowedFd<'_>, image: &Image, options: &Options<'_>) -> Result<Layers> {
         let (blobs, diff_ids) = (&image.manifest.layers, &image.config.rootfs.diff_ids);
         if blobs.len() != diff_ids.len() {
@@ -299,6 +312,17 @@ impl Wanted {
     }
 
     fn find(&self, layers: BorrowedFd<'_>) -> Result<Option<(Layer, Record)>> {
+        let Some((digest, record)) = self.record(layers)? else { return Ok(None) };
+        let dir = open_dir(layers, &digest.hex())?;
+        let fd = match record.form {
+            Form::Directory => open_dir(&dir, TREE)?,
+            Form::Image => mount_image(&open_file(&dir, IMAGE)?)?,
+        };
+        Ok(Some((Layer { id: LayerId(digest), fd }, record)))
+    }
+
+    /// What is written down of it, and under which name.
+    fn record(&self, layers: BorrowedFd<'_>) -> Result<Option<(Digest, Record)>> {
         for digest in [self.diff_id.0, self.chain_id.0] {
             let dir = match open_dir(layers, &digest.hex()) {
                 Err(error) if error.is_absent() => continue,
@@ -306,13 +330,8 @@ impl Wanted {
             };
             let Some(record) = read_record::<Record>(&dir, RECORD)? else { continue };
             // A lowest layer's chain ID is its diff ID; above others it may not be what it is there.
-            let id = self.id(&record);
-            if id.0 == digest && !record.is_doubtful()? {
-                let fd = match record.form {
-                    Form::Directory => open_dir(&dir, TREE)?,
-                    Form::Image => mount_image(&open_file(&dir, IMAGE)?)?,
-                };
-                return Ok(Some((Layer { id, fd }, record)));
+            if self.id(&record).0 == digest && !record.is_doubtful()? {
+                return Ok(Some((digest, record)));
             }
         }
         Ok(None)

@@ -40,6 +40,7 @@ mod lease;
 mod load;
 mod mode;
 mod name;
+mod names;
 pub mod overlay;
 mod receive;
 mod remove;

@@ -95,7 +95,7 @@ impl Store {
     }
 
     /// The name by which the image was meant, if it was by name.
-    fn name_meant(&self, text: &str, image: &Image) -> Result<Option<Reference>> {
+    pub(crate) fn name_meant(&self, text: &str, image: &Image) -> Result<Option<Reference>> {
         let Ok(reference) = text.parse::<Reference>() else { return Ok(None) };
         if reference.digest().is_some() || named(&self.tagged()?, &reference).is_none() {
             return Ok(None);

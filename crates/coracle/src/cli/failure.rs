@@ -99,13 +99,18 @@ impl Failure {
         self.kind == Kind::Help
     }
 
-    /// Prints it, and gives the exit code.
+    /// Prints it, and gives the exit code for the process.
     pub fn report(self, verb: &str) -> ExitCode {
+        ExitCode::from(self.tell(verb))
+    }
+
+    /// Prints it, and gives the exit code.
+    pub fn tell(self, verb: &str) -> u8 {
         let broken_pipe = |source: &(dyn Error + 'static)| {
             source.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
         };
         if self.what == "standard output" && self.source.as_deref().is_some_and(|source| broken_pipe(source)) {
-            return ExitCode::from(Self::OURS);
+            return Self::OURS;
         }
         let mut text = String::from("coracle: ");
         if !verb.is_empty() {
@@ -118,7 +123,7 @@ impl Failure {
         text.push('\n');
         // One write, so that lines of several processes do not mix; if nobody hears it, nobody can be told.
         _ = io::stderr().write_all(text.as_bytes());
-        ExitCode::from(self.code)
+        self.code
     }
 }
 

@@ -11,6 +11,7 @@ use engine::containers::{Listed, Status};
 use engine::flags::Invalid;
 use engine::{Engine, Image};
 use flag::{Flag, Help, Order, parse, put};
+use oci::reference::Reference;
 use serde_json::{Value, json};
 use std::str::FromStr;
 
@@ -23,11 +24,19 @@ const HELP: Help = Help {
 /// The verb.
 pub const VERB: Verb = Verb {
     name: "inspect",
-    aliases: &["container inspect", "image inspect"],
+    aliases: &[],
     about: HELP.about,
-    run,
+    run: |words, context| of_kind(words, context, None),
     help: |width| help(&HELP, FLAGS, width),
 };
+
+/// `coracle image inspect`.
+pub const IMAGE: Verb =
+    Verb { name: "image inspect", run: |words, context| of_kind(words, context, Some(Kind::Image)), ..VERB };
+
+/// `coracle container inspect`.
+pub const CONTAINER: Verb =
+    Verb { name: "container inspect", run: |words, context| of_kind(words, context, Some(Kind::Container)), ..VERB };
 
 #[derive(Debug, Default)]
 struct Given {
@@ -61,8 +70,8 @@ const FLAGS: &[F] = &[
     F::takes("format", "FORMAT", |g, w| put(&mut g.format, w), "json or a template").short('f').under("Options"),
 ];
 
-fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
-    let mut given = Given::default();
+fn of_kind(words: &[String], context: &Context, kind: Option<Kind>) -> Result<u8, Failure> {
+    let mut given = Given { kind, ..Given::default() };
     let names = parse(FLAGS, words, Order::Anywhere, &mut given)?;
     super::some_words(&names, "a container or an image")?;
     let engine = context.engine()?;
@@ -87,7 +96,7 @@ fn look(engine: &Engine, name: &str, kind: Option<Kind>) -> Result<Value, Failur
         }
     }
     match engine.image(name) {
-        Ok(found) => Ok(image(&found)),
+        Ok(found) => Ok(image(engine, &found)),
         Err(error) if kind.is_none() && error.is_not_found() => {
             let hint = "coracle ps -a and coracle images list what there is";
             Err(Failure::absent(format!("no container and no image {name:?}"), hint))
@@ -223,18 +232,48 @@ fn mount(mount: &Mount) -> Value {
     }
 }
 
-fn image(image: &Image) -> Value {
+fn image(engine: &Engine, image: &Image) -> Value {
     let config = &image.config;
+    let layers = engine.layers_of(image);
+    let size = engine.unpacked_size(image);
+    let familiar = |names: &[Reference]| names.iter().map(Reference::familiar).collect::<Vec<_>>();
+    // As docker names the directories of an overlay: the topmost is the upper one.
+    let places: Option<Vec<_>> = layers.iter().rev().map(|(_, place)| place.as_ref()?.to_str()).collect();
+    let data = places.as_deref().and_then(|places| {
+        let (upper, lowers) = places.split_first()?;
+        let lowers = (!lowers.is_empty()).then(|| lowers.join(":"));
+        Some(json!({ "LowerDir": lowers, "UpperDir": upper }))
+    });
+    let is_image = |place: &&str| std::path::Path::new(place).extension().is_some_and(|kind| kind == "erofs");
+    let driver = if places.iter().flatten().any(is_image) { "erofs" } else { "overlay" };
     json!({
         "Id": image.id.to_string(),
-        "RepoTags": image.names.iter().map(oci::reference::Reference::familiar).collect::<Vec<_>>(),
+        "RepoTags": familiar(&image.names),
+        "RepoDigests": familiar(&image.digests()),
+        "Digest": image.entry.digest.to_string(),
+        "Parent": "",
+        "Comment": config.history.last().and_then(|step| step.comment.as_deref()).unwrap_or_default(),
         "Created": config.created,
-        "Author": config.author,
+        "DockerVersion": config.other.get("docker_version").and_then(Value::as_str).unwrap_or_default(),
+        "Author": config.author.as_deref().unwrap_or_default(),
         "Architecture": config.architecture,
+        "Variant": config.variant.as_deref().unwrap_or_default(),
         "Os": config.os,
-        "Size": image.size(),
+        "Size": size,
+        "VirtualSize": size,
+        "GraphDriver": { "Name": driver, "Data": data },
         "Config": config.config,
         "RootFS": { "Type": config.rootfs.kind, "Layers": config.rootfs.diff_ids },
+        "Metadata": { "LastTagTime": "0001-01-01T00:00:00Z" },
+        // Podman's.
+        "User": config.config.user,
+        "Labels": config.config.labels,
+        "Annotations": image.manifest.annotations,
+        "ManifestType": image.manifest.media_type,
+        "History": config.history,
+        "NamesHistory": familiar(&image.names),
+        // Ours: what is stored and sent.
         "Manifest": image.descriptor.digest.to_string(),
+        "BlobsSize": image.size(),
     })
 }

@@ -1,7 +1,10 @@
 //! The verbs, and the way to them: `coracle [--root DIR] [--runroot DIR] VERB …`.
 
 mod context;
+mod exists;
 mod failure;
+mod filter;
+mod history;
 mod images;
 mod import;
 mod info;
@@ -17,6 +20,8 @@ mod rm;
 mod rmi;
 mod run;
 mod search;
+mod tag;
+mod untag;
 mod version;
 
 pub use context::Context;
@@ -32,7 +37,7 @@ use std::process::ExitCode;
 
 /// One verb.
 pub struct Verb {
-    /// Its name.
+    /// Its name; one with a blank is a noun and a verb, such as `image exists`, that cannot be said otherwise.
     pub name: &'static str,
     /// Other names; those with a blank are a noun and a verb, such as `image ls`.
     pub aliases: &'static [&'static str],
@@ -50,8 +55,14 @@ const VERBS: &[Verb] = &[
     ps::VERB,
     rm::VERB,
     inspect::VERB,
+    inspect::CONTAINER,
+    inspect::IMAGE,
     images::VERB,
     rmi::VERB,
+    tag::VERB,
+    untag::VERB,
+    history::VERB,
+    exists::VERB,
     pull::VERB,
     load::VERB,
     import::VERB,
@@ -158,7 +169,7 @@ fn find(words: &[String]) -> Option<(&'static Verb, &[String])> {
     let first = words.first()?;
     let two = words.get(1).map(|second| format!("{first} {second}"));
     for verb in VERBS {
-        if two.as_ref().is_some_and(|two| verb.aliases.contains(&two.as_str())) {
+        if two.as_ref().is_some_and(|two| verb.name == two || verb.aliases.contains(&two.as_str())) {
             return Some((verb, &words[2..]));
         }
     }
@@ -178,16 +189,12 @@ fn help_of(words: &[String]) -> ExitCode {
 
 /// Verbs of docker and podman that are to come are not slips of the finger.
 fn unknown_verb(words: &[String], word: &str) -> Failure {
-    const LATER: [&str; 22] = [
-        "attach", "build", "commit", "cp", "create", "diff", "events", "exec", "export", "history", "kill", "logs",
-        "network", "pause", "pod", "push", "restart", "save", "start", "stats", "stop", "volume",
+    const LATER: [&str; 21] = [
+        "attach", "build", "commit", "cp", "create", "diff", "events", "exec", "export", "kill", "logs", "network",
+        "pause", "pod", "push", "restart", "save", "start", "stats", "stop", "volume",
     ];
     if let Some(noun) = NOUNS.into_iter().find(|noun| *noun == word) {
-        let known: Vec<&str> = VERBS
-            .iter()
-            .flat_map(|verb| verb.aliases)
-            .filter_map(|alias| alias.strip_prefix(noun)?.strip_prefix(' '))
-            .collect();
+        let known: Vec<&str> = VERBS.iter().flat_map(|verb| names_under(verb, noun)).collect();
         let list = format!("there are {}", known.join(", "));
         return match words.get(1) {
             None => Failure::words(format!("{noun}: no verb was given"), list),
@@ -208,14 +215,21 @@ fn unknown_verb(words: &[String], word: &str) -> Failure {
     }
 }
 
+/// The names that a verb has behind a noun.
+fn names_under(verb: &'static Verb, noun: &str) -> impl Iterator<Item = &'static str> {
+    let names = std::iter::once(verb.name).chain(verb.aliases.iter().copied());
+    names.filter_map(move |name| name.strip_prefix(noun)?.strip_prefix(' '))
+}
+
 /// The list of verbs.
 fn overview() -> String {
     let mut text = help(&HELP, FLAGS, render::width());
     text.push_str("\nVerbs:\n");
-    for verb in VERBS {
+    for verb in VERBS.iter().filter(|verb| !verb.name.contains(' ')) {
         _ = writeln!(text, "  {:<12}{}", verb.name, verb.about);
     }
-    text.push_str("\ncoracle VERB --help tells more of one.\n");
+    _ = writeln!(text, "\nNouns, with verbs of their own: {}", NOUNS.join(", "));
+    text.push_str("\ncoracle VERB --help tells more of one, and so does coracle NOUN --help.\n");
     text
 }
 
@@ -223,8 +237,7 @@ fn overview() -> String {
 fn verbs_of(noun: &str) -> String {
     let mut text = format!("Usage: coracle {noun} VERB ...\n\nVerbs:\n");
     for verb in VERBS {
-        let names = verb.aliases.iter().filter_map(|alias| alias.strip_prefix(noun)?.strip_prefix(' '));
-        let names: Vec<&str> = names.collect();
+        let names: Vec<&str> = names_under(verb, noun).collect();
         if !names.is_empty() {
             _ = writeln!(text, "  {:<14}{}", names.join(", "), verb.about);
         }

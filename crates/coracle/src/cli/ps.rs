@@ -1,10 +1,10 @@
 //! `coracle ps`: containers, those that run or all.
 
+use super::filter::{CONTAINERS, Chosen, network, status_word};
 use super::output::{Format, id, label_list, lines, print};
 use super::{Context, Failure, Verb};
 use crate::cli::output::help;
 use crate::render::{self, Table};
-use engine::config::{ImageRef, NetworkMode};
 use engine::containers::{Listed, Status};
 use engine::flags::Invalid;
 use flag::{Flag, Help, Order, parse, push_word};
@@ -13,10 +13,9 @@ use serde_json::json;
 const HELP: Help = Help {
     usage: &["ps [OPTIONS]"],
     about: "List containers",
-    more: &[
-        "--filter takes id=, name= (a part of it), label=NAME[=VALUE], status=created|running|exited, exited=CODE \
-             and ancestor=IMAGE; of several with one name any must fit, of several names all.",
-    ],
+    more: &["--filter takes id=, name= (a part of it), label=NAME[=VALUE], label!=, status=created|running|exited, \
+             exited=CODE, ancestor=IMAGE, before=CONTAINER, since=CONTAINER, until=TIME, volume=PATH and \
+             network=none|host; of several with one name any must fit, but of labels and of several names all."],
 };
 
 /// The verb.
@@ -61,10 +60,10 @@ fn last(given: &mut Given, word: &str) -> Result<(), Invalid> {
 fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     let mut given = Given::default();
     super::no_words(&parse(FLAGS, words, Order::Anywhere, &mut given)?)?;
-    let filters = given.filters.iter().map(|word| Filter::read(word)).collect::<Result<Vec<_>, _>>()?;
     let engine = context.engine()?;
+    let filters = Chosen::read(&given.filters, &[CONTAINERS], &engine)?;
     let newest = if given.latest { Some(1) } else { given.last };
-    let asks_status = filters.iter().any(|filter| matches!(filter.kind, Kind::Status | Kind::Exited));
+    let asks_status = filters.has("status") || filters.has("exited");
     let mut damaged = Vec::new();
     let mut listed = Vec::new();
     for container in engine.containers()? {
@@ -77,7 +76,7 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     if !given.all && newest.is_none() && !asks_status {
         listed.retain(|listed| matches!(listed.status, Status::Running { .. }));
     }
-    listed.retain(|listed| Filter::all_fit(&filters, listed));
+    listed.retain(|listed| filters.fits(listed));
     if let Some(newest) = newest {
         listed.truncate(newest as usize);
     }
@@ -138,14 +137,6 @@ fn status_text(status: Status, started: Option<u64>, now: u64) -> String {
     }
 }
 
-fn status_word(status: Status) -> &'static str {
-    match status {
-        Status::Created => "created",
-        Status::Running { .. } => "running",
-        Status::Exited(_) => "exited",
-    }
-}
-
 const HEADINGS: &[(&str, &str)] = &[
     ("Command", "COMMAND"),
     ("CreatedAt", "CREATED AT"),
@@ -168,11 +159,6 @@ fn object(listed: &Listed, no_trunc: bool) -> serde_json::Value {
     let record = &container.config;
     let now = render::now();
     let mounts: Vec<&str> = record.config.files.mounts.iter().map(|mount| mount.destination().as_str()).collect();
-    let network = match record.config.view.network {
-        None | Some(NetworkMode::None) => "none",
-        Some(NetworkMode::Host) => "host",
-        Some(NetworkMode::Path(_)) => "ns",
-    };
     json!({
         "Command": command(&record.command, no_trunc),
         "CreatedAt": render::date(record.created),
@@ -182,81 +168,12 @@ fn object(listed: &Listed, no_trunc: bool) -> serde_json::Value {
         "LocalVolumes": "0",
         "Mounts": mounts.join(","),
         "Names": container.name.as_str(),
-        "Networks": network,
+        "Networks": network(listed),
         "Ports": "",
         "RunningFor": render::ago(now, record.created),
         "State": status_word(*status),
         "Status": status_text(*status, record.started, now),
     })
-}
-
-/// One `--filter`.
-struct Filter {
-    kind: Kind,
-    value: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Id,
-    Name,
-    Label,
-    Status,
-    Exited,
-    Ancestor,
-}
-
-impl Filter {
-    const KINDS: [(&str, Kind); 6] = [
-        ("id", Kind::Id),
-        ("name", Kind::Name),
-        ("label", Kind::Label),
-        ("status", Kind::Status),
-        ("exited", Kind::Exited),
-        ("ancestor", Kind::Ancestor),
-    ];
-
-    fn read(word: &str) -> Result<Self, Failure> {
-        let names = || Self::KINDS.map(|(name, _)| name).join("=, ");
-        let Some((name, value)) = word.split_once('=') else {
-            return Err(Failure::words(format!("--filter {word:?}: no value"), format!("there are {}=", names())));
-        };
-        match Self::KINDS.iter().find(|(known, _)| *known == name) {
-            Some((_, Kind::Status)) if !["created", "running", "exited"].contains(&value) => {
-                Err(Failure::words(format!("--filter {word:?}: no such status"), "created, running or exited"))
-            }
-            Some((_, kind)) => Ok(Self { kind: *kind, value: value.to_owned() }),
-            None => {
-                Err(Failure::words(format!("--filter {word:?}: no such filter"), format!("there are {}=", names())))
-            }
-        }
-    }
-
-    /// Any of one kind, and all kinds.
-    fn all_fit(filters: &[Self], listed: &Listed) -> bool {
-        Self::KINDS.iter().all(|(_, kind)| {
-            let mut of_kind = filters.iter().filter(|filter| filter.kind == *kind).peekable();
-            of_kind.peek().is_none() || of_kind.any(|filter| filter.fits(listed))
-        })
-    }
-
-    fn fits(&self, Listed { container, status }: &Listed) -> bool {
-        let value = self.value.as_str();
-        let record = &container.config;
-        match self.kind {
-            Kind::Id => container.id.as_str().starts_with(value),
-            Kind::Name => container.name.as_str().contains(value),
-            Kind::Label => match value.split_once('=') {
-                Some((name, value)) => record.config.labels.get(name).is_some_and(|label| label == value),
-                None => record.config.labels.contains_key(value),
-            },
-            Kind::Status => status_word(*status) == value,
-            Kind::Exited => {
-                matches!(status, Status::Exited(end) if end.code.map(|c| c.to_string()).as_deref() == Some(value))
-            }
-            Kind::Ancestor => record.image_name == value || (record.config.image == ImageRef::Host && value == "host:"),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -269,13 +186,5 @@ mod tests {
         assert_eq!(command(&words("sh -c true"), false), "\"sh -c true\"");
         assert_eq!(command(&words("sleep 100000000000000000"), false), "\"sleep 1000000000000…\"");
         assert_eq!(command(&words("sleep 100000000000000000"), true), "\"sleep 100000000000000000\"");
-    }
-
-    #[test]
-    fn a_filter_that_does_not_exist_is_refused() {
-        assert!(Filter::read("name=x").is_ok());
-        for word in ["name", "nome=x", "status=up"] {
-            assert!(Filter::read(word).is_err(), "{word}");
-        }
     }
 }

@@ -6,7 +6,7 @@ mod time;
 
 pub use size::size;
 pub use table::{Table, columns};
-pub use time::{ago, date, now, seconds, span};
+pub use time::{ago, date, moment, now, seconds, span};
 
 /// Columns of the terminal on standard output; 80 without one.
 pub fn width() -> usize {

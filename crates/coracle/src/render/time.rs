@@ -68,6 +68,49 @@ pub fn seconds(text: &str) -> Option<u64> {
     (days * 86_400 + hour * 3600 + minute * 60 + second).checked_add_signed(offset)
 }
 
+/// Seconds since 1970 of what docker takes as a moment: a span before now as Go writes it (`1h30m`), a day, a moment
+/// with or without its zone (UTC then), or that number itself.
+pub fn moment(text: &str, now: u64) -> Option<u64> {
+    if let Some(span) = go_span(text) {
+        return Some(now.saturating_sub(span));
+    }
+    let whole = text.split_once('.').map_or(text, |(whole, _)| whole);
+    if let Ok(seconds) = whole.parse() {
+        return Some(seconds);
+    }
+    let text = if text.contains(['T', 't', ' ']) { text.to_owned() } else { format!("{text}T00:00:00") };
+    // A clock without seconds is one of them, too.
+    let minutes = match text.len() {
+        13 => format!("{text}:00:00"),
+        16 => format!("{text}:00"),
+        _ => text.clone(),
+    };
+    [&text, &minutes].into_iter().find_map(|text| seconds(text).or_else(|| seconds(&format!("{text}Z"))))
+}
+
+/// `1h30m`, `90s`, `1.5h`: whole seconds of a span as Go's time.ParseDuration reads it, of days (`3d`) as people do.
+fn go_span(text: &str) -> Option<u64> {
+    let mut rest = text;
+    let mut nanoseconds = 0.0_f64;
+    while !rest.is_empty() {
+        let number = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let unit_end = rest[number..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |at| number + at);
+        let unit = match &rest[number..unit_end] {
+            "ns" => 1.0,
+            "us" | "µs" => 1e3,
+            "ms" => 1e6,
+            "s" => 1e9,
+            "m" => 60e9,
+            "h" => 3600e9,
+            "d" => 86_400e9,
+            _ => return None,
+        };
+        nanoseconds += rest[..number].parse::<f64>().ok()? * unit;
+        rest = &rest[unit_end..];
+    }
+    (!text.is_empty() && nanoseconds < 1e18).then_some((nanoseconds / 1e9) as u64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,6 +153,30 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(seconds(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_docker_takes_as_a_moment_is_one() {
+        // Moments as `date -u -d TEXT +%s` prints them.
+        let now = 1_795_344_499;
+        for (text, expected) in [
+            ("10m", Some(now - 600)),
+            ("1h30m", Some(now - 5400)),
+            ("1.5h", Some(now - 5400)),
+            ("0s", Some(now)),
+            ("1136073845", Some(1_136_073_845)),
+            ("1136073845.5", Some(1_136_073_845)),
+            ("2026-11-22", Some(1_795_305_600)),
+            ("2026-11-22T10:48:19", Some(now)),
+            ("2026-11-22T10:48", Some(1_795_344_480)),
+            ("2026-11-22T10:48:19.5+02:00", Some(1_795_337_299)),
+            ("yesterday", None),
+            ("10", Some(10)),
+            ("10x", None),
+            ("", None),
+        ] {
+            assert_eq!(moment(text, now), expected, "{text:?}");
         }
     }
 

@@ -1,0 +1,119 @@
+//! Filters of containers.
+
+use super::pattern::finds;
+use super::{Filter, Test, labelled, until, wrong};
+use crate::cli::Failure;
+use engine::Engine;
+use engine::config::{ImageRef, Mount, NetworkMode};
+use engine::containers::{Listed, Status};
+
+type F = Filter<Listed, Engine>;
+
+/// All of them.
+pub const CONTAINERS: &[F] = &[
+    F::any("id", |value, _| {
+        let value = value.to_owned();
+        Ok(Box::new(move |listed: &Listed| listed.container.id.as_str().starts_with(&value)))
+    }),
+    F::any("name", |value, _| {
+        let value = value.strip_prefix('/').unwrap_or(value).to_owned();
+        if finds(&value, "").is_none() {
+            let hint = "give a part of it; ^ $ . * + ? mean what they do in regular expressions";
+            return Err(wrong("name", &value, "no pattern for a name", hint));
+        }
+        Ok(Box::new(move |listed: &Listed| finds(&value, listed.container.name.as_str()) == Some(true)))
+    }),
+    F::all("label", |value, _| Ok(label(value, true))),
+    F::any("label!", |value, _| Ok(label(value, false))),
+    F::any("status", |value, _| status(value)),
+    F::any("exited", |value, _| {
+        let Ok(code) = value.parse::<u8>() else {
+            return Err(wrong("exited", value, "no exit code", "give a number from 0 to 255"));
+        };
+        Ok(Box::new(move |listed: &Listed| matches!(listed.status, Status::Exited(end) if end.code == Some(code))))
+    }),
+    F::any("ancestor", ancestor),
+    F::all("before", |value, engine| {
+        let before = engine.container(value)?.container;
+        Ok(Box::new(move |listed: &Listed| {
+            listed.container.id != before.id && listed.container.config.created <= before.config.created
+        }))
+    }),
+    F::all("since", |value, engine| {
+        let since = engine.container(value)?.container;
+        Ok(Box::new(move |listed: &Listed| {
+            listed.container.id != since.id && listed.container.config.created >= since.config.created
+        }))
+    }),
+    F::all("until", |value, _| {
+        let until = until(value)?;
+        Ok(Box::new(move |listed: &Listed| listed.container.config.created < until))
+    }),
+    F::any("volume", |value, _| {
+        let value = value.to_owned();
+        Ok(Box::new(move |listed: &Listed| {
+            listed.container.config.config.files.mounts.iter().any(|mount| {
+                let source = matches!(mount, Mount::Bind(bind) if bind.source.as_os_str() == value.as_str());
+                source || mount.destination().as_str() == value
+            })
+        }))
+    }),
+    F::any("network", |value, _| {
+        let value = value.to_owned();
+        Ok(Box::new(move |listed: &Listed| network(listed) == value))
+    }),
+];
+
+/// What a container is doing, in one word.
+pub fn status_word(status: Status) -> &'static str {
+    match status {
+        Status::Created => "created",
+        Status::Running { .. } => "running",
+        Status::Exited(_) => "exited",
+    }
+}
+
+/// Its network, in one word.
+pub fn network(listed: &Listed) -> &'static str {
+    match listed.container.config.config.view.network {
+        None | Some(NetworkMode::None) => "none",
+        Some(NetworkMode::Host) => "host",
+        Some(NetworkMode::Path(_)) => "ns",
+    }
+}
+
+fn label(value: &str, wanted: bool) -> Test<Listed> {
+    let value = value.to_owned();
+    Box::new(move |listed: &Listed| labelled(&listed.container.config.config.labels, &value) == wanted)
+}
+
+fn status(value: &str) -> Result<Test<Listed>, Failure> {
+    let word = match value {
+        "created" | "configured" | "initialized" => "created",
+        "running" => "running",
+        "exited" | "stopped" => "exited",
+        // States of docker and podman that no container is in here.
+        "paused" | "restarting" | "removing" | "dead" | "unknown" => "",
+        _ => return Err(wrong("status", value, "no such status", "created, running or exited")),
+    };
+    Ok(Box::new(move |listed: &Listed| status_word(listed.status) == word))
+}
+
+/// Made from this image, or from one that has all of its layers and more.
+fn ancestor(value: &str, engine: &Engine) -> Result<Test<Listed>, Failure> {
+    let mut ids = Vec::new();
+    if let Ok(image) = engine.image(value) {
+        let layers = &image.config.rootfs.diff_ids;
+        let all = engine.images()?.into_iter().flatten();
+        let below = all.filter(|other| !layers.is_empty() && other.config.rootfs.diff_ids.starts_with(layers));
+        ids.extend(below.map(|other| other.id));
+        ids.push(image.id);
+    }
+    let value = value.to_owned();
+    Ok(Box::new(move |listed: &Listed| {
+        let record = &listed.container.config;
+        listed.container.image.is_some_and(|image| ids.contains(&image))
+            || record.image_name == value
+            || (record.config.image == ImageRef::Host && value == "host:")
+    }))
+}
