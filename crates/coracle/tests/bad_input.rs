@@ -28,7 +28,7 @@ fn refused(world: &World, options: &[&str], rest: &[&str], code: i32, words: &[&
 #[test]
 fn an_image_that_is_not_there_is_named_with_the_way_to_get_it() {
     let world = World::root();
-    refused(&world, &[], &["debian:12", "sh"], 125, &["debian:12", "coracle load", "coracle import"]);
+    refused(&world, &["--pull=never"], &["debian:12", "sh"], 125, &["debian:12", "coracle load", "coracle import"]);
     refused(&world, &[], &["Debian", "sh"], 125, &["Debian"]);
     refused(&world, &["--rootfs", "/no/such/tree"], &["sh"], 125, &["/no/such/tree"]);
 }

@@ -217,7 +217,7 @@ fn an_image_that_is_in_use_is_not_removed_unless_forced() {
     sandbox.run(["rm", "user"]).code(0);
     sandbox.run(["rmi", "layered"]).code(0);
     sandbox.run(["images", "-q"]).code(0).stdout_is("");
-    sandbox.run(["run", "--rm", "layered", "true"]).code(125).one_line_error("layered");
+    sandbox.run(["run", "--rm", "--pull=never", "layered", "true"]).code(125).one_line_error("layered");
 }
 
 /// Puts the layered image into the registry; returns its name there.

@@ -29,11 +29,13 @@ pub mod run;
 pub mod spec;
 mod stage;
 mod userns;
+mod watch;
 
 pub use engine::{Engine, Locations, Places};
 pub use error::{Error, Result};
 pub use info::Info;
-pub use pull::{Pulled, Watch};
+pub use pull::Pulled;
 pub use record::{End, Record};
 pub use registry;
 pub use store::{Driver, Image, Import};
+pub use watch::{Moved, Watch};

@@ -1,24 +1,21 @@
 //! Images from registries: asked for by name, their layers fetched side by side, each unpacked as it comes.
+//!
+//! What a name means is asked once; all that follows is asked for by digest, so that a name that changes meanwhile gives
+//! either the old image or the new one.
 
+use crate::config::Pull;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::watch::{Moved, Watch};
 use oci::image::{Descriptor, ImageConfig, ImageId, Index, LARGEST_CONFIG, Manifest, Platform, media_type};
 use oci::reference::Reference;
 use registry::Client;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use store::{Arrivals, Expected, Lease, Store};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use store::{Arrivals, Expected, Image, Lease, Store};
 
 /// How many layers come at once; docker's default.
 const AT_ONCE: usize = 3;
-
-/// Is told how far a pull has come; by several threads.
-pub trait Watch: Sync {
-    /// These layers will come.
-    fn layers(&self, layers: &[Descriptor]);
-    /// So many bytes of a layer are there.
-    fn arrived(&self, layer: usize, bytes: u64);
-}
 
 /// What a pull did.
 #[derive(Debug)]
@@ -32,6 +29,66 @@ pub struct Pulled {
 }
 
 impl Engine {
+    /// The image of this name that is there, for this platform where one is named. A short name may be that of an image
+    /// of any registry that would be asked for it.
+    pub fn present(&self, client: &Client, name: &str, platform: Option<&Platform>) -> Result<Option<Image>> {
+        let fits = |image: &Image| platform.is_none_or(|wanted| image.config.platform().runs_on(wanted));
+        let found = |name: &str| match self.image(name) {
+            Ok(image) => Ok(Some(image).filter(fits)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        };
+        if let Some(image) = found(name)? {
+            return Ok(Some(image));
+        }
+        for candidate in client.candidates(name).unwrap_or_default() {
+            if let Some(image) = found(&candidate.to_string())? {
+                return Ok(Some(image));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The image of this name: what is there, or what a registry has, as the policy says.
+    pub fn provide(
+        &self,
+        client: &Client,
+        name: &str,
+        policy: Pull,
+        platform: Option<&Platform>,
+        watch: &dyn Watch,
+    ) -> Result<ImageId> {
+        let present = self.present(client, name, platform)?;
+        // No registry is asked for what was named by its id.
+        let by_id = |image: &Image| image.id.0.hex().starts_with(name.trim_start_matches("sha256:"));
+        match (policy, present) {
+            (_, Some(image)) if by_id(&image) => Ok(image.id),
+            (Pull::Missing | Pull::Never, Some(image)) => Ok(image.id),
+            (Pull::Never, None) => Err(store::Error::NoSuchImage(name.to_owned()).into()),
+            // Who has one already does without a registry that does not answer, as podman has it.
+            (Pull::Newer, Some(image)) => {
+                Ok(self.pull(client, name, platform, watch).map_or(image.id, |pulled| pulled.id))
+            }
+            _ => Ok(self.pull(client, name, platform, watch)?.id),
+        }
+    }
+
+    /// All tags of the repository that a name means, as names.
+    pub fn tags(&self, client: &Client, name: &str) -> Result<Vec<Reference>> {
+        let mut refused = None;
+        for candidate in client.candidates(name)? {
+            match client.tags(&candidate) {
+                Ok(tags) => {
+                    let full = |tag: String| format!("{}:{tag}", candidate.repository()).parse();
+                    let all: std::result::Result<Vec<_>, _> = tags.into_iter().map(full).collect();
+                    return Ok(all.map_err(registry::Error::from)?);
+                }
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        Err(refused.map_or_else(|| store::Error::NoSuchImage(name.to_owned()).into(), Error::from))
+    }
+
     /// Pulls an image. Of a short name the first registry that has it counts.
     pub fn pull(&self, client: &Client, name: &str, platform: Option<&Platform>, watch: &dyn Watch) -> Result<Pulled> {
         let mut refused = None;
@@ -58,7 +115,7 @@ impl Engine {
         {
             return Ok(Pulled { id: image.id, name: name.clone(), known: true });
         }
-        let fetch = |store: &Store| fetch(store, client, name, platform, watch);
+        let fetch = |store: &Store| fetch(store, client, name, descriptor, platform, watch);
         let loaded = self.take_in(fetch)?.remove(0);
         Ok(Pulled { id: loaded.id, name: name.clone(), known: false })
     }
@@ -68,11 +125,12 @@ fn fetch(
     store: &Store,
     client: &Client,
     name: &Reference,
+    resolved: &Descriptor,
     platform: Option<&Platform>,
     watch: &dyn Watch,
 ) -> Result<Arrivals> {
     let arriving = store.expect()?;
-    let (top, bytes) = client.manifest(name, name.digest())?;
+    let (top, bytes) = client.manifest(name, Some(resolved.digest))?;
     store.put_document(&arriving, &top, &bytes)?;
     let document = |source| store::Error::Document { what: format!("manifest {}", top.digest), source };
     let mut entry = top.clone();
@@ -125,7 +183,9 @@ fn layers(
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(layer) = layers.get(at) else { return };
             let expected = Expected { diff_id: diff_ids[at], lowest: at == 0 };
+            let fetched = AtomicBool::new(false);
             let fetch = |from| {
+                fetched.store(true, Ordering::Relaxed);
                 let blob = client.blob(name, layer, from).map_err(|error| store::Error::Fetch {
                     what: format!("layer {}", layer.digest),
                     source: Box::new(error),
@@ -133,11 +193,15 @@ fn layers(
                 let starts_at = blob.from();
                 Ok((blob, starts_at))
             };
-            let arrived = |bytes| watch.arrived(at, bytes);
-            if let Err(error) = store.receive(layer, Some(expected), lease, fetch, &arrived) {
-                next.store(layers.len(), Ordering::Relaxed);
-                failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(error);
-                return;
+            let arrived = |bytes| watch.moved(at, bytes);
+            match store.receive(layer, Some(expected), lease, fetch, &arrived) {
+                Ok(()) if fetched.into_inner() => watch.ended(at, Moved::Sent),
+                Ok(()) => watch.ended(at, Moved::Existed),
+                Err(error) => {
+                    next.store(layers.len(), Ordering::Relaxed);
+                    failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(error);
+                    return;
+                }
             }
         }
     };

@@ -2,9 +2,12 @@
 //! says.
 
 use super::Failure;
+use engine::flags::{self, Invalid};
 use engine::registry::{Client, Credential, Environment, Settings};
 use flag::{Flag, put_word};
+use oci::image::Platform;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What their flags say.
 #[derive(Debug, Default)]
@@ -17,6 +20,10 @@ pub struct Remote {
     pub credential: Option<String>,
     /// `--tls-verify`.
     pub tls_verify: Option<bool>,
+    /// `--retry`: how often a failure is tried again.
+    pub retry: Option<u32>,
+    /// `--retry-delay`: the pause before that.
+    pub retry_delay: Option<Duration>,
 }
 
 impl Remote {
@@ -28,6 +35,9 @@ impl Remote {
         settings.cert_dir = self.cert_dir.as_ref().map(PathBuf::from);
         settings.credential = self.credential.as_deref().map(Credential::parse);
         settings.tls_verify = self.tls_verify;
+        let patience = &mut settings.patience;
+        patience.attempts = self.retry.map_or(patience.attempts, |retry| retry.saturating_add(1));
+        patience.first_pause = self.retry_delay.unwrap_or(patience.first_pause);
         Ok(Client::new(settings))
     }
 }
@@ -48,6 +58,99 @@ pub const fn cert_dir<G: AsMut<Remote>>() -> Flag<G> {
 pub const fn tls_verify<G: AsMut<Remote>>() -> Flag<G> {
     let about = "With =false, also over http or with any certificate";
     Flag::switch("tls-verify", |g: &mut G, on| g.as_mut().tls_verify = Some(on), about).under("Options")
+}
+
+/// `--creds`.
+pub const fn creds<G: AsMut<Remote>>() -> Flag<G> {
+    let about = "Instead of kept credentials";
+    Flag::takes("creds", "USER:PASSWORD", |g: &mut G, w| put_word(&mut g.as_mut().credential, w), about)
+        .under("Options")
+}
+
+/// `--retry`.
+pub const fn retry<G: AsMut<Remote>>() -> Flag<G> {
+    let about = "How often a failure that may pass is tried again (4)";
+    let put = |g: &mut G, word: &str| {
+        let number = word.parse().map_err(|_| Invalid::new(word, "not a number"))?;
+        g.as_mut().retry = Some(number);
+        Ok(())
+    };
+    Flag::takes("retry", "N", put, about).under("Options")
+}
+
+/// `--retry-delay`.
+pub const fn retry_delay<G: AsMut<Remote>>() -> Flag<G> {
+    let about = "The pause before that: 2s, 500ms";
+    let put = |g: &mut G, word: &str| {
+        let wrong = || Invalid::new(word, "not a span of time").hint("give it as 2s or 500ms");
+        let (digits, unit) = word.split_at(word.find(|c: char| !c.is_ascii_digit()).unwrap_or(word.len()));
+        let number: u64 = digits.parse().map_err(|_| wrong())?;
+        g.as_mut().retry_delay = Some(match unit {
+            "ms" => Duration::from_millis(number),
+            "s" | "" => Duration::from_secs(number),
+            "m" => Duration::from_mins(number),
+            _ => return Err(wrong()),
+        });
+        Ok(())
+    };
+    Flag::takes("retry-delay", "TIME", put, about).under("Options")
+}
+
+/// For which machine: `--platform`, or podman's three words for its parts.
+#[derive(Debug, Default)]
+pub struct Machine {
+    /// `--platform`.
+    pub platform: Option<Platform>,
+    /// `--arch`.
+    pub arch: Option<String>,
+    /// `--os`.
+    pub os: Option<String>,
+    /// `--variant`.
+    pub variant: Option<String>,
+}
+
+impl Machine {
+    /// The platform that they make; none where none of them was given.
+    pub fn platform(&self) -> Option<Platform> {
+        if self.platform.is_some() || (self.arch.is_none() && self.os.is_none() && self.variant.is_none()) {
+            return self.platform.clone();
+        }
+        let host = Platform::host();
+        let own = self.arch.is_none();
+        Some(Platform {
+            os: self.os.clone().unwrap_or(host.os),
+            architecture: self.arch.clone().unwrap_or(host.architecture),
+            variant: self.variant.clone().or(host.variant.filter(|_| own)),
+            ..Platform::default()
+        })
+    }
+}
+
+/// `--platform`, of a verb whose flags have a [`Machine`] among them.
+pub const fn platform<G: AsMut<Machine>>(heading: &'static str) -> Flag<G> {
+    let put = |g: &mut G, word: &str| {
+        g.as_mut().platform = Some(flags::platform(word)?);
+        Ok(())
+    };
+    Flag::takes("platform", "OS/ARCH", put, "Of an image for several, the one for this: linux/arm64").under(heading)
+}
+
+/// `--arch`.
+pub const fn arch<G: AsMut<Machine>>() -> Flag<G> {
+    Flag::takes("arch", "ARCH", |g: &mut G, w| put_word(&mut g.as_mut().arch, w), "The architecture alone")
+        .under("Options")
+}
+
+/// `--os`.
+pub const fn os<G: AsMut<Machine>>() -> Flag<G> {
+    Flag::takes("os", "OS", |g: &mut G, w| put_word(&mut g.as_mut().os, w), "The operating system alone")
+        .under("Options")
+}
+
+/// `--variant`.
+pub const fn variant<G: AsMut<Machine>>() -> Flag<G> {
+    let about = "The architecture's variant alone";
+    Flag::takes("variant", "VARIANT", |g: &mut G, w| put_word(&mut g.as_mut().variant, w), about).under("Options")
 }
 
 /// A registry's refusal, as the engine tells it.

@@ -1,9 +1,11 @@
 //! Values as people and programs read them.
 
+mod progress;
 mod size;
 mod table;
 mod time;
 
+pub use progress::Progress;
 pub use size::size;
 pub use table::{Table, columns};
 pub use time::{ago, date, moment, now, seconds, span};

@@ -34,12 +34,16 @@ pub enum Changes {
     ThrownAway,
 }
 
-/// `--pull`: the policies that mean something without a registry.
+/// `--pull`: when a registry is asked for an image.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Pull {
-    /// Fetch what is missing.
+    /// Always; what is there already is not fetched again.
+    Always,
+    /// Where it is missing.
     #[default]
     Missing,
-    /// Only what is there.
+    /// Never.
     Never,
+    /// Always, but without a registry that answers, what is there will do.
+    Newer,
 }

@@ -2,6 +2,7 @@
 
 use super::{Invalid, absolute};
 use crate::config::{Changes, ImageRef, Pull, Rootfs};
+use oci::image::Platform;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -36,19 +37,41 @@ pub fn rootfs(text: &str, cwd: &Path) -> Result<Rootfs, Invalid> {
     Ok(Rootfs { path: absolute(path, cwd), changes })
 }
 
-/// `--pull`.
+/// `--pull`, `--policy`; `true` and `false` are podman's old words.
 impl FromStr for Pull {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         match text {
-            "missing" => Ok(Self::Missing),
+            "always" | "true" => Ok(Self::Always),
+            "missing" | "ifmissing" | "ifnotpresent" => Ok(Self::Missing),
             "never" | "false" => Ok(Self::Never),
-            "always" | "newer" | "true" => Err(Invalid::new(text, "there is no registry to pull from yet")
-                .hint("load images with `coracle load` or `coracle import`")),
-            _ => Err(Invalid::new(text, "not a pull policy").hint("give missing or never")),
+            "newer" | "ifnewer" => Ok(Self::Newer),
+            _ => Err(Invalid::new(text, "not a pull policy").hint("give always, missing, never or newer")),
         }
     }
+}
+
+/// `--platform`: `OS/ARCH[/VARIANT]`, or `ARCH` alone.
+pub fn platform(text: &str) -> Result<Platform, Invalid> {
+    let wrong = || Invalid::new(text, "not a platform").hint("give OS/ARCH or OS/ARCH/VARIANT, such as linux/arm64");
+    let parts: Vec<&str> = text.split('/').collect();
+    let (os, architecture, variant) = match *parts.as_slice() {
+        [architecture] => ("linux", architecture, None),
+        [os, architecture] => (os, architecture, None),
+        [os, architecture, variant] => (os, architecture, Some(variant.to_owned())),
+        _ => return Err(wrong()),
+    };
+    if parts.iter().any(|part| part.is_empty()) {
+        return Err(wrong());
+    }
+    // What the kernel calls them, and Go does not.
+    let architecture = match architecture {
+        "x86_64" | "x86-64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    Ok(Platform { os: os.to_owned(), architecture: architecture.to_owned(), variant, ..Platform::default() })
 }
 
 #[cfg(test)]
@@ -73,5 +96,15 @@ mod tests {
         assert_eq!(read("/a:b"), Ok(("/a:b".to_owned(), Changes::Kept)));
         assert!(read(":O").is_err());
         assert!(read("").is_err());
+    }
+
+    #[test]
+    fn a_platform_has_an_architecture_at_least() {
+        let read = |text| platform(text).map(|platform| platform.to_string());
+        assert_eq!(read("linux/arm64/v8"), Ok("linux/arm64/v8".to_owned()));
+        assert_eq!(read("aarch64"), Ok("linux/arm64".to_owned()));
+        for wrong in ["", "linux/", "/arm64", "a/b/c/d"] {
+            assert!(platform(wrong).is_err(), "{wrong}");
+        }
     }
 }

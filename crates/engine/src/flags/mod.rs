@@ -39,7 +39,7 @@ pub use device::device;
 pub use dns::{dns_server, search_domains};
 pub use env::{env, env_file};
 pub use flag::{Invalid, nearest};
-pub use image::{image, rootfs};
+pub use image::{image, platform, rootfs};
 pub use limits::{count, memory, oom_score_adj, stop_timeout};
 pub use mount::mount;
 pub(crate) use number::file_id;

@@ -4,6 +4,7 @@
 //! directory, the environment or on other flags stays words until [`super::request`] looks at it. Docker's and
 //! podman's spellings are taken where they differ.
 
+use crate::cli::remote::{self, Machine, Remote};
 use engine::config::{
     Bytes, CapabilityChange, CgroupNamespace, CgroupUse, ContainerName, CpuSet, Cpus, DnsOption, DomainName, HostEntry,
     HostName, IdOrName, IpcNamespace, MemorySwap, NamespaceMode, NetworkMode, PidsLimit, Pull, Signal, TmpfsMount,
@@ -82,7 +83,22 @@ pub struct Given {
     pub annotations: Vec<String>,
     pub cidfile: Option<String>,
     pub pull: Option<Pull>,
+    pub quiet: bool,
+    pub remote: Remote,
+    pub machine: Machine,
     pub explain: bool,
+}
+
+impl AsMut<Remote> for Given {
+    fn as_mut(&mut self) -> &mut Remote {
+        &mut self.remote
+    }
+}
+
+impl AsMut<Machine> for Given {
+    fn as_mut(&mut self) -> &mut Machine {
+        &mut self.machine
+    }
 }
 
 /// A mount as it was written.
@@ -350,8 +366,22 @@ pub const FLAGS: &[Flag<Given>] = &[
     .under(OTHER),
     F::takes("cidfile", "FILE", |g, w| put_word(&mut g.cidfile, w), "Write the container's id to a new file")
         .under(OTHER),
-    F::takes("pull", "POLICY", |g, w| put(&mut g.pull, w), "Whether to fetch a missing image: missing, never")
-        .under(OTHER),
+    F::takes(
+        "pull",
+        "POLICY",
+        |g, w| put(&mut g.pull, w),
+        "When to ask a registry for the image: missing (the default), always, never or newer",
+    )
+    .under(OTHER),
+    F::switch("quiet", |g, on| g.quiet = on, "Say nothing of how far a pull is").short('q').under(OTHER),
+    remote::platform(OTHER),
+    F { heading: Some(OTHER), ..remote::auth_file() },
+    F { heading: Some(OTHER), ..remote::cert_dir() },
+    F { heading: Some(OTHER), ..remote::creds() },
+    F { heading: Some(OTHER), ..remote::retry() },
+    F { heading: Some(OTHER), ..remote::retry_delay() },
+    F { heading: Some(OTHER), ..remote::tls_verify() },
+    F::switch("disable-content-trust", |_, _| (), ""),
     F::switch("explain", |g, on| g.explain = on, "Tell each step of the start, and who asked for it").under(OTHER),
     F::switch("detach", |g, on| g.detach = on, "").short('d'),
 ];
@@ -386,7 +416,6 @@ pub const LATER: &[(&str, Option<char>, &str)] = &[
     ("volume-driver", None, "named volumes"),
     ("log-driver", None, "logs"),
     ("log-opt", None, "logs"),
-    ("platform", None, "images of other platforms"),
     ("runtime", None, "other runtimes"),
     ("pod", None, "pods"),
     ("secret", None, "secrets"),

@@ -1,9 +1,11 @@
 //! `coracle run`: a container in the foreground.
 
 mod flags;
+mod provide;
 mod request;
 
 use self::flags::{FLAGS, Given, LATER};
+use self::provide::{From, provide};
 use self::request::{Surroundings, request};
 use super::{Context, Failure, Verb};
 use crate::cli::output::help;
@@ -17,8 +19,8 @@ const HELP: Help = Help {
     usage: &["run [OPTIONS] IMAGE [COMMAND [ARG...]]", "run [OPTIONS] --rootfs PATH[:O] [COMMAND [ARG...]]"],
     about: "Run a command in a new container",
     more: &[
-        "IMAGE is host: for this machine's own files under a throw-away overlay, or an image that was loaded. What \
-         stands behind IMAGE belongs to the command.",
+        "IMAGE is host: for this machine's own files under a throw-away overlay, or an image, which is \
+         pulled where it is missing. What stands behind IMAGE belongs to the command.",
         "The exit code is the command's; 125 if coracle fails, 126 if the command cannot be executed, 127 if it is not \
          found, 128+N if signal N ends it.",
     ],
@@ -39,10 +41,18 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
         env: &|name| std::env::var(name).ok(),
         read: &|path| std::fs::read(path),
     };
-    let config = request(given, words, &around)?;
+    let from = From {
+        remote: std::mem::take(&mut given.remote),
+        machine: std::mem::take(&mut given.machine),
+        quiet: given.quiet,
+    };
+    let mut config = request(given, words, &around)?;
     terminal(&config)?;
     engine::spec::sources(&config.files.mounts).map_err(engine::Error::from)?;
     let engine = context.engine()?;
+    if let Some(code) = provide(&engine, &mut config, &from)? {
+        return Ok(code);
+    }
     let outcome = engine::run::run(&engine, &config, Io { console_size: console_size() })?;
     if let Some(explanation) = &outcome.explanation {
         tell(&explain::text(explanation));

@@ -314,7 +314,7 @@ mod tests {
             --oom-kill-disable --cgroup-parent p --cgroups enabled -v /a:/b --mount type=tmpfs,dst=/c --tmpfs /d \
             --rootfs /r --read-only --read-only-tmpfs=false --device /dev/null --cap-add NET_RAW --cap-drop chown \
             --security-opt no-new-privileges --privileged --name web --rm -l a=b --annotation c=d --cidfile id \
-            --pull never --explain cmd";
+            --pull never -q --platform linux/amd64 --authfile a --cert-dir b --creds c --retry 1 --retry-delay 1s --tls-verify=false --explain cmd";
         let given = config(line);
         let open = ContainerConfig::new(given.image.clone());
         assert_ne!(given.process, open.process);
