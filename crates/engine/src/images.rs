@@ -61,7 +61,11 @@ impl Engine {
             Ok(arrivals)
         });
         match unpacked {
-            Ok(arrivals) => Ok(store.admit(arrivals)?),
+            Ok(arrivals) => {
+                let loaded = store.admit(arrivals)?;
+                self.settle_later();
+                Ok(loaded)
+            }
             Err(error) => {
                 // The first error is the one to tell; what cannot be removed now goes with the next image.
                 let _ = store.turn_away();

@@ -26,6 +26,7 @@ mod pull;
 mod record;
 mod root;
 pub mod run;
+mod settle;
 pub mod spec;
 mod stage;
 mod userns;

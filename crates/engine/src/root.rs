@@ -51,7 +51,11 @@ pub fn find(engine: &Engine, config: &ContainerConfig) -> Result<Source> {
         layers
     } else {
         // What is wrong, if anything, the second time tells.
-        engine.apart(|| u8::from(unpack().is_err()))?;
+        engine.apart(|| {
+            let failed = unpack().is_err();
+            engine.settle_later();
+            u8::from(failed)
+        })?;
         unpack()?
     };
     Ok(Source {

@@ -12,9 +12,10 @@
 //! have in `layers/`, so each form lies above its own kind only, and what keeps a layer keeps its copies.
 
 use crate::driver::{create, mount_image};
-use crate::file::{Sync, names, open_dir, open_file, read_record, sync_dir, write_record};
+use crate::file::{Sync, open_dir, open_file, read_record, sync_dir, write_record};
 use crate::lease::Flock;
 use crate::name::random_hex;
+use crate::record::{Form, IMAGE, RECORD, Record, TREE, boot_id};
 use crate::temporary::Temporary;
 use crate::{Driver, Error, Image, LayerMode, Lease, Result, Store, XattrStyle};
 use layer::{Devices, Limits, Options, OverlayXattrs, Ownership};
@@ -27,29 +28,11 @@ use std::fmt::Write as _;
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::OnceLock;
 
 /// The directory of layers with the store's own ids.
 pub(crate) const LAYERS: &str = "layers";
 /// The directory of those with others, a directory for each map.
 pub(crate) const MAPPED: &str = "mapped";
-const RECORD: &str = "record.json";
-/// The layer's tree in its directory.
-const TREE: &str = "fs";
-/// Or its image.
-const IMAGE: &str = "layer.erofs";
-
-/// How a layer lies on disk.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Form {
-    /// A directory of files, as all layers once were.
-    #[default]
-    Directory,
-    /// An EROFS image.
-    Image,
-}
-
 /// Names an unpacked layer: its diff ID, or its chain ID when unpacking it had to look at the layers below.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -70,47 +53,6 @@ impl Default for RootMeta {
     fn default() -> Self {
         Self { mode: 0o755, uid: 0, gid: 0 }
     }
-}
-
-/// What is written down of an unpacked layer.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Record {
-    diff_id: DiffId,
-    /// Bytes of its tar.
-    size: u64,
-    /// It holds only above the layers of its chain.
-    depends_on_lowers: bool,
-    /// Nothing below is to be seen.
-    hides_lowers: bool,
-    /// What it says of the root directory.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    root: Option<RootMeta>,
-    #[serde(default)]
-    form: Form,
-    /// The boot in which it was made, as long as it may be that not all of it is on disk.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    boot: Option<String>,
-}
-
-impl Record {
-    /// Whether a power cut may have taken a part of it.
-    fn is_doubtful(&self) -> Result<bool> {
-        match &self.boot {
-            None => Ok(false),
-            Some(boot) => Ok(boot != boot_id()?),
-        }
-    }
-}
-
-/// The id of this boot (proc_sys_kernel(5)). Read once: a start asks for each of its layers.
-fn boot_id() -> Result<&'static str> {
-    static ID: OnceLock<String> = OnceLock::new();
-    if let Some(id) = ID.get() {
-        return Ok(id);
-    }
-    let path = "/proc/sys/kernel/random/boot_id";
-    let text = std::fs::read_to_string(path).map_err(Error::io(format!("cannot read {path}")))?;
-    Ok(ID.get_or_init(|| text.trim().to_owned()))
 }
 
 /// An unpacked layer.
@@ -273,31 +215,6 @@ impl Store {
         let missing = || Error::MissingBlob { what: format!("layer {}", wanted.diff_id) };
         wanted.find(dir)?.ok_or_else(missing)
     }
-
-    /// Puts all layers that are directories on disk, so that a power cut takes none of them. Takes its time.
-    pub fn settle(&self) -> Result<()> {
-        let Some(_lock) = Flock::try_exclusive(self.dir("tmp")?)? else {
-            // Somebody is at it.
-            return Ok(());
-        };
-        let layers = self.dir(LAYERS)?;
-        let mut doubtful = Vec::new();
-        for name in names(layers.as_fd())? {
-            let Ok(dir) = open_dir(&layers, &name) else { continue };
-            match read_record::<Record>(&dir, RECORD) {
-                Ok(Some(record)) if record.boot.is_some() && !record.is_doubtful()? => doubtful.push((dir, record)),
-                _ => {}
-            }
-        }
-        if doubtful.is_empty() {
-            return Ok(());
-        }
-        sys::fs::syncfs(&layers)?;
-        for (dir, record) in doubtful {
-            write_record(dir.as_fd(), RECORD, &Record { boot: None, ..record }, Sync::Durable)?;
-        }
-        Ok(())
-    }
 }
 
 /// A layer in its place in an image.
@@ -328,7 +245,12 @@ impl Wanted {
                 Err(error) if error.is_absent() => continue,
                 other => other?,
             };
-            let Some(record) = read_record::<Record>(&dir, RECORD)? else { continue };
+            // The record of a layer that was never synced may itself be what a power cut left of it.
+            let record = match read_record::<Record>(&dir, RECORD) {
+                Ok(Some(record)) => record,
+                Ok(None) | Err(Error::Damaged { .. }) => continue,
+                Err(error) => return Err(error),
+            };
             // A lowest layer's chain ID is its diff ID; above others it may not be what it is there.
             if self.id(&record).0 == digest && !record.is_doubtful()? {
                 return Ok(Some((digest, record)));

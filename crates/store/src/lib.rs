@@ -43,10 +43,11 @@ mod name;
 mod names;
 pub mod overlay;
 mod receive;
+mod record;
 mod remove;
+mod settle;
 mod store;
 mod sweep;
-
 mod temporary;
 
 pub use arrivals::Arrivals;

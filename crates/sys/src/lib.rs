@@ -9,6 +9,7 @@
 pub mod bpf;
 mod call;
 pub mod cwd;
+pub mod detached;
 mod error;
 pub mod fs;
 pub mod memfd;

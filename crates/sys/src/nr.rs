@@ -48,6 +48,7 @@ numbers! {
     rt_sigtimedwait 128 137
     personality 135 92
     pivot_root 155 41
+    setpriority 141 140
     prctl 157 167
     umount2 166 39
     sethostname 170 161
