@@ -63,6 +63,8 @@ impl Engine {
         match unpacked {
             Ok(arrivals) => {
                 let loaded = store.admit(arrivals)?;
+                // What others removed meanwhile was left to us; what stays is left to the next.
+                let _ = store.tidy();
                 self.settle_later();
                 Ok(loaded)
             }

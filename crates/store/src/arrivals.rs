@@ -2,8 +2,6 @@
 //! unpacked, so that one that turns out to be bad takes no name from a good one.
 
 use crate::image::Tagged;
-use crate::layers::LAYERS;
-use crate::lease::Flock;
 use crate::load::LoadedImage;
 use crate::temporary::Temporary;
 use crate::{Image, Lease, Result, Store};
@@ -39,13 +37,10 @@ impl Store {
         Ok(loaded)
     }
 
-    /// Removes blobs and layers that nothing leads to: what is left of arrivals that were not admitted. Where somebody
-    /// holds a lease nothing is removed; the next removal of an image does it then.
+    /// Removes what is left of arrivals that were not admitted. Where somebody else holds a lease, it is left to him.
     pub fn turn_away(&self) -> Result<()> {
-        match Flock::try_exclusive(self.dir(LAYERS)?)? {
-            Some(_lock) => self.collect(&mut crate::Removed::default()),
-            None => Ok(()),
-        }
+        self.mark_garbage();
+        self.tidy()
     }
 }
 

@@ -33,6 +33,7 @@ mod container;
 mod driver;
 mod error;
 mod file;
+mod garbage;
 mod image;
 mod import;
 mod layers;

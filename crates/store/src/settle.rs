@@ -24,7 +24,7 @@ struct Unsettled {
 impl Store {
     /// Whether a layer waits to be put on disk.
     pub fn is_unsettled(&self) -> Result<bool> {
-        Ok(!self.unsettled(&self.layer_dirs()?)?.is_empty())
+        Ok(!unsettled(&self.layer_dirs()?)?.is_empty())
     }
 
     /// Puts all layers that are directories on disk, so that a power cut takes none of them. Takes its time. One process
@@ -33,11 +33,11 @@ impl Store {
         while self.is_unsettled()? {
             let Some(_lock) = Flock::try_exclusive(self.dir("tmp")?)? else { return Ok(()) };
             let parents = self.layer_dirs()?;
-            let unsettled = self.unsettled(&parents)?;
+            let found = unsettled(&parents)?;
             sys::fs::syncfs(self.root())?;
             // Nobody removes one while its record is written.
             let _lease = self.lease()?;
-            for Unsettled { parent, name, dir } in unsettled {
+            for Unsettled { parent, name, dir } in found {
                 if !still_named(parents[parent].as_fd(), &name, &dir) {
                     continue;
                 }
@@ -47,23 +47,6 @@ impl Store {
             }
         }
         Ok(())
-    }
-
-    fn unsettled(&self, parents: &[OwnedFd]) -> Result<Vec<Unsettled>> {
-        let mut found = Vec::new();
-        for (parent, layers) in parents.iter().enumerate() {
-            for name in names(layers.as_fd())? {
-                let Ok(dir) = open_dir(layers, &name) else { continue };
-                // One of another boot is unpacked again by who needs it; a sync would keep what the power cut left.
-                if let Ok(Some(record)) = read_record::<Record>(&dir, RECORD)
-                    && record.boot.is_some()
-                    && !record.is_doubtful()?
-                {
-                    found.push(Unsettled { parent, name, dir });
-                }
-            }
-        }
-        Ok(found)
     }
 
     /// The directories that layers lie in: those with the store's own ids, then those of each other map.
@@ -83,4 +66,21 @@ impl Store {
         }
         Ok(dirs)
     }
+}
+
+fn unsettled(parents: &[OwnedFd]) -> Result<Vec<Unsettled>> {
+    let mut found = Vec::new();
+    for (parent, layers) in parents.iter().enumerate() {
+        for name in names(layers.as_fd())? {
+            let Ok(dir) = open_dir(layers, &name) else { continue };
+            // One of another boot is unpacked again by who needs it; a sync would keep what the power cut left.
+            if let Ok(Some(record)) = read_record::<Record>(&dir, RECORD)
+                && record.boot.is_some()
+                && !record.is_doubtful()?
+            {
+                found.push(Unsettled { parent, name, dir });
+            }
+        }
+    }
+    Ok(found)
 }

@@ -3,6 +3,7 @@
 
 use crate::container::RECORD;
 use crate::file::{names, open_dir, unfinished};
+use crate::garbage::GARBAGE;
 use crate::image::INDEX;
 use crate::lease::Flock;
 use crate::name::random_hex;
@@ -32,28 +33,25 @@ impl Store {
     pub fn sweep(&self) -> Result<Swept> {
         let mut swept = Swept::default();
         let (tmp, trash) = (self.dir("tmp")?, self.dir("trash")?);
-        let mut killed = false;
-        for name in names(tmp.as_fd())? {
-            match abandoned(tmp.as_fd(), &name, trash.as_fd(), |_| true) {
-                Ok(moved) => killed |= moved,
-                Err(error) => swept.failed.push(error),
-            }
+        let makers = names(tmp.as_fd())?;
+        if !makers.is_empty() {
+            // Blobs may be in their place of which a maker who was killed never came to tell, or had begun to.
+            self.mark_garbage();
         }
-        if killed {
-            // Blobs may be in their place of which its maker never came to tell, or had begun to.
-            swept.failed.extend(self.unfinished_index().err());
-            swept.failed.extend(self.turn_away().err());
+        swept.failed.extend(self.unfinished_index().err());
+        for name in makers {
+            swept.failed.extend(abandoned(tmp.as_fd(), &name, trash.as_fd(), |_| true).err());
         }
+        swept.failed.extend(self.tidy().err());
         let containers = self.dir("containers")?;
         for name in names(containers.as_fd())? {
             let unfinished = |dir: BorrowedFd<'_>| {
                 rustix::fs::accessat(dir, RECORD, rustix::fs::Access::EXISTS, AtFlags::empty()).is_err()
             };
-            let moved = abandoned(containers.as_fd(), &name, trash.as_fd(), unfinished);
-            swept.failed.extend(moved.err());
+            swept.failed.extend(abandoned(containers.as_fd(), &name, trash.as_fd(), unfinished).err());
         }
         self.stale_names(containers.as_fd())?;
-        for name in names(trash.as_fd())? {
+        for name in names(trash.as_fd())?.into_iter().filter(|name| name != GARBAGE) {
             match layer::remove_tree(&trash, &*name) {
                 Ok(()) => swept.removed += 1,
                 Err(error) => swept.failed.push(error.into()),
@@ -63,9 +61,15 @@ impl Store {
     }
 
     fn unfinished_index(&self) -> Result<()> {
+        let unfinished = unfinished(INDEX);
+        let there =
+            |name| rustix::fs::accessat(self.root(), name, rustix::fs::Access::EXISTS, AtFlags::empty()).is_ok();
+        if !there(format!("images/{unfinished}")) {
+            return Ok(());
+        }
         // Whoever writes one now holds the lock.
         let Some(_lock) = Flock::try_exclusive(self.dir("images")?)? else { return Ok(()) };
-        match sys::fs::unlinkat(self.dir("images")?, &*unfinished(INDEX), AtFlags::empty()) {
+        match sys::fs::unlinkat(self.dir("images")?, &*unfinished, AtFlags::empty()) {
             Err(error) if error.errno != sys::Errno::NOENT => Err(error.into()),
             _ => Ok(()),
         }
@@ -97,26 +101,25 @@ impl Store {
     }
 }
 
-/// Moves `name` to the trash if nobody holds its lock and `test` says so, asked under the lock; whether it did.
+/// Moves `name` to the trash if nobody holds its lock and `test` says so, asked under the lock.
 fn abandoned(
     parent: BorrowedFd<'_>,
     name: &str,
     trash: BorrowedFd<'_>,
     test: impl Fn(BorrowedFd<'_>) -> bool,
-) -> Result<bool> {
+) -> Result<()> {
     let dir = match open_dir(parent, name) {
-        Err(error) if error.is_absent() => return Ok(false),
+        Err(error) if error.is_absent() => return Ok(()),
         other => other?,
     };
     if !test(dir.as_fd()) {
-        return Ok(false);
+        return Ok(());
     }
-    let Some(_lock) = Flock::try_exclusive(open_dir(&dir, ".")?)? else { return Ok(false) };
+    let Some(_lock) = Flock::try_exclusive(open_dir(&dir, ".")?)? else { return Ok(()) };
     if still_named(parent, name, &dir) && test(dir.as_fd()) {
         sys::fs::renameat(parent, name, trash, &*random_hex::<8>()?, RenameFlags::NOREPLACE)?;
-        return Ok(true);
     }
-    Ok(false)
+    Ok(())
 }
 
 /// Who has a name.

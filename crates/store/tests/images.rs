@@ -128,3 +128,20 @@ fn container(name: &str, image: Option<ImageId>, layers: Vec<store::LayerId>) ->
     let name = name.parse().expect("a name");
     Container { id: ContainerId::random().expect("an id"), name, image, layers, config: String::new() }
 }
+
+#[test]
+fn a_removal_does_not_wait_for_a_pull_which_makes_the_room_when_it_ends() {
+    let place = Place::new();
+    place.import(&place.tar("t", "echo x >file"), "t");
+    let blobs = place.join("store/images/blobs/sha256");
+    let pull = place.store.expect().expect("a pull");
+    let removed = place.store.remove_image("t", false).expect("removed");
+    assert!(removed.image.is_some() && removed.blobs.is_empty());
+    assert!(images(&place.store).is_empty());
+    assert_eq!(names(&blobs).len(), 3, "the pull may need them");
+    place.store.tidy().expect("nothing to do yet");
+    assert_eq!(names(&blobs).len(), 3);
+    drop(pull);
+    place.store.tidy().expect("tidied");
+    assert!(names(&blobs).is_empty() && names(place.join("store/trash")).is_empty());
+}

@@ -5,7 +5,7 @@ use crate::call::call;
 use crate::process::{self, Child};
 use crate::{Error, Result, fs, nr, raw};
 use rustix::fs::{Mode, OFlags};
-use std::os::fd::{AsRawFd, IntoRawFd};
+use std::os::fd::IntoRawFd;
 
 /// How little of the processor it gets where others want some (nice(2)).
 const NICEST: usize = 19;
@@ -33,8 +33,7 @@ fn apart() -> Result<()> {
     for number in 0..3 {
         if null != number {
             // SAFETY: no pointers; the standard fds are replaced, as is meant.
-            unsafe { call(nr::dup3, [null.as_raw_fd() as usize, number as usize, 0, 0, 0, 0]) }
-                .map_err(failed("dup3"))?;
+            unsafe { call(nr::dup3, [null as usize, number as usize, 0, 0, 0, 0]) }.map_err(failed("dup3"))?;
         }
     }
     // SAFETY: the values that own these fds are of the original; this copy uses none of them, and ends without dropping
@@ -42,30 +41,4 @@ fn apart() -> Result<()> {
     unsafe { raw::syscall(nr::close_range, [3, u32::MAX as usize, 0, 0, 0, 0]) }
         .map(drop)
         .map_err(|errno| Error::new("close_range", "3", rustix::io::Errno::from_raw_os_error(errno)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::fd::AsFd;
-
-    #[test]
-    fn it_holds_nothing_of_the_callers() {
-        let (reader, writer) = rustix::pipe::pipe().unwrap();
-        let child = spawn(|| {
-            std::thread::sleep(std::time::Duration::from_secs(60));
-        })
-        .unwrap();
-        drop(writer);
-        // Its end of the pipe is closed soon, although it lives.
-        assert!(process::wait_readable(reader.as_fd(), std::time::Duration::from_secs(10)));
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.pid)).unwrap();
-        let session = stat.rsplit(") ").next().unwrap().split(' ').nth(3).unwrap().to_owned();
-        assert_eq!(session, child.pid.to_string());
-        let fds = std::fs::read_dir(format!("/proc/{}/fd", child.pid)).unwrap().flatten();
-        let held: Vec<_> = fds.map(|fd| std::fs::read_link(fd.path()).unwrap_or_default()).collect();
-        assert!(held.iter().all(|path| path.to_str() == Some("/dev/null")), "{held:?}");
-        process::pidfd_send_signal(&child.pidfd, 9).unwrap();
-        process::wait(&child.pidfd).unwrap();
-    }
 }
