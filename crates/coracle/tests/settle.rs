@@ -14,7 +14,7 @@ use serde_json::json;
 use testkit::{Sandbox, User, requires, within};
 
 /// A sync of a busy machine's disk may take its time.
-const SYNCED: Duration = Duration::from_secs(120);
+const SYNCED: Duration = Duration::from_mins(2);
 
 /// The records of all layers, those of other maps too.
 fn records(sandbox: &Sandbox) -> Vec<PathBuf> {
