@@ -1,7 +1,7 @@
 //! The steps that build the container's files: mounts, nodes, links, masks, and the pivot.
 
 use crate::kernel::{
-    self, AT_FDCWD, EEXIST, EINVAL, EISDIR, ELOOP, ENOENT, ENOSYS, ENOTDIR, EOPNOTSUPP, EPERM, ESTALE, Failure, O_DIRECTORY, O_NOFOLLOW,
+    self, AT_FDCWD, EEXIST, EINVAL, ELOOP, ENOENT, ENOSYS, ENOTDIR, EOPNOTSUPP, EPERM, ESTALE, Failure, O_DIRECTORY, O_NOFOLLOW,
     O_PATH, O_WRONLY, Outcome, PROC_SUPER_MAGIC, RESOLVE_BENEATH, RESOLVE_NO_XDEV, S_IFCHR, S_IFDIR, TMPFS_MAGIC, fail, nr, plain,
 };
 use crate::attributes::{self, Attributes, NOEXEC, NOSUID, RDONLY};
@@ -343,16 +343,12 @@ impl Mounts {
     }
 }
 
-/// move_mount(2) says EINVAL of a directory over a file and of a file over a directory; here they are told apart.
+/// move_mount(2) says EINVAL of a directory over a file and of a file over a directory; here ENOTDIR, as mount(2) does, by
+/// which dockerd knows what to tell its user.
 fn explained(moved: Outcome, mount: i32, place: i32) -> Outcome {
     let Err(Failure { number, errno: EINVAL }) = moved else { return moved };
     let is_directory = |fd| kernel::stat(fd).is_ok_and(|stat| stat.kind() == S_IFDIR);
-    match (is_directory(mount), place < 0 || is_directory(place)) {
-        (true, false) => fail(number, ENOTDIR),
-        (false, true) if place < 0 => fail(number, ENOTDIR),
-        (false, true) => fail(number, EISDIR),
-        _ => moved,
-    }
+    if is_directory(mount) == (place < 0 || is_directory(place)) { moved } else { fail(number, ENOTDIR) }
 }
 
 /// Changes to the working directory. A path that leads out of the root through a leaked fd (`/proc/self/fd/7`,

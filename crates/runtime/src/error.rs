@@ -186,6 +186,9 @@ impl Error {
             Self::Step { subject: Subject::Mount(_), errno: Errno::NODEV, .. } => {
                 Some("this kernel does not know that file system; see /proc/filesystems".into())
             }
+            Self::Step { subject: Subject::Mount(_), errno: Errno::NOTDIR, .. } => {
+                Some("only a directory can be mounted on a directory, and only a file on a file".into())
+            }
             Self::Step { subject: Subject::Unmount(_), errno, .. } => match *errno {
                 Errno::INVAL => Some("nothing is mounted there".into()),
                 Errno::STALE => Some("what was added there is not what is mounted there now".into()),

@@ -80,8 +80,8 @@ fn not_executable(subject: &Subject, errno: Errno) -> String {
     }
 }
 
-/// Why a stub dies under a small limit.
-pub const TOO_LITTLE_MEMORY: &str = "out of memory: its memory limit is too low to start in";
+/// Why a stub dies under a small limit, in the words that those who watch clusters look for.
+pub const TOO_LITTLE_MEMORY: &str = "container init was OOM-killed (memory limit too low?)";
 
 /// The stub ended without a word.
 pub fn ended(exit: Option<Exit>, cgroup: Option<&Cgroup>) -> Error {

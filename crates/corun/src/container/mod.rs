@@ -69,12 +69,13 @@ impl Container {
         Ok(Self { dir, record, handle, cgroup })
     }
 
-    /// What it does right now. One that waits has a gate in its directory, which goes before it is told to go on.
+    /// What it does right now. One that waits has a gate in its directory, which goes before it is told to go on; it can
+    /// be made to stand still as well, and then nobody else's process would come out of its cgroup either.
     pub fn status(&self) -> Status {
         match &self.handle {
             None => Status::Stopped,
-            Some(_) if self.dir.has_gate() => Status::Created,
             Some(_) if self.cgroup.is_frozen().unwrap_or(false) => Status::Paused,
+            Some(_) if self.dir.has_gate() => Status::Created,
             Some(_) => Status::Running,
         }
     }

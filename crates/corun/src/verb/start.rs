@@ -23,7 +23,8 @@ fn run(words: &[String], context: &Context) -> Result<u8> {
     match container.status() {
         Status::Created => {}
         Status::Stopped => return Err(Error::State("cannot start a container that has stopped".to_owned())),
-        _ => return Err(Error::State("cannot start an already running container".to_owned())),
+        Status::Paused => return Err(Error::State("cannot start a container in the paused state".to_owned())),
+        Status::Running => return Err(Error::State("cannot start an already running container".to_owned())),
     }
     let notify = manager::listen(&container.dir)?;
     let gate = container.dir.pass_gate()?;

@@ -11,7 +11,12 @@ fn a_bundle_without_config_json() {
     let bundle = Bundle::new();
     let invocation = bundle.invocation();
     fs::remove_file(bundle.dir().join("config.json")).unwrap();
-    bundle.run_as(invocation).code(1).stderr_contains("config.json not found").stderr_contains("--bundle");
+    bundle
+        .run_as(invocation)
+        .code(1)
+        .stderr_contains("JSON specification file ")
+        .stderr_contains("config.json not found")
+        .stderr_contains("--bundle");
     Invocation::new(Program::Corun.path())
         .args(["run", "-b", "/no/such", "x"])
         .run()
@@ -105,7 +110,7 @@ fn mounts_that_cannot_be() {
     bundle.refused("/vol").stderr_contains("EINVAL");
     let mut bundle = Bundle::new();
     bundle.mount("bind", "/etc/passwd", "/etc", &["bind"]);
-    bundle.refused("/etc").stderr_contains("EISDIR");
+    bundle.refused("/etc").stderr_contains("ENOTDIR");
     let mut bundle = Bundle::new();
     bundle.mount("bind", "/etc", "/etc/passwd", &["bind"]);
     bundle.refused("/etc/passwd").stderr_contains("ENOTDIR");

@@ -43,7 +43,7 @@ fn start_wants_a_container_that_waits() {
     let container = Container::sleeping();
     container.verb("start").run().code(1).stderr_contains("cannot start an already running container");
     container.verb("pause").ok();
-    container.verb("start").run().code(1).stderr_contains("cannot start an already running container");
+    container.verb("start").run().code(1).stderr_contains("cannot start a container in the paused state");
     container.verb("resume").ok();
     container.verb("kill").ok();
     container.becomes("stopped");
@@ -149,6 +149,21 @@ fn pause_and_resume() {
     container.corun(&["kill", &container.bundle.id, "KILL"]).ok();
     container.becomes("stopped");
     container.verb("pause").run().code(1).stderr_contains("container not running or created");
+}
+
+#[test]
+fn one_that_waits_can_be_paused_and_still_waits_when_it_goes_on() {
+    requires!(root, busybox, cgroups);
+    let container = Container::created(Bundle::script("echo up"));
+    container.verb("pause").ok();
+    assert_eq!(container.status(), "paused");
+    container.verb("start").run().code(1).one_line_error("cannot start a container in the paused state");
+    container.exec(&["true"]).run().code(255).one_line_error("cannot exec in a paused container");
+    container.verb("resume").ok();
+    assert_eq!(container.status(), "created");
+    container.exec(&["true"]).ok();
+    container.verb("start").ok();
+    container.says("up");
 }
 
 #[test]

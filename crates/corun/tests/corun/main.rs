@@ -68,3 +68,4 @@ mod systemd;
 mod terminal;
 mod tmpcopyup;
 mod update;
+mod words;
