@@ -6,21 +6,14 @@
 #[path = "seed/registry.rs"]
 mod served;
 
-use testkit::{Pty, Running, Sandbox, requires};
-
-/// docker-registry on a port of its own; it lets in `someone` with `an:open secret`, who was made by
-/// `htpasswd -nbB someone 'an:open secret'`.
-fn registry(sandbox: &Sandbox) -> (Running, String) {
-    let logins = sandbox.file("htpasswd", "someone:$2y$05$0eN2Mb7Pj8xcj3Xn1Qv3QeWsHeFxG43jowrTlyJR0WZziGoIVYLiq\n");
-    let auth = format!("auth: {{htpasswd: {{realm: here, path: {}}}}}\n", logins.display());
-    served::registry(sandbox, &auth)
-}
+use served::guarded;
+use testkit::{Pty, Sandbox, requires};
 
 #[test]
 fn a_login_is_kept_told_and_forgotten() {
     requires!(package = "docker-registry");
     let sandbox = Sandbox::new();
-    let (_running, name) = registry(&sandbox);
+    let (_running, name) = guarded(&sandbox);
     let login = ["login", "-u", "someone", "--password-stdin", &name];
     sandbox.coracle(login).stdin("guess\n").run().code(1).stderr_contains("does not take this name and password");
     sandbox.run(["login", "--get-login", &name]).code(1).stderr_contains("not logged in");
@@ -39,7 +32,7 @@ fn a_login_is_kept_told_and_forgotten() {
 fn a_terminal_is_asked_and_shows_no_password() {
     requires!(package = "docker-registry");
     let sandbox = Sandbox::new();
-    let (_running, name) = registry(&sandbox);
+    let (_running, name) = guarded(&sandbox);
     let mut terminal = Pty::spawn(&sandbox.coracle(["login", &name]));
     terminal.expect("Username: ");
     terminal.send("someone\r");
@@ -55,7 +48,7 @@ fn a_terminal_is_asked_and_shows_no_password() {
 fn podman_and_we_share_a_login() {
     requires!(package = "docker-registry", package = "podman");
     let sandbox = Sandbox::new();
-    let (_running, name) = registry(&sandbox);
+    let (_running, name) = guarded(&sandbox);
     let words = ["login", "-u", "someone", "-p", "an:open secret", &name];
     sandbox.run(words).code(0);
     sandbox.command("podman").args(["login", "--get-login", &name]).ok().stdout_is("someone\n");
@@ -67,7 +60,7 @@ fn podman_and_we_share_a_login() {
 fn a_registry_is_searched_and_its_tags_are_listed() {
     requires!(package = "docker-registry", package = "skopeo", package = "umoci");
     let sandbox = Sandbox::new();
-    let (_running, name) = registry(&sandbox);
+    let (_running, name) = guarded(&sandbox);
     let layout = sandbox.join("layout").display().to_string();
     sandbox.command("umoci").args(["init", "--layout", &layout]).ok();
     sandbox.command("umoci").args(["new", "--image", &format!("{layout}:1")]).ok();

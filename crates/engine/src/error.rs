@@ -78,6 +78,9 @@ pub enum Error {
     /// A signal came while work was under way whose half is worth nothing.
     #[error("interrupted by signal {0}; nothing was changed")]
     Interrupted(i32),
+    /// A push that makes no sense.
+    #[error("{0}")]
+    Push(String),
     /// A user namespace that this user cannot have.
     #[error("--userns={mode}: {problem}")]
     Userns {

@@ -6,16 +6,13 @@
 use crate::config::Pull;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::side_by_side::side_by_side;
 use crate::watch::{Moved, Watch};
 use oci::image::{Descriptor, ImageConfig, ImageId, Index, LARGEST_CONFIG, Manifest, Platform, media_type};
 use oci::reference::Reference;
 use registry::Client;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use store::{Arrivals, Expected, Image, Lease, Store};
-
-/// How many layers come at once; docker's default.
-const AT_ONCE: usize = 3;
 
 /// What a pull did.
 #[derive(Debug)]
@@ -177,41 +174,20 @@ fn layers(
     watch.layers(layers);
     // Before there are threads: it may have to be tried.
     store.driver()?;
-    let (next, failed) = (AtomicUsize::new(0), Mutex::new(None));
-    let work = || {
-        loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(layer) = layers.get(at) else { return };
-            let expected = Expected { diff_id: diff_ids[at], lowest: at == 0 };
-            let fetched = AtomicBool::new(false);
-            let fetch = |from| {
-                fetched.store(true, Ordering::Relaxed);
-                let blob = client.blob(name, layer, from).map_err(|error| store::Error::Fetch {
-                    what: format!("layer {}", layer.digest),
-                    source: Box::new(error),
-                })?;
-                let starts_at = blob.from();
-                Ok((blob, starts_at))
-            };
-            let arrived = |bytes| watch.moved(at, bytes);
-            match store.receive(layer, Some(expected), lease, fetch, &arrived) {
-                Ok(()) if fetched.into_inner() => watch.ended(at, Moved::Sent),
-                Ok(()) => watch.ended(at, Moved::Existed),
-                Err(error) => {
-                    next.store(layers.len(), Ordering::Relaxed);
-                    failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(error);
-                    return;
-                }
-            }
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE.min(layers.len()) {
-            scope.spawn(work);
-        }
-    });
-    match failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
-        Some(error) => Err(error.into()),
-        None => Ok(()),
-    }
+    side_by_side(layers, |at, layer| {
+        let expected = Expected { diff_id: diff_ids[at], lowest: at == 0 };
+        let fetched = AtomicBool::new(false);
+        let fetch = |from| {
+            fetched.store(true, Ordering::Relaxed);
+            let blob = client.blob(name, layer, from).map_err(|error| store::Error::Fetch {
+                what: format!("layer {}", layer.digest),
+                source: Box::new(error),
+            })?;
+            let starts_at = blob.from();
+            Ok((blob, starts_at))
+        };
+        store.receive(layer, Some(expected), lease, fetch, &|bytes| watch.moved(at, bytes))?;
+        watch.ended(at, if fetched.into_inner() { Moved::Sent } else { Moved::Existed });
+        Ok(())
+    })
 }

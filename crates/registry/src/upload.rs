@@ -1,5 +1,7 @@
 //! Blobs on their way out: looked for first, then mounted from where they are, then sent: in one request, or in pieces
 //! where that was asked for or the server says that one is too large. What breaks off is gone on with where the server is.
+//!
+//! A blob that is only being made goes in pieces as it comes; how long it is and what its digest is, is said at its end.
 
 use crate::Client;
 use crate::client::writing;
@@ -7,12 +9,16 @@ use crate::endpoint::{Endpoint, Purpose};
 use crate::error::{Error, Result};
 use crate::exchange::{Call, Payload, Reply, Target};
 use crate::url::{Url, escape};
+use oci::digest::{Digest, Hasher};
 use oci::image::Descriptor;
 use oci::reference::Reference;
 use std::io::{self, Read};
+use std::sync::mpsc::sync_channel;
 
 /// The pieces of a blob that is too large for one request. S3 takes none below 5 MiB.
 const PIECE: u64 = 16 << 20;
+/// The pieces of one that is being made: two of them are in memory.
+const COMING: u64 = 8 << 20;
 
 /// Something that can be read from any byte on, as often as it takes.
 pub trait Source: Send + Sync {
@@ -52,14 +58,43 @@ pub enum Pushed {
     Sent,
 }
 
+/// Bytes of a blob that stand behind others.
+struct Behind<'a> {
+    before: u64,
+    bytes: &'a [u8],
+}
+
+impl Source for Behind<'_> {
+    fn open(&self, from: u64) -> io::Result<Box<dyn Read + Send + '_>> {
+        let from = usize::try_from(from.saturating_sub(self.before)).unwrap_or(usize::MAX).min(self.bytes.len());
+        Ok(Box::new(&self.bytes[from..]))
+    }
+}
+
 /// An upload that has begun.
 struct Upload<'a> {
     client: &'a Client,
     endpoint: &'a Endpoint,
     reference: &'a Reference,
-    descriptor: &'a Descriptor,
     /// Where its next part goes.
     location: Url,
+    /// The shortest piece that the server takes.
+    least: u64,
+}
+
+/// What of a blob can be sent, and sent again.
+struct Span<'a> {
+    source: &'a dyn Source,
+    from: u64,
+    end: u64,
+}
+
+/// What came of asking for a blob from another repository.
+enum Mount {
+    Done,
+    /// An upload was begun instead.
+    Begun(Box<Reply>),
+    Refused,
 }
 
 impl Client {
@@ -70,50 +105,134 @@ impl Client {
 
     /// Sends a blob, unless it is there.
     pub fn push_blob(&self, reference: &Reference, descriptor: &Descriptor, source: &dyn Source) -> Result<Pushed> {
+        self.push_blob_from(reference, descriptor, source, &[])
+    }
+
+    /// Sends a blob, unless it is there, or in one of these other repositories.
+    pub fn push_blob_from(
+        &self,
+        reference: &Reference,
+        descriptor: &Descriptor,
+        source: &dyn Source,
+        others: &[Reference],
+    ) -> Result<Pushed> {
         self.ask(reference, Purpose::Push, |endpoint| {
             if self.has(endpoint, reference, descriptor)? {
                 return Ok(Pushed::Existed);
             }
-            let path = endpoint.path("blobs/uploads/");
-            let reply = self.call(endpoint, &post(path, writing(endpoint)))?;
-            let reply = reply.expect(&[202], reference.registry(), "an upload")?;
-            let mut upload = Upload { client: self, endpoint, reference, descriptor, location: location(&reply)? };
-            let least = reply.number("oci-chunk-min-length").unwrap_or(0);
-            upload.send(source, least)?;
+            let mut begun = None;
+            for other in others {
+                match self.mount(endpoint, reference, descriptor, other)? {
+                    Mount::Done => return Ok(Pushed::Mounted),
+                    Mount::Begun(reply) => {
+                        begun = Some(Upload::of(self, endpoint, reference, &reply)?);
+                        break;
+                    }
+                    Mount::Refused => {}
+                }
+            }
+            let mut upload = match begun {
+                Some(upload) => upload,
+                None => Upload::begin(self, endpoint, reference)?,
+            };
+            let size = descriptor.size;
+            // An empty blob has no pieces.
+            let piece = self.exchange.settings.chunk.filter(|_| size > 0);
+            upload.send(&Span { source, from: 0, end: size }, piece, Some(descriptor.digest))?;
             Ok(Pushed::Sent)
+        })
+    }
+
+    /// Sends a blob that is being made, as it comes, and says what it was. One that is short is looked for first.
+    pub fn stream_blob(
+        &self,
+        reference: &Reference,
+        media_type: &str,
+        mut stream: impl Read + Send,
+    ) -> Result<(Descriptor, Pushed)> {
+        std::thread::scope(|scope| {
+            let (made, pieces) = sync_channel(0);
+            scope.spawn(move || {
+                loop {
+                    let mut piece = Vec::new();
+                    let read = (&mut stream).take(COMING).read_to_end(&mut piece).map(|_| piece);
+                    let last = read.as_ref().map_or(true, |piece| (piece.len() as u64) < COMING);
+                    // Nobody may listen any more: then the rest is of no use.
+                    if made.send(read).is_err() || last {
+                        return;
+                    }
+                }
+            });
+            let failed = |source| Error::Source { what: "what is to be sent".to_owned(), source };
+            let next = || pieces.recv().unwrap_or_else(|_| Ok(Vec::new())).map_err(failed);
+            let mut piece = next()?;
+            if (piece.len() as u64) < COMING {
+                let descriptor = Descriptor::of(media_type, &piece);
+                let pushed = self.push_blob(reference, &descriptor, &Bytes(&piece))?;
+                return Ok((descriptor, pushed));
+            }
+            let endpoints = Endpoint::of(&self.exchange.settings, reference, Purpose::Push)?;
+            let none = || Error::NotFound { what: reference.to_string() };
+            let mut upload = Upload::begin(self, endpoints.first().ok_or_else(none)?, reference)?;
+            let mut hasher = Hasher::default();
+            loop {
+                let from = hasher.length();
+                hasher.update(&piece);
+                let (end, source) = (hasher.length(), Behind { before: from, bytes: &piece });
+                upload.send(&Span { source: &source, from, end }, Some(COMING), None)?;
+                if end - from < COMING {
+                    break;
+                }
+                piece = next()?;
+            }
+            let (size, digest) = (hasher.length(), hasher.finish());
+            upload.send(&Span { source: &Bytes(&[]), from: size, end: size }, Some(COMING), Some(digest))?;
+            Ok((Descriptor::new(media_type, digest, size), Pushed::Sent))
         })
     }
 
     /// Has a registry take a blob over from another of its repositories. False where it does not do that; then the blob
     /// has to be sent.
     pub fn mount_blob(&self, reference: &Reference, descriptor: &Descriptor, from: &Reference) -> Result<bool> {
-        if from.registry() != reference.registry() || from.path() == reference.path() {
-            return Ok(false);
-        }
-        self.ask(reference, Purpose::Push, |endpoint| {
-            let other = Endpoint::of(&self.exchange.settings, from, Purpose::Push)?;
-            let Some(other) = other.iter().find(|other| other.authority == endpoint.authority) else {
-                return Ok(false);
-            };
-            let query = format!("?mount={}&from={}", escape(&descriptor.digest.to_string()), escape(&other.repository));
-            let scope = format!("{} repository:{}:pull", writing(endpoint), other.repository);
-            let reply = match self.call(endpoint, &post(endpoint.path(&format!("blobs/uploads/{query}")), scope)) {
-                // Whoever may not read there may still send it here.
-                Err(error) if error.is_unauthorized() => return Ok(false),
-                other => other?,
-            };
-            match reply.status() {
-                201 => Ok(true),
-                202 => {
-                    // An upload was begun instead, which nobody is going to end.
-                    let cancel = Call::get(Target::Url(location(&reply)?), writing(endpoint)).method("DELETE");
-                    _ = self.call(endpoint, &cancel);
-                    Ok(false)
-                }
-                401 | 403 | 404 | 405 => Ok(false),
-                _ => Err(reply.refusal(reference.registry(), "a mounted blob")),
+        self.ask(reference, Purpose::Push, |endpoint| match self.mount(endpoint, reference, descriptor, from)? {
+            Mount::Done => Ok(true),
+            Mount::Refused => Ok(false),
+            Mount::Begun(reply) => {
+                // Nobody is going to end it.
+                let cancel = Call::get(Target::Url(location(&reply)?), writing(endpoint)).method("DELETE");
+                _ = self.call(endpoint, &cancel);
+                Ok(false)
             }
         })
+    }
+
+    fn mount(
+        &self,
+        endpoint: &Endpoint,
+        reference: &Reference,
+        descriptor: &Descriptor,
+        from: &Reference,
+    ) -> Result<Mount> {
+        if from.registry() != reference.registry() || from.path() == reference.path() {
+            return Ok(Mount::Refused);
+        }
+        let others = Endpoint::of(&self.exchange.settings, from, Purpose::Push)?;
+        let Some(other) = others.iter().find(|other| other.authority == endpoint.authority) else {
+            return Ok(Mount::Refused);
+        };
+        let query = format!("?mount={}&from={}", escape(&descriptor.digest.to_string()), escape(&other.repository));
+        let scope = format!("{} repository:{}:pull", writing(endpoint), other.repository);
+        let reply = match self.call(endpoint, &post(endpoint.path(&format!("blobs/uploads/{query}")), scope)) {
+            // Whoever may not read there may still send it here.
+            Err(error) if error.is_unauthorized() => return Ok(Mount::Refused),
+            other => other?,
+        };
+        match reply.status() {
+            201 => Ok(Mount::Done),
+            202 => Ok(Mount::Begun(Box::new(reply))),
+            401 | 403 | 404 | 405 => Ok(Mount::Refused),
+            _ => Err(reply.refusal(reference.registry(), "a mounted blob")),
+        }
     }
 
     fn has(&self, endpoint: &Endpoint, reference: &Reference, descriptor: &Descriptor) -> Result<bool> {
@@ -127,21 +246,37 @@ impl Client {
     }
 }
 
-impl Upload<'_> {
-    fn send(&mut self, source: &dyn Source, least: u64) -> Result<()> {
-        let settings = &self.client.exchange.settings;
-        let (size, patience) = (self.descriptor.size, settings.patience);
-        // An empty blob has no pieces.
-        let mut piece = settings.chunk.map(|chunk| chunk.max(least).max(1)).filter(|_| size > 0);
-        let (mut sent, mut failures) = (0, 0);
+impl<'a> Upload<'a> {
+    fn begin(client: &'a Client, endpoint: &'a Endpoint, reference: &'a Reference) -> Result<Self> {
+        let reply = client.call(endpoint, &post(endpoint.path("blobs/uploads/"), writing(endpoint)))?;
+        let reply = reply.expect(&[202], reference.registry(), "an upload")?;
+        Self::of(client, endpoint, reference, &reply)
+    }
+
+    fn of(client: &'a Client, endpoint: &'a Endpoint, reference: &'a Reference, reply: &Reply) -> Result<Self> {
+        let least = reply.number("oci-chunk-min-length").unwrap_or(0);
+        Ok(Self { client, endpoint, reference, location: location(reply)?, least })
+    }
+
+    /// Sends a span in pieces of this length, or in one; with a digest it is the blob's last, and ends it.
+    fn send(&mut self, span: &Span<'_>, piece: Option<u64>, digest: Option<Digest>) -> Result<()> {
+        let patience = self.client.exchange.settings.patience;
+        let mut piece = piece.map(|piece| piece.max(self.least).max(1));
+        let (mut sent, mut failures) = (span.from, 0);
         loop {
-            let result = match piece {
-                None => self.finish(Payload::Part { source, from: 0, length: size }),
-                Some(_) if sent == size => self.finish(Payload::None),
-                Some(piece) => self.part(source, sent, piece.min(size - sent)).map(|()| {
-                    sent += piece.min(size - sent);
-                    false
-                }),
+            let result = match (piece, digest) {
+                (None, Some(digest)) => {
+                    self.finish(Payload::Part { source: span.source, from: 0, length: span.end }, digest)
+                }
+                (_, None) if sent == span.end => Ok(true),
+                (Some(_), Some(digest)) if sent == span.end => self.finish(Payload::None, digest),
+                (piece, _) => {
+                    let length = piece.unwrap_or(PIECE).min(span.end - sent);
+                    self.part(span.source, sent, length).map(|()| {
+                        sent += length;
+                        false
+                    })
+                }
             };
             let error = match result {
                 Ok(true) => return Ok(()),
@@ -159,23 +294,17 @@ impl Upload<'_> {
             if !too_large {
                 std::thread::sleep(patience.pause(failures - 1));
             }
-            piece = Some(piece.unwrap_or(PIECE).max(least));
+            piece = Some(piece.unwrap_or(PIECE).max(self.least));
             match self.received()? {
-                Some(received) if received <= size => sent = received,
+                Some(received) if (span.from..=span.end).contains(&received) => sent = received,
                 // It knows nothing of this upload any more.
-                _ => {
-                    self.begin()?;
+                _ if span.from == 0 => {
+                    *self = Self::begin(self.client, self.endpoint, self.reference)?;
                     sent = 0;
                 }
+                _ => return Err(error),
             }
         }
-    }
-
-    fn begin(&mut self) -> Result<()> {
-        let path = self.endpoint.path("blobs/uploads/");
-        let reply = self.client.call(self.endpoint, &post(path, writing(self.endpoint)))?;
-        self.location = location(&reply.expect(&[202], self.reference.registry(), "an upload")?)?;
-        Ok(())
     }
 
     /// Sends one piece.
@@ -190,12 +319,12 @@ impl Upload<'_> {
     }
 
     /// Sends the last piece, or nothing more, and says what it all has to be.
-    fn finish(&mut self, payload: Payload<'_>) -> Result<bool> {
-        let url = self.location.with("digest", &self.descriptor.digest.to_string());
+    fn finish(&mut self, payload: Payload<'_>, digest: Digest) -> Result<bool> {
+        let url = self.location.with("digest", &digest.to_string());
         let call = Call::get(Target::Url(url), writing(self.endpoint)).method("PUT");
         let call = call.header("content-type", "application/octet-stream").payload(payload);
         let reply = self.client.call(self.endpoint, &call)?;
-        reply.expect(&[201, 204], self.reference.registry(), &self.descriptor.digest.to_string())?;
+        reply.expect(&[201, 204], self.reference.registry(), &digest.to_string())?;
         Ok(true)
     }
 

@@ -30,6 +30,7 @@ mod arriving;
 mod blob;
 mod changes;
 mod container;
+mod content;
 mod driver;
 mod error;
 mod file;

@@ -15,6 +15,7 @@ mod logout;
 mod output;
 mod ps;
 mod pull;
+mod push;
 mod remote;
 mod rm;
 mod rmi;
@@ -64,6 +65,7 @@ const VERBS: &[Verb] = &[
     history::VERB,
     exists::VERB,
     pull::VERB,
+    push::VERB,
     load::VERB,
     import::VERB,
     search::VERB,
@@ -189,9 +191,9 @@ fn help_of(words: &[String]) -> ExitCode {
 
 /// Verbs of docker and podman that are to come are not slips of the finger.
 fn unknown_verb(words: &[String], word: &str) -> Failure {
-    const LATER: [&str; 21] = [
+    const LATER: &[&str] = &[
         "attach", "build", "commit", "cp", "create", "diff", "events", "exec", "export", "kill", "logs", "network",
-        "pause", "pod", "push", "restart", "save", "start", "stats", "stop", "volume",
+        "pause", "pod", "restart", "save", "start", "stats", "stop", "volume",
     ];
     if let Some(noun) = NOUNS.into_iter().find(|noun| *noun == word) {
         let known: Vec<&str> = VERBS.iter().flat_map(|verb| names_under(verb, noun)).collect();

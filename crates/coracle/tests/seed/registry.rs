@@ -1,5 +1,7 @@
 //! docker-registry, on loopback.
 
+#![allow(dead_code, reason = "each file of tests takes what it needs")]
+
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 use testkit::{Invocation, Running, Sandbox, within};
@@ -17,4 +19,10 @@ pub fn registry(sandbox: &Sandbox, more: &str) -> (Running, String) {
     let up = within(Duration::from_secs(20), || TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok());
     assert!(up, "docker-registry listens");
     (running, format!("127.0.0.1:{port}"))
+}
+
+/// One that lets in `someone` with `an:open secret`, who was made by `htpasswd -nbB someone 'an:open secret'`.
+pub fn guarded(sandbox: &Sandbox) -> (Running, String) {
+    let logins = sandbox.file("htpasswd", "someone:$2y$05$0eN2Mb7Pj8xcj3Xn1Qv3QeWsHeFxG43jowrTlyJR0WZziGoIVYLiq\n");
+    registry(sandbox, &format!("auth: {{htpasswd: {{realm: here, path: {}}}}}\n", logins.display()))
 }

@@ -5,9 +5,11 @@ use crate::faulty::{Answer, Asked, Body, Faulty};
 use oci::digest::Digest;
 use oci::image::{Descriptor, Manifest, media_type};
 use oci::reference::Reference;
-use registry::{Bytes, Client, Credential, Error, Secret};
+use registry::{Bytes, Client, Credential, Error, Pushed, Secret};
 use serde_json::{Value, json};
 use std::io::Read as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 fn image(server: &Faulty) -> Reference {
@@ -427,6 +429,55 @@ fn a_blob_that_is_too_large_for_one_request_goes_in_pieces() {
     });
     World::new().client().push_blob(&image(&server), &blob, &Bytes(&content)).expect("it is sent");
     assert!(server.lines().contains(&"PATCH /upload".to_owned()));
+}
+
+/// Takes pieces as a server does, and loses the first answer to the second one.
+#[test]
+fn a_blob_that_is_being_made_is_sent_again_from_where_the_server_is() {
+    let content: Vec<u8> = (0..5_000_000_u32).flat_map(u32::to_le_bytes).collect();
+    let received = Arc::new(Mutex::new(Vec::new()));
+    let (kept, lost) = (Arc::clone(&received), AtomicBool::new(false));
+    let server = Faulty::new(move |asked, _| {
+        let mut kept = kept.lock().unwrap();
+        let at = |kept: &[u8]| {
+            Answer::new(202, "").with("location", "/upload").with("range", format!("0-{}", kept.len() - 1))
+        };
+        match asked.method.as_str() {
+            "POST" => Answer::new(202, "").with("location", "/upload"),
+            "PATCH" => {
+                let range = asked.headers["content-range"].split('-').next().unwrap().parse::<usize>().unwrap();
+                assert_eq!(range, kept.len());
+                let second = !kept.is_empty() && !lost.swap(true, Ordering::Relaxed);
+                let taken = if second { &asked.body[..1000] } else { &asked.body[..] };
+                kept.extend_from_slice(taken);
+                if second { Answer::of(Body::Hangup) } else { at(&kept) }
+            }
+            "GET" => Answer { status: 204, ..at(&kept) },
+            "PUT" => Answer::new(201, ""),
+            _ => Answer::new(404, ""),
+        }
+    });
+    let client = World::new().client();
+    let (blob, _) = client.stream_blob(&image(&server), media_type::LAYER, content.as_slice()).expect("it is sent");
+    assert_eq!(blob, Descriptor::of(media_type::LAYER, &content));
+    assert!(*received.lock().unwrap() == content);
+    assert!(server.lines().last().unwrap().starts_with("PUT /upload?digest=sha256%3A"));
+}
+
+#[test]
+fn an_upload_that_was_begun_instead_of_a_mount_is_used() {
+    let blob = Descriptor::of(media_type::LAYER, b"blob");
+    let server = Faulty::new(|asked, _| match asked.method.as_str() {
+        "POST" => Answer::new(202, "").with("location", "/upload"),
+        "PUT" => Answer::new(201, ""),
+        _ => Answer::new(404, ""),
+    });
+    let other = format!("{}/other:1", server.name()).parse().unwrap();
+    let pushed = World::new().client().push_blob_from(&image(&server), &blob, &Bytes(b"blob"), &[other]);
+    assert_eq!(pushed.unwrap(), Pushed::Sent);
+    let posts: Vec<String> = server.lines().into_iter().filter(|line| line.starts_with("POST")).collect();
+    assert_eq!(posts.len(), 1, "{posts:?}");
+    assert!(posts[0].contains("from=other"), "{posts:?}");
 }
 
 #[test]
