@@ -1,4 +1,5 @@
-//! The benchmark of a container's start: the specifications under test, the floor, the peers, and what measures them.
+//! The benchmarks: of a container's start (the specifications under test, the floor, the peers, and what measures them),
+//! and of images.
 //!
 //! The floor (`floor/`, compiled by the build script and carried here as bytes) makes the kernel objects of a
 //! specification with bare system calls and nothing else. It says what a start costs on this machine today, so that a
@@ -10,6 +11,7 @@ pub mod bundle;
 pub mod capabilities;
 pub mod error;
 pub mod floor;
+pub mod images;
 pub mod life;
 pub mod measure;
 pub mod peer;

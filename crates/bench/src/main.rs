@@ -10,7 +10,7 @@ use bench::peer::{Kind, Peer};
 use bench::report::{self, Row};
 use bench::spec::Spec;
 use bench::view::View;
-use bench::{floor, view};
+use bench::{floor, images, view};
 use lexopt::prelude::*;
 use std::error::Error as _;
 use std::process::ExitCode;
@@ -19,6 +19,7 @@ use std::time::Duration;
 const HELP: &str = "\
 bench start [--runs N] [--pause MS] [--spec empty|podman] [--peer NAME=PROGRAM]… [--only NAME]…
 bench runtime [the same options]
+bench images --help
 
 Start to exit of a static /bin/true, each as a whole process, one after the other in an order that changes each round.
 Beside the floor and what --peer names, whoever is installed: unshare, bwrap, crun, runc, podman. What a name begins with
@@ -57,6 +58,11 @@ struct Options {
 fn run() -> Result {
     let mut parser = lexopt::Parser::from_env();
     let usage = |error: lexopt::Error| Error::Usage(error.to_string());
+    // These have options of their own.
+    if let Some(word @ ("images" | "inflate")) = std::env::args().nth(1).as_deref() {
+        parser.next().map_err(usage)?;
+        return if word == "images" { images::run(parser) } else { images::inflate(parser) };
+    }
     let mut options =
         Options { runs: 200, pause: Duration::ZERO, specs: Vec::new(), peers: Vec::new(), only: Vec::new() };
     let mut task = None;
@@ -89,7 +95,7 @@ fn run() -> Result {
         Some("start") => start(options),
         Some("runtime") => runtime(options),
         Some("view") => view::serve(std::io::stdin().lock(), std::io::stdout().lock()),
-        _ => Err(Error::Usage("the task is start or runtime".into())),
+        _ => Err(Error::Usage("the task is start, runtime or images".into())),
     }
 }
 
