@@ -27,6 +27,7 @@ mod push;
 mod record;
 mod root;
 pub mod run;
+pub mod save;
 mod settle;
 mod side_by_side;
 pub mod spec;

@@ -64,6 +64,26 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// One of root's that has nothing yet.
+    pub fn new(kind: Kind) -> Self {
+        Self {
+            offset: 0,
+            path: Vec::new(),
+            kind,
+            link: Vec::new(),
+            mode: 0,
+            uid: 0,
+            gid: 0,
+            size: 0,
+            stored: 0,
+            mtime: Time::default(),
+            atime: None,
+            device: (0, 0),
+            xattrs: Vec::new(),
+            extents: None,
+        }
+    }
+
     /// The name for people: shortened, with other than UTF-8 replaced.
     pub fn shown(&self) -> String {
         shown(&self.path)

@@ -90,6 +90,25 @@ pub enum Error {
         /// How many are allowed.
         limit: u64,
     },
+    /// Something in a tree that cannot be read.
+    #[error("cannot read {name:?}")]
+    Unreadable {
+        /// Its path, shortened, with other than UTF-8 replaced.
+        name: String,
+        /// Why.
+        source: sys::Error,
+    },
+    /// A file whose content cannot be read, or written on.
+    #[error("cannot copy the content of {name:?}")]
+    Content {
+        /// Its path, shortened, with other than UTF-8 replaced.
+        name: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The tar cannot be written.
+    #[error("cannot write the tar")]
+    Output(#[source] std::io::Error),
     /// A system call that belongs to no entry failed.
     #[error(transparent)]
     Sys(#[from] sys::Error),

@@ -1,4 +1,5 @@
-//! Layer tars in: applied to a directory or an EROFS image of their own, verified, hostile or not.
+//! Layer tars in: applied to a directory or an EROFS image of their own, verified, hostile or not. And out: a tree, or what
+//! an overlay has changed, packed into a tar ([`pack`]).
 //!
 //! [`apply`] and [`write_image`] stream a blob once: inflate and hash on one thread, entries onto the disk on the other. A
 //! layer becomes a directory or an image, ready to be a lower one of an overlay; the layers below it are neither mounted
@@ -11,6 +12,7 @@
 
 mod apply;
 mod archive;
+mod changes;
 mod compression;
 mod content;
 mod copy_up;
@@ -24,6 +26,7 @@ mod metadata;
 mod name;
 mod number;
 mod ownership;
+mod pack;
 mod pax;
 mod pipeline;
 mod removal;
@@ -31,14 +34,19 @@ mod scan;
 mod sparse;
 mod target;
 mod tree;
+mod walk;
+mod writer;
 
 pub use apply::{Applied, Devices, Limits, Options, OverlayXattrs, RootMeta, apply, write_image};
 pub use archive::Archive;
+pub use changes::{Change, Changed, changes, differences};
 pub use compression::{Compression, Decoder};
 pub use encoder::Encoder;
 pub use entry::{Entry, Kind, Time};
 pub use error::{Error, Refusal, Result};
 pub use ownership::Ownership;
+pub use pack::{Packed, Packing, pack};
 pub use removal::remove_tree;
 pub use scan::{Scanned, scan};
 pub use sparse::Extent;
+pub use writer::Writer;

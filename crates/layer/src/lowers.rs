@@ -58,7 +58,7 @@ impl<'a> Lowers<'a> {
                     break;
                 }
                 let below = open_dir(dir.as_fd(), part)?;
-                let opaque = self.is_opaque(&below)?;
+                let opaque = is_opaque(&below, self.style)?;
                 first = first.or(Some(stat));
                 inner.push(below);
                 if opaque {
@@ -75,14 +75,15 @@ impl<'a> Lowers<'a> {
         }
         Ok(None)
     }
+}
 
-    fn is_opaque(&self, dir: &OwnedFd) -> Result<bool> {
-        let mut value = [0; 1];
-        match rustix::fs::fgetxattr(dir, self.style.opaque(), &mut value) {
-            Ok(_) => Ok(value == *b"y"),
-            Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::RANGE) => Ok(false),
-            Err(errno) => Err(Error::new("fgetxattr", sys::fs::shown(dir.as_fd()), errno)),
-        }
+/// Whether a directory hides what is below it.
+pub fn is_opaque(dir: &OwnedFd, style: OverlayXattrs) -> Result<bool> {
+    let mut value = [0; 1];
+    match rustix::fs::fgetxattr(dir, style.opaque(), &mut value) {
+        Ok(_) => Ok(value == *b"y"),
+        Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::RANGE) => Ok(false),
+        Err(errno) => Err(Error::new("fgetxattr", sys::fs::shown(dir.as_fd()), errno)),
     }
 }
 

@@ -94,6 +94,9 @@ pub enum Error {
         /// All its names.
         names: Vec<Reference>,
     },
+    /// A form that holds one image only.
+    #[error("docker-dir holds one image; save others to directories of their own, or use oci-dir")]
+    OneImage,
     /// A name that is to be given cannot have a digest: that the image has by itself.
     #[error("the name {} has a digest, which only an image's content can give it", .0.familiar())]
     DigestAsName(Reference),

@@ -47,6 +47,7 @@ pub mod overlay;
 mod receive;
 mod record;
 mod remove;
+pub mod save;
 mod settle;
 mod store;
 mod sweep;

@@ -12,6 +12,7 @@ mod inspect;
 mod load;
 mod login;
 mod logout;
+mod outgoing;
 mod output;
 mod ps;
 mod pull;
@@ -20,6 +21,7 @@ mod remote;
 mod rm;
 mod rmi;
 mod run;
+mod save;
 mod search;
 mod tag;
 mod untag;
@@ -67,6 +69,7 @@ const VERBS: &[Verb] = &[
     pull::VERB,
     push::VERB,
     load::VERB,
+    save::VERB,
     import::VERB,
     search::VERB,
     login::VERB,
@@ -193,7 +196,7 @@ fn help_of(words: &[String]) -> ExitCode {
 fn unknown_verb(words: &[String], word: &str) -> Failure {
     const LATER: &[&str] = &[
         "attach", "build", "commit", "cp", "create", "diff", "events", "exec", "export", "kill", "logs", "network",
-        "pause", "pod", "restart", "save", "start", "stats", "stop", "volume",
+        "pause", "pod", "restart", "start", "stats", "stop", "volume",
     ];
     if let Some(noun) = NOUNS.into_iter().find(|noun| *noun == word) {
         let known: Vec<&str> = VERBS.iter().flat_map(|verb| names_under(verb, noun)).collect();

@@ -53,6 +53,25 @@ pub fn is_layer(media_type: &str) -> bool {
     })
 }
 
+/// Whether it is one of docker's.
+pub fn is_docker(media_type: &str) -> bool {
+    media_type.starts_with("application/vnd.docker.")
+}
+
+/// Whether it is a layer that is not compressed.
+pub fn is_plain_layer(media_type: &str) -> bool {
+    is_layer(media_type) && media_type.ends_with("tar")
+}
+
+/// Docker's name for a layer compressed as this one is.
+pub fn docker_layer(media_type: &str) -> &'static str {
+    match media_type.rsplit(['+', '.']).next() {
+        Some("gzip") => DOCKER_LAYER_GZIP,
+        Some("zstd") => DOCKER_LAYER_ZSTD,
+        _ => DOCKER_LAYER,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
