@@ -12,6 +12,8 @@ mod bundle;
 mod container;
 #[path = "../../crates/corun/src/criu.rs"]
 mod criu;
+#[path = "../../crates/corun/src/crun.rs"]
+mod crun;
 #[path = "../../crates/corun/src/error.rs"]
 mod error;
 #[path = "../../crates/corun/src/face.rs"]

@@ -9,6 +9,22 @@ use std::process::Command;
 use crate::error::{Doing as _, Error, Result};
 use crate::programs::{self, on_path, target_dir, workspace};
 
+/// Checks that the targets compile, for they name files of the house by their paths and no other build sees them.
+pub fn check() -> Result {
+    lock()?;
+    let mut check = programs::cargo();
+    check.args(["check", "--quiet", "--manifest-path", "fuzz/Cargo.toml", "--target-dir"]);
+    check.arg(target_dir()?.join("fuzz-check"));
+    // As cargo-fuzz sets it. Nothing is linked, so the fuzzer's own library, which is C++, need not be built.
+    programs::run(check.env("RUSTFLAGS", "--cfg fuzzing").env("CUSTOM_LIBFUZZER_PATH", "/absent/libfuzzer.a"))
+}
+
+/// The fuzzed code has the same dependencies as the built one.
+fn lock() -> Result {
+    let lock = workspace().join("fuzz/Cargo.lock");
+    fs::copy(workspace().join("Cargo.lock"), &lock).map(drop).doing(|| format!("writing {}", lock.display()))
+}
+
 /// Runs each target for so many seconds.
 pub fn run(seconds: u32) -> Result {
     let target = target_dir()?;
@@ -16,11 +32,8 @@ pub fn run(seconds: u32) -> Result {
     let program = on_path("cargo-fuzz").or_else(|| own.is_file().then_some(own));
     let program =
         program.ok_or_else(|| Error::Found("cargo-fuzz is missing: cargo install --locked cargo-fuzz".into()))?;
-    let dir = workspace().join("fuzz");
-    // The fuzzed code has the same dependencies as the built one.
-    let lock = dir.join("Cargo.lock");
-    fs::copy(workspace().join("Cargo.lock"), &lock).doing(|| format!("writing {}", lock.display()))?;
-    let seeds = dir.join("seeds");
+    lock()?;
+    let seeds = workspace().join("fuzz/seeds");
     let found = fs::read_dir(&seeds).doing(|| format!("reading {}", seeds.display()))?.flatten();
     let mut names: Vec<_> = found.map(|entry| entry.file_name()).collect();
     names.sort();

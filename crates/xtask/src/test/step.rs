@@ -11,7 +11,7 @@ use crate::error::{Doing as _, Error, Result};
 use crate::guest::Machine;
 use crate::metadata::{Metadata, Target};
 use crate::programs::{self, on_path, workspace};
-use crate::{deps, dist, guest, outside, style};
+use crate::{deps, dist, fuzz, guest, outside, style};
 
 /// A step of the gate.
 pub struct Step {
@@ -36,6 +36,7 @@ pub const STEPS: &[Step] = &[
     },
     Step { name: "unit", what: "tests within the code", run: unit },
     Step { name: "oracle", what: "our seccomp compiler against libseccomp", run: oracle },
+    Step { name: "fuzz", what: "the fuzzer's targets compile", run: targets },
     Step { name: "doc", what: "examples within the documentation", run: doc },
     Step { name: "build", what: "the released programs, static and small", run: build },
     Step { name: "cli", what: "the released programs by their command lines", run: command_lines },
@@ -135,6 +136,13 @@ fn lint(_: &mut Context) -> Result<Verdict> {
         clippy.args(["--features", "seccomp/oracle"]);
     }
     verdict(clippy.args(["--", "-D", "warnings"]), "see above")
+}
+
+fn targets(_: &mut Context) -> Result<Verdict> {
+    match fuzz::check() {
+        Err(Error::Code(_)) => Ok(Verdict::Failed("see above".to_owned())),
+        other => other.map(|()| Verdict::Passed),
+    }
 }
 
 fn verdict(command: &mut Command, hint: &str) -> Result<Verdict> {
