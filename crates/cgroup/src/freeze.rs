@@ -9,7 +9,8 @@ use crate::group::Branch;
 use crate::{Cgroup, Controller, Error, Result, Version};
 use std::time::Duration;
 
-/// Looks at the v1 state before it is let go and tried again; about 50 ms.
+/// Looks at the v1 state before it is let go and tried again the first time; about 50 ms. Each time it is given longer, since
+/// on a busy machine a process may take that long to get to where it stands still.
 const LOOKS: u32 = 12;
 
 impl Cgroup {
@@ -61,9 +62,10 @@ impl Cgroup {
 }
 
 fn freeze_v1(branch: &Branch, deadline: &mut Deadline) -> Result<bool> {
+    let mut looks = LOOKS;
     loop {
         branch.write(Controller::Freezer, "freezer.state", "FROZEN")?;
-        for _ in 0..LOOKS {
+        for _ in 0..looks {
             if branch.read("freezer.state")?.trim() == "FROZEN" {
                 return Ok(true);
             }
@@ -72,5 +74,6 @@ fn freeze_v1(branch: &Branch, deadline: &mut Deadline) -> Result<bool> {
             }
         }
         branch.write(Controller::Freezer, "freezer.state", "THAWED")?;
+        looks += LOOKS;
     }
 }

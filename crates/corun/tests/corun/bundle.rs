@@ -181,7 +181,8 @@ impl Bundle {
     #[track_caller]
     pub fn refused(&self, text: &str) -> Outcome {
         let invocation = self.invocation();
-        let before = Leavings::count(&self.sandbox.scope());
+        // Not the sandbox's scope, which has the cgroups of every test that runs meanwhile.
+        let before = Leavings::count(&self.scope().dir(self.sandbox.path()));
         let outcome = invocation.run();
         outcome.code(1).stderr_contains(text);
         // A filter is kept for the next container that asks for it.
