@@ -6,6 +6,7 @@
 mod bundle;
 
 mod advisories;
+mod apparmor;
 mod bad_input;
 mod capabilities;
 mod cgroups;

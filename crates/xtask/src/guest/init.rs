@@ -149,6 +149,8 @@ fn furnish(root: &Path) -> Result {
     let inert = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     attach("proc", &root.join("proc"), "proc", inert, c"")?;
     attach("sysfs", &root.join("sys"), "sysfs", inert, c"")?;
+    // User-Mode-Linux has none.
+    let _ = attach("securityfs", &root.join("sys/kernel/security"), "securityfs", inert, c"");
     attach("cgroup2", &root.join("sys/fs/cgroup"), "cgroup2", inert, c"nsdelegate")?;
     attach("devtmpfs", &root.join("dev"), "devtmpfs", MountFlags::NOSUID, c"mode=755")?;
     for name in ["pts", "shm"] {

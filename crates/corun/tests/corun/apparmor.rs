@@ -1,0 +1,61 @@
+//! AppArmor profiles of the container and of what enters it, on a kernel that has AppArmor.
+
+use crate::bundle::Bundle;
+use crate::container::Container;
+use std::path::PathBuf;
+use testkit::requires::Need;
+use testkit::{Invocation, requires};
+
+/// A profile in the kernel that allows all but to read `/denied`.
+struct Profile {
+    name: String,
+    file: PathBuf,
+}
+
+impl Profile {
+    fn load(bundle: &Bundle, name: &str) -> Self {
+        let name = format!("{}-{name}", bundle.id);
+        let rules = "file, capability, network, mount, umount, pivot_root, signal, ptrace, unix, deny /denied r,";
+        let text = format!("profile {name} flags=(attach_disconnected) {{ {rules} }}\n");
+        let profile = Self { file: bundle.sandbox.file(&name, text), name };
+        profile.parser("--replace").ok();
+        profile
+    }
+
+    fn parser(&self, what: &str) -> Invocation {
+        Invocation::new("apparmor_parser").args(["--skip-cache", what]).arg(&self.file)
+    }
+}
+
+impl Drop for Profile {
+    fn drop(&mut self) {
+        let _ = self.parser("--remove").run();
+    }
+}
+
+fn apparmor() -> Need {
+    let there = std::path::Path::new("/sys/kernel/security/apparmor").exists();
+    if there { Ok(()) } else { Err("AppArmor (cargo xtask guest --emulated)".to_owned()) }
+}
+
+#[test]
+fn a_profile_holds_for_the_container_and_for_what_enters_it() {
+    requires!(root, busybox, that = apparmor(), package = "apparmor_parser");
+    let look = "cat /proc/self/attr/current; cat /denied";
+    let mut bundle = Bundle::script(&format!("{look}; sleep 1000"));
+    bundle.rootfs.file("denied", "read all the same\n");
+    let [first, second] = ["first", "second"].map(|name| Profile::load(&bundle, name));
+    bundle.set("/process/apparmorProfile", first.name.clone());
+    let container = Container::running(bundle);
+    let confined = |profile: &Profile| format!("{} (enforce)\n", profile.name);
+    let denied = "cat: can't open '/denied': Permission denied";
+    container.says(denied);
+    assert!(container.output().starts_with(&confined(&first)), "{}", container.output());
+    for (options, profile) in [(&[][..], &first), (&["--apparmor", &second.name], &second)] {
+        let outcome = container.exec_with(options, &["sh", "-c", look]).run();
+        outcome.code(1).stdout_is(&confined(profile)).stderr_contains(denied);
+    }
+    let outcome = container.exec_with(&["--apparmor", "no-such-profile"], &["true"]).run();
+    // Podman looks for such a path in such quotes.
+    outcome.code(255).one_line_error("`/proc/self/attr/apparmor/exec`").stderr_contains("no such file or directory");
+}
