@@ -8,6 +8,7 @@
 
 mod apart;
 mod cgroup_path;
+mod check;
 mod chown;
 pub mod config;
 pub mod containers;
@@ -22,6 +23,7 @@ mod images;
 mod info;
 mod joined;
 mod names;
+pub mod prune;
 mod pull;
 mod push;
 mod record;
@@ -43,5 +45,5 @@ pub use pull::Pulled;
 pub use push::{Format, Repacking};
 pub use record::{End, Record};
 pub use registry;
-pub use store::{Driver, Image, Import};
+pub use store::{Checked, ContainerId, Depth, Driver, Image, ImageUsage, Import, Repair, Usage};
 pub use watch::{Moved, Watch};

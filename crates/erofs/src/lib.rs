@@ -22,5 +22,8 @@ pub use error::{Error, Result};
 pub use writer::{Attributes, FileWriter, Node, Special, Time, Writer};
 pub use xattr::has_class;
 
+/// Raised whenever the same files come to make other bytes.
+pub const REVISION: u32 = 1;
+
 /// Bytes of a block, the unit in which files are laid out.
 pub const BLOCK: u64 = 4096;

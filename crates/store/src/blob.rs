@@ -83,7 +83,7 @@ impl Spooled {
 impl Store {
     /// Opens a blob and checks its length. Its content was checked when it came.
     pub(crate) fn open_blob(&self, descriptor: &Descriptor, what: &str) -> Result<File> {
-        let file = match open_file(self.root(), &format!("{BLOBS}/{}", descriptor.digest.hex())) {
+        let file = match open_file(self.root(), format!("{BLOBS}/{}", descriptor.digest.hex())) {
             Err(error) if error.is_absent() => return Err(Error::MissingBlob { what: what.to_owned() }),
             other => other?,
         };

@@ -124,7 +124,7 @@ impl Store {
         Ok(())
     }
 
-    fn take_name(&self, name: &ContainerName, id: &ContainerId) -> Result<()> {
+    pub(crate) fn take_name(&self, name: &ContainerName, id: &ContainerId) -> Result<()> {
         let names = self.dir("names")?;
         loop {
             match sys::fs::symlinkat(id.as_str(), &names, name.as_str()) {

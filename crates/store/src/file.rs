@@ -2,6 +2,7 @@
 
 use crate::{Error, Result};
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
+use rustix::path::Arg;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::File;
@@ -12,12 +13,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 const LARGEST_RECORD: u64 = 16 << 20;
 
 /// Opens a directory below `dir`; no link on the way is followed.
-pub(crate) fn open_dir(dir: impl AsFd, path: &str) -> Result<OwnedFd> {
+pub(crate) fn open_dir(dir: impl AsFd, path: impl Arg) -> Result<OwnedFd> {
     Ok(sys::fs::open_beneath(dir, path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?)
 }
 
 /// Opens a file below `dir` for reading; no link is followed, and a FIFO put in its place does not block.
-pub(crate) fn open_file(dir: impl AsFd, path: &str) -> Result<File> {
+pub(crate) fn open_file(dir: impl AsFd, path: impl Arg) -> Result<File> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK;
     Ok(File::from(sys::fs::open_beneath(dir, path, flags, Mode::empty())?))
 }

@@ -14,11 +14,10 @@ use crate::image::Tagged;
 use crate::layers::LAYERS;
 use crate::layers::MAPPED;
 use crate::lease::Flock;
-use crate::name::random_hex;
 use crate::{LayerId, LayerMode, Removed, Result, Store};
 use oci::digest::{ChainId, Digest};
 use oci::image::{Descriptor, Index, LARGEST_DOCUMENT, media_type};
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use serde::de::IgnoredAny;
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -53,16 +52,42 @@ impl Store {
     }
 
     fn collect_within(&self, patience: Duration, removed: &mut Removed) -> Result<()> {
+        match self.alone(patience)? {
+            Some(_lock) => self.collect(removed),
+            None => Ok(()),
+        }
+    }
+
+    /// Locks all leases out, if those that are held end in time.
+    fn alone(&self, patience: Duration) -> Result<Option<Flock>> {
         let begun = Instant::now();
         loop {
-            if let Some(_lock) = Flock::try_exclusive(self.dir(LAYERS)?)? {
-                return self.collect(removed);
-            }
-            if begun.elapsed() >= patience {
-                return Ok(());
+            let lock = Flock::try_exclusive(self.dir(LAYERS)?)?;
+            if lock.is_some() || begun.elapsed() >= patience {
+                return Ok(lock);
             }
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Blobs and layers that nothing leads to, by name; `None` where nobody can tell, because somebody is about to need
+    /// some, or because something that leads to others cannot be read.
+    pub(crate) fn orphans(&self) -> Result<Option<Vec<String>>> {
+        let Some(_lock) = self.alone(PATIENCE)? else { return Ok(None) };
+        let Ok(needed) = self.needed() else { return Ok(None) };
+        if needed.blobs_unknown || needed.layers_unknown {
+            return Ok(None);
+        }
+        let digests = |dir: BorrowedFd<'_>| -> Result<BTreeSet<Digest>> {
+            Ok(names(dir)?.iter().filter_map(|name| Digest::from_hex(name).ok()).collect())
+        };
+        let blobs = digests(self.dir(BLOBS)?.as_fd())?;
+        let mut orphans: Vec<_> = blobs.difference(&needed.blobs).map(|digest| format!("blob {digest}")).collect();
+        for layers in self.layer_dirs()? {
+            let layers = digests(layers.as_fd())?;
+            orphans.extend(layers.difference(&needed.layers).map(|digest| format!("layer {digest}")));
+        }
+        Ok(Some(orphans))
     }
 
     /// Removes blobs and layers that nothing leads to. All leases are locked out.
@@ -111,9 +136,7 @@ impl Store {
                 let Ok(digest) = Digest::from_hex(&name) else { continue };
                 if !needed.layers.contains(&digest) {
                     // Out of sight first: what is cut short is then no half layer, but rubbish.
-                    let rubbish = random_hex::<8>()?;
-                    sys::fs::renameat(layers, &*name, &trash, &*rubbish, RenameFlags::NOREPLACE)?;
-                    in_trash.push(rubbish);
+                    in_trash.push(self.throw_away(layers, &name)?);
                     removed.layers.push(LayerId(digest));
                 }
             }

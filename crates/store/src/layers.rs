@@ -11,21 +11,20 @@
 //! mapped. Copies for one map stand together in a directory that is named by the map, under the names that the layers
 //! have in `layers/`, so each form lies above its own kind only, and what keeps a layer keeps its copies.
 
-use crate::driver::{create, mount_image};
-use crate::file::{Sync, open_dir, open_file, read_record, sync_dir, write_record};
+use crate::driver::mount_image;
+use crate::file::{open_dir, open_file, read_record};
 use crate::lease::Flock;
-use crate::name::random_hex;
-use crate::record::{Form, IMAGE, RECORD, Record, TREE, boot_id};
-use crate::temporary::Temporary;
-use crate::{Driver, Error, Image, LayerMode, Lease, Result, Store, XattrStyle};
+use crate::record::{Form, IMAGE, RECORD, Record, TREE};
+use crate::unpacked::Unpacked;
+use crate::{Error, Image, LayerMode, Lease, Result, Store, XattrStyle};
 use layer::{Devices, Limits, Options, OverlayXattrs, Ownership};
 use oci::digest::{ChainId, DiffId, Digest};
 use oci::image::{Descriptor, media_type};
 use oci::runtime::IdMapping;
-use rustix::fs::{Mode, RenameFlags};
+use rustix::fs::Mode;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
-use std::io::Read;
+use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
@@ -203,19 +202,65 @@ impl Store {
         if let Some(found) = wanted.find(dir)? {
             return Ok(found);
         }
-        let lowers: Vec<_> = below.lowest_first.iter().map(AsFd::as_fd).collect();
-        let options = Options { lowers: &lowers, ..*options };
-        let unpacked = Unpacked::make(self, file, wanted.diff_id, &options)?;
-        if unpacked.record.diff_id != wanted.diff_id {
-            let (layer, expected, found) = (blob.digest, wanted.diff_id, unpacked.record.diff_id);
-            return Err(Error::DiffIdMismatch { layer, expected, found });
-        }
-        let id = wanted.id(&unpacked.record);
+        let unpacked = self.made_of(file, wanted, blob, below, options, None)?;
+        let id = wanted.id(unpacked.record());
         unpacked.place(self, dir, id)?;
         let missing = || Error::MissingBlob { what: format!("layer {}", wanted.diff_id) };
         wanted.find(dir)?.ok_or_else(missing)
     }
+
+    fn made_of(
+        &self,
+        file: File,
+        wanted: &Wanted,
+        blob: &Descriptor,
+        below: &Layers,
+        options: &Options<'_>,
+        form: Option<Form>,
+    ) -> Result<Unpacked> {
+        let lowers: Vec<_> = below.lowest_first.iter().map(AsFd::as_fd).collect();
+        let options = Options { lowers: &lowers, ..*options };
+        let unpacked = Unpacked::make(self, file, wanted.diff_id, &options, form)?;
+        if unpacked.diff_id() == wanted.diff_id {
+            return Ok(unpacked);
+        }
+        let (layer, expected, found) = (blob.digest, wanted.diff_id, unpacked.diff_id());
+        Err(Error::DiffIdMismatch { layer, expected, found })
+    }
+
+    /// Makes each layer of an image that is there, with the store's own ids, once more from its blob, and hands both
+    /// on. Lowest first, as far as they are there.
+    pub(crate) fn made_again(
+        &self,
+        image: &Image,
+        _lease: &Lease,
+        wanted: &mut dyn FnMut(LayerId) -> bool,
+        compare: &mut Compare<'_>,
+    ) -> Result<()> {
+        let (mode, dir) = (self.layer_mode()?, self.dir(LAYERS)?);
+        let (options, diff_ids) = (options(&mode, plain(&mode)), &image.config.rootfs.diff_ids);
+        let mut below = Layers::default();
+        for ((blob, &diff_id), chain_id) in image.manifest.layers.iter().zip(diff_ids).zip(ChainId::of_layers(diff_ids))
+        {
+            let layer = Wanted { diff_id, chain_id };
+            let Some((digest, record)) = layer.record(dir.as_fd())? else { return Ok(()) };
+            if wanted(LayerId(digest)) {
+                let file = self.open_blob(blob, &format!("layer {}", blob.digest));
+                let made = file.and_then(|file| self.made_of(file, &layer, blob, &below, &options, Some(record.form)));
+                compare(LayerId(digest), blob, made)?;
+            }
+            match layer.find(dir.as_fd()) {
+                Ok(Some(found)) => below.push(found),
+                // What cannot be opened has been told of, and those above are not looked at without it.
+                _ => return Ok(()),
+            }
+        }
+        Ok(())
+    }
 }
+
+/// Is given a layer that was made once more.
+pub(crate) type Compare<'a> = dyn FnMut(LayerId, &Descriptor, Result<Unpacked>) -> Result<()> + 'a;
 
 /// A layer in its place in an image.
 struct Wanted {
@@ -230,7 +275,7 @@ impl Wanted {
 
     fn find(&self, layers: BorrowedFd<'_>) -> Result<Option<(Layer, Record)>> {
         let Some((digest, record)) = self.record(layers)? else { return Ok(None) };
-        let dir = open_dir(layers, &digest.hex())?;
+        let dir = open_dir(layers, digest.hex())?;
         let fd = match record.form {
             Form::Directory => open_dir(&dir, TREE)?,
             Form::Image => mount_image(&open_file(&dir, IMAGE)?)?,
@@ -241,7 +286,7 @@ impl Wanted {
     /// What is written down of it, and under which name.
     fn record(&self, layers: BorrowedFd<'_>) -> Result<Option<(Digest, Record)>> {
         for digest in [self.diff_id.0, self.chain_id.0] {
-            let dir = match open_dir(layers, &digest.hex()) {
+            let dir = match open_dir(layers, digest.hex()) {
                 Err(error) if error.is_absent() => continue,
                 other => other?,
             };
@@ -257,77 +302,6 @@ impl Wanted {
             }
         }
         Ok(None)
-    }
-}
-
-/// A layer that has been unpacked and has no name yet.
-pub(crate) struct Unpacked {
-    tmp: Temporary,
-    record: Record,
-}
-
-impl Unpacked {
-    /// Unpacks a blob's bytes; `layer` names it in errors.
-    pub(crate) fn make(store: &Store, blob: impl Read + Send, layer: DiffId, options: &Options<'_>) -> Result<Self> {
-        let tmp = Temporary::make(store)?;
-        let failed = |source| Error::Layer { layer: layer.to_string(), source };
-        // Layers for others' ids are a user's, who mounts no images.
-        let plain = !matches!(options.ownership, Ownership::Mapped { .. });
-        let (applied, form) = if plain && store.driver()? == Driver::Erofs {
-            let (file, _, applied) = layer::write_image(blob, create(&tmp, IMAGE)?, options).map_err(failed)?;
-            file.sync_all().map_err(Error::io(format!("cannot sync layer {layer}")))?;
-            (applied, Form::Image)
-        } else {
-            sys::fs::mkdirat(&tmp, TREE, Mode::RWXU)?;
-            let tree = open_dir(&tmp, TREE)?;
-            sys::fs::fchmod(&tree, Mode::from(0o755))?;
-            (layer::apply(blob, &tree, options).map_err(failed)?, Form::Directory)
-        };
-        let record = Record {
-            diff_id: applied.diff_id,
-            size: applied.size,
-            depends_on_lowers: applied.depends_on_lowers,
-            hides_lowers: applied.hides_lowers,
-            root: applied.root.map(|layer::RootMeta { mode, uid, gid }| RootMeta { mode, uid, gid }),
-            form,
-            boot: (form == Form::Directory).then(boot_id).transpose()?.map(str::to_owned),
-        };
-        Ok(Self { tmp, record })
-    }
-
-    pub(crate) fn diff_id(&self) -> DiffId {
-        self.record.diff_id
-    }
-
-    pub(crate) fn depends_on_lowers(&self) -> bool {
-        self.record.depends_on_lowers
-    }
-
-    /// Gives one that needs no layers below its name.
-    pub(crate) fn place_alone(self, store: &Store) -> Result<()> {
-        let (dir, id) = (store.dir(LAYERS)?, LayerId(self.record.diff_id.0));
-        self.place(store, dir.as_fd(), id)
-    }
-
-    /// Gives it its name, unless the same layer, compressed otherwise, was unpacked meanwhile.
-    fn place(self, store: &Store, dir: BorrowedFd<'_>, id: LayerId) -> Result<()> {
-        let sync = if self.record.form == Form::Image { Sync::Durable } else { Sync::Lazy };
-        write_record(self.tmp.as_fd(), RECORD, &self.record, sync)?;
-        let name = id.0.hex();
-        match self.tmp.move_to(dir, &name) {
-            Err(error) if error.errno == sys::Errno::EXIST => {
-                let there = read_record::<Record>(open_dir(dir, &name)?, RECORD).ok().flatten();
-                if !there.map_or(Ok(true), |there| there.is_doubtful())? {
-                    return Ok(());
-                }
-                // What a power cut has left of it goes first.
-                let trash = store.dir("trash")?;
-                sys::fs::renameat(dir, &*name, &trash, &*random_hex::<8>()?, RenameFlags::NOREPLACE)?;
-                self.tmp.move_to(dir, &name)?;
-            }
-            other => other?,
-        }
-        if sync == Sync::Durable { sync_dir(dir) } else { Ok(()) }
     }
 }
 

@@ -12,6 +12,11 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// One that also locks all others out.
+    pub(crate) fn alone(layers: OwnedFd) -> Result<Self> {
+        Ok(Self { _lock: Flock::exclusive(layers)? })
+    }
+
     pub(crate) fn shared(layers: OwnedFd) -> Result<Self> {
         let dir = File::from(layers);
         dir.lock_shared().map_err(Error::io("cannot lock the layers"))?;

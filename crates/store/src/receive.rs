@@ -9,9 +9,9 @@
 
 use crate::blob::BLOBS;
 use crate::file::sync_dir;
-use crate::layers::Unpacked;
 use crate::lease::Flock;
 use crate::temporary::still_named;
+use crate::unpacked::Unpacked;
 use crate::{Error, Lease, Result, Store};
 use oci::digest::{DiffId, Hasher};
 use oci::image::Descriptor;
@@ -128,7 +128,7 @@ impl Store {
         let (pieces, waiting) = sync_channel(WAITING);
         std::thread::scope(|scope| {
             let arriving = scope.spawn(|| arrive(blob, file, kept, from, Some(pieces), arrived));
-            let unpacked = Unpacked::make(self, Pieces::new(waiting), expected.diff_id, &options);
+            let unpacked = Unpacked::make(self, Pieces::new(waiting), expected.diff_id, &options, None);
             // A panic over there is a bug here, and panics are not caught.
             let result = arriving.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             // A blob that is not what it is called explains all that is wrong with its content.

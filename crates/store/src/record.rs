@@ -24,6 +24,15 @@ pub(crate) enum Form {
     Image,
 }
 
+/// What is written down of an image's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ImageFile {
+    /// Its bytes.
+    pub length: u64,
+    /// Of the writer that made it: the same one makes the same bytes of the same blob.
+    pub revision: u32,
+}
+
 /// What is written down of an unpacked layer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Record {
@@ -39,6 +48,9 @@ pub(crate) struct Record {
     pub root: Option<RootMeta>,
     #[serde(default)]
     pub form: Form,
+    /// Its image, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageFile>,
     /// The boot in which it was made, as long as it may be that not all of it is on disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot: Option<String>,

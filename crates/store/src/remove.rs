@@ -39,6 +39,16 @@ impl Store {
         Ok(removed)
     }
 
+    /// Removes these entries of the index, whatever their names, and what only they needed.
+    pub fn remove_entries(&self, digests: &[Digest]) -> Result<()> {
+        self.mark_garbage();
+        self.change_index(|index| {
+            index.manifests.retain(|entry| !digests.contains(&entry.digest));
+            Ok(())
+        })?;
+        self.collect_soon(&mut Removed::default())
+    }
+
     fn take_out(&self, index: &mut Index, text: &str, image: Image, force: bool) -> Result<Removed> {
         let by_name = self.name_meant(text, &image)?;
         if let Some(name) = by_name.filter(|_| image.names.len() > 1) {

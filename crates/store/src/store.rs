@@ -36,13 +36,13 @@ impl Store {
         };
         let store = Self { root, path: path.to_owned() };
         match read_record::<StoreRecord>(&store.root, RECORD)? {
-            Some(record) => store.check(&record)?,
+            Some(record) => store.understand(&record)?,
             None => store.make()?,
         }
         Ok(store)
     }
 
-    fn check(&self, record: &StoreRecord) -> Result<()> {
+    fn understand(&self, record: &StoreRecord) -> Result<()> {
         if record.version == VERSION {
             return Ok(());
         }
@@ -52,7 +52,7 @@ impl Store {
     fn make(&self) -> Result<()> {
         let _lock = Flock::exclusive(self.dir(".")?)?;
         if let Some(record) = read_record::<StoreRecord>(&self.root, RECORD)? {
-            return self.check(&record);
+            return self.understand(&record);
         }
         // The image layout is open to its group and others as far as the store itself is; the rest is ours alone.
         for dir in ["images", "images/blobs", "images/blobs/sha256"] {

@@ -44,6 +44,15 @@ impl Temporary {
     }
 }
 
+impl Store {
+    /// Moves `name` out of sight; whoever sweeps removes it.
+    pub(crate) fn throw_away(&self, parent: BorrowedFd<'_>, name: &str) -> Result<String> {
+        let rubbish = random_hex::<8>()?;
+        sys::fs::renameat(parent, name, self.dir("trash")?, &*rubbish, RenameFlags::NOREPLACE)?;
+        Ok(rubbish)
+    }
+}
+
 impl AsFd for Temporary {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.dir.as_fd()

@@ -23,6 +23,7 @@ mod rmi;
 mod run;
 mod save;
 mod search;
+mod system;
 mod tag;
 mod untag;
 mod version;
@@ -74,12 +75,15 @@ const VERBS: &[Verb] = &[
     search::VERB,
     login::VERB,
     logout::VERB,
+    system::df::VERB,
+    system::prune::VERB,
+    system::check::VERB,
     info::VERB,
     version::VERB,
 ];
 
 /// What some verbs are said of, as docker does: `image ls`.
-const NOUNS: [&str; 2] = ["image", "container"];
+const NOUNS: [&str; 3] = ["image", "container", "system"];
 
 /// What stands before the verb.
 #[derive(Debug, Default)]
@@ -276,9 +280,16 @@ fn some_words(words: &[String], what: &str) -> Result<(), Failure> {
 
 /// Does what a signal must not leave half done, see [`engine::Engine::apart`], and tells of its failure there.
 fn apart(engine: &engine::Engine, verb: &str, work: impl FnOnce() -> Result<(), Failure>) -> Result<u8, Failure> {
+    code_apart(engine, verb, || work().map(|()| 0))
+}
+
+/// The same for a verb with an exit code of its own.
+fn code_apart(engine: &engine::Engine, verb: &str, work: impl FnOnce() -> Result<u8, Failure>) -> Result<u8, Failure> {
     let told = || {
-        let Err(failure) = work() else { return 0 };
-        let failure = failure.of_plain_verb();
+        let failure = match work() {
+            Ok(code) => return code,
+            Err(failure) => failure.of_plain_verb(),
+        };
         let code = failure.code();
         _ = failure.report(verb);
         code

@@ -115,7 +115,7 @@ fn table(listed: &[Listed], no_trunc: bool) -> String {
 }
 
 /// In double quotes, to twenty characters, as docker shows it.
-fn command(words: &[String], no_trunc: bool) -> String {
+pub fn command(words: &[String], no_trunc: bool) -> String {
     let text = words.join(" ");
     if no_trunc || text.chars().count() <= 20 {
         return format!("\"{text}\"");
@@ -123,7 +123,7 @@ fn command(words: &[String], no_trunc: bool) -> String {
     format!("\"{}…\"", text.chars().take(19).collect::<String>())
 }
 
-fn status_text(status: Status, started: Option<u64>, now: u64) -> String {
+pub fn status_text(status: Status, started: Option<u64>, now: u64) -> String {
     match status {
         Status::Created => "Created".to_owned(),
         Status::Running { .. } => match started {

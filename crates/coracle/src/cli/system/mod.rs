@@ -1,0 +1,5 @@
+//! `coracle system …`: what the engine keeps, as a whole.
+
+pub mod check;
+pub mod df;
+pub mod prune;

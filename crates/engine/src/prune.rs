@@ -1,0 +1,102 @@
+//! Removal by rule: containers that have ended, images that no container was made from, pulls that were cut off.
+
+use crate::containers::{Listed, Status, clean_up};
+use crate::engine::Engine;
+use crate::error::Result;
+use oci::image::ImageId;
+use oci::reference::Reference;
+use store::{ContainerId, Image, ImageUsage, Usage};
+
+/// What is to go.
+pub struct Rules<'a> {
+    /// Containers: none where there is no rule for them.
+    pub containers: Option<&'a dyn Fn(&Listed) -> bool>,
+    /// Of the images that no container was made from, those that fit.
+    pub images: &'a dyn Fn(&Image) -> bool,
+    /// Images go only until all of them together take up no more than so many bytes; those that came first go first.
+    pub keep: Option<u64>,
+    /// What came of pulls that were cut off goes, too.
+    pub partial: bool,
+}
+
+/// What goes, or is gone.
+#[derive(Debug, Default)]
+pub struct Pruned {
+    /// Containers.
+    pub containers: Vec<ContainerId>,
+    /// Images, with the names that they had.
+    pub images: Vec<(ImageId, Vec<Reference>)>,
+    /// How many pulls that were cut off.
+    pub partial: usize,
+    /// Bytes that are free again.
+    pub bytes: u64,
+    entries: Vec<oci::digest::Digest>,
+}
+
+impl Engine {
+    /// What takes up room.
+    pub fn usage(&self) -> Result<Usage> {
+        clean_up(self);
+        self.enter()?;
+        Ok(self.store()?.usage()?)
+    }
+
+    /// What would go.
+    pub fn prunable(&self, rules: &Rules<'_>) -> Result<Pruned> {
+        let containers: Vec<_> = self.containers()?.into_iter().flatten().collect();
+        let mut usage = self.usage()?;
+        let goes = |listed: &Listed| {
+            !matches!(listed.status, Status::Running { .. }) && rules.containers.is_some_and(|fits| fits(listed))
+        };
+        let (gone, left): (Vec<_>, Vec<_>) = containers.iter().partition(|listed| goes(listed));
+        let mut pruned = Pruned::default();
+        for listed in gone {
+            pruned.bytes += usage.containers.get(&listed.container.id).copied().unwrap_or(0);
+            pruned.containers.push(listed.container.id.clone());
+        }
+        let kept_layers: Vec<_> = left.iter().map(|listed| &*listed.container.layers).collect();
+        usage.without_containers(&kept_layers);
+        let used = |image: &Image| left.iter().any(|listed| listed.container.image == Some(image.id));
+        let mut stay: Vec<&ImageUsage> = usage.images.iter().collect();
+        for candidate in &usage.images {
+            let image = &candidate.image;
+            let freed = usage.freed(stay.iter().copied());
+            if rules.keep.is_some_and(|keep| usage.total() - freed <= keep) {
+                break;
+            }
+            if !used(image) && (rules.images)(image) {
+                stay.retain(|other| other.image.entry.digest != image.entry.digest);
+                pruned.images.push((image.id, image.names.clone()));
+                pruned.entries.push(image.entry.digest);
+            }
+        }
+        pruned.bytes += usage.freed(stay.into_iter());
+        if rules.partial {
+            pruned.partial = usage.partial.0;
+            pruned.bytes += usage.partial.1;
+        }
+        Ok(pruned)
+    }
+
+    /// Removes it. A container that was started meanwhile stays.
+    pub fn prune(&self, rules: &Rules<'_>) -> Result<Pruned> {
+        let mut pruned = self.prunable(rules)?;
+        let removed = |id: &ContainerId| match self.remove_container(id.as_str(), false) {
+            Ok(_) => Ok(true),
+            Err(crate::Error::Running(_)) => Ok(false),
+            Err(error) => Err(error),
+        };
+        let mut gone = Vec::new();
+        for id in std::mem::take(&mut pruned.containers) {
+            if removed(&id)? {
+                gone.push(id);
+            }
+        }
+        pruned.containers = gone;
+        self.store()?.remove_entries(&pruned.entries)?;
+        if rules.partial {
+            self.store()?.forget_partial()?;
+        }
+        Ok(pruned)
+    }
+}
