@@ -6,17 +6,21 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-/// The directory with all that is under test; removed at the end.
+/// The directory with all that is under test, and one in memory, as /run is; both are removed at the end.
 #[derive(Debug)]
 pub struct Bundles {
     dir: tempfile::TempDir,
+    state: tempfile::TempDir,
 }
 
 impl Bundles {
     /// Makes the root file system and the files that are bound.
     pub fn new() -> Result<Self> {
-        let dir = tempfile::Builder::new().prefix("coracle-bench-").tempdir().doing(|| "making a directory".into())?;
-        let bundles = Self { dir };
+        let mut named = tempfile::Builder::new();
+        named.prefix("coracle-bench-");
+        let dir = named.tempdir().doing(|| "making a directory".into())?;
+        let state = named.tempdir_in("/dev/shm").doing(|| "making a directory in /dev/shm".into())?;
+        let bundles = Self { dir, state };
         let root = bundles.root();
         for name in ["bin", "dev", "etc", "proc", "run", "sys", "tmp"] {
             directory(&root.join(name))?;
@@ -48,6 +52,12 @@ impl Bundles {
     /// The root file system.
     pub fn root(&self) -> PathBuf {
         self.path().join("rootfs")
+    }
+
+    /// Where a contender keeps its containers' state. On a disk the removal of a file may wait for the disk (ext4's
+    /// `discard`: 20 to 90 ms of one `delete` in a hundred).
+    pub fn state(&self, name: &str) -> PathBuf {
+        self.state.path().join(name)
     }
 
     /// What is bound into it.

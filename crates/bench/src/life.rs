@@ -51,10 +51,10 @@ impl<'a> Runtime<'a> {
         Ok(Self {
             peer,
             program: text(&peer.program)?.to_owned(),
-            state: text(&dir.join("state"))?.to_owned(),
+            state: text(&bundles.state(&name))?.to_owned(),
             waits: bundle("pause")?,
             ends: bundle("true")?,
-            pid_file: dir.join("pid"),
+            pid_file: bundles.state(&format!("{name}.pid")),
             id: format!("bench-{name}"),
             view: if apart || many.is_some() { Some(View::new(apart, many.as_deref())?) } else { None },
         })

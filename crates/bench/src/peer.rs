@@ -87,7 +87,7 @@ impl Peer {
             Kind::Floor => floor::command(&self.program, spec, &root, &files, &cgroup(&self.name))?,
             Kind::Runtime | Kind::RuntimeWithoutHybrid => {
                 let bundle = bundles.bundle(spec, &self.name)?;
-                let state = bundles.path().join(format!("state-{}", self.name));
+                let state = bundles.state(&self.name);
                 words(&["--root", text(&state)?, "run", "--bundle", text(&bundle)?, &id])
             }
             Kind::Engine => words(&["run", "--rm", "--network", "none", "--rootfs", text(&root)?, "/bin/true"]),

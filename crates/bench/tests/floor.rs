@@ -15,7 +15,7 @@ fn both_make_the_same(spec: Spec) {
     let floor = floor::command(&program, spec, &root, &files, &cgroup(&name)).unwrap();
     let bundle = bundles.bundle(spec, &name).unwrap();
     let corun = testkit::Program::Corun.path();
-    let state = bundles.path().join("state");
+    let state = bundles.state("floor-test");
     let (corun, bundle) = (text(&corun).unwrap(), text(&bundle).unwrap());
     let corun = [corun, "--root", text(&state).unwrap(), "run", "--bundle", bundle, &name].map(str::to_owned);
     let floor = trace::objects(&floor, &root, &state).unwrap();
