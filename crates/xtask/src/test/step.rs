@@ -27,6 +27,7 @@ pub struct Step {
 pub const STEPS: &[Step] = &[
     Step { name: "format", what: "rustfmt has nothing to change", run: format },
     Step { name: "lint", what: "clippy has nothing to say", run: lint },
+    Step { name: "aarch64", what: "the programs compile for another processor", run: aarch64 },
     Step { name: "style", what: "the house's own rules for a file", run: |_| style::run().map(|()| Verdict::Passed) },
     Step { name: "deny", what: "licences, bans and sources of what comes from outside", run: deny },
     Step {
@@ -143,6 +144,22 @@ fn targets(_: &mut Context) -> Result<Verdict> {
         Err(Error::Code(_)) => Ok(Verdict::Failed("see above".to_owned())),
         other => other.map(|()| Verdict::Passed),
     }
+}
+
+/// What no machine here executes shall not rot. Without the target or its linker that is said, and is no reason to stop:
+/// neither can be had everywhere.
+fn aarch64(_: &mut Context) -> Result<Verdict> {
+    const TARGET: &str = "aarch64-unknown-linux-gnu";
+    const LINKER: &str = "aarch64-linux-gnu-gcc";
+    let mut there = Command::new("rustc");
+    let library = programs::read(there.args(["--print", "target-libdir", "--target", TARGET]))?;
+    if !Path::new(library.trim()).is_dir() || on_path(LINKER).is_none() {
+        eprintln!("aarch64: not compiled (rustup target add {TARGET}, and {LINKER} of gcc-aarch64-linux-gnu)");
+        return Ok(Verdict::Passed);
+    }
+    let mut check = programs::cargo();
+    check.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", LINKER);
+    verdict(check.args(["check", "--target", TARGET, "-p", "corun", "-p", "coracle"]), "see above")
 }
 
 fn verdict(command: &mut Command, hint: &str) -> Result<Verdict> {
