@@ -10,6 +10,9 @@ use crate::format::{INODE, SLOT};
 
 /// What is gathered before it is written.
 const BUFFER: usize = 1 << 20;
+/// How much is written before the disk is set to work: an image has to be on it in the end, and waiting for all of it then
+/// takes longer than the writing.
+const WRITE_BACK: u64 = 8 << 20;
 /// A region for inodes, in bytes.
 const REGION: usize = 256 << 10;
 
@@ -21,6 +24,8 @@ pub struct Output {
     end: u64,
     /// Content, not yet written, that ends at `end`.
     pending: Vec<u8>,
+    /// Up to where the disk was set to work.
+    begun: u64,
     region: Region,
 }
 
@@ -36,7 +41,7 @@ struct Region {
 impl Output {
     /// An empty file, whose first block is left alone.
     pub fn new(file: File) -> Self {
-        Self { file, end: BLOCK, pending: Vec::with_capacity(BUFFER), region: Region::default() }
+        Self { file, end: BLOCK, pending: Vec::with_capacity(BUFFER), begun: 0, region: Region::default() }
     }
 
     /// Where the next content will stand.
@@ -125,6 +130,11 @@ impl Output {
     fn flush(&mut self) -> Result<()> {
         self.file.write_all_at(&self.pending, self.end - self.pending.len() as u64)?;
         self.pending.clear();
+        // A region that is still open is written later; its pages are not there yet.
+        if self.end >= self.begun + WRITE_BACK {
+            sys::fs::begin_write_back(&self.file, self.begun, self.end - self.begun);
+            self.begun = self.end;
+        }
         Ok(())
     }
 

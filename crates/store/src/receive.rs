@@ -25,6 +25,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 pub(crate) const PARTIAL: &str = "partial";
 /// How much is read at once.
 const PIECE: usize = 256 << 10;
+/// How much is written down before the disk is set to work: the blob has to be on it in the end.
+const WRITE_BACK: u64 = 8 << 20;
 /// How many pieces may wait to be inflated.
 const WAITING: usize = 8;
 
@@ -192,6 +194,7 @@ fn arrive(
         }
         hand_on(piece, &mut hasher);
     }
+    let mut begun = kept;
     loop {
         let piece = piece(&mut from, &what)?;
         if piece.is_empty() {
@@ -199,6 +202,10 @@ fn arrive(
         }
         file.write_all(&piece).map_err(Error::io(format!("cannot write {what}")))?;
         hand_on(piece, &mut hasher);
+        if hasher.length() >= begun + WRITE_BACK {
+            sys::fs::begin_write_back(&*file, begun, hasher.length() - begun);
+            begun = hasher.length();
+        }
         if hasher.length() > blob.size {
             break;
         }

@@ -217,6 +217,14 @@ pub fn fchmod(fd: impl AsFd, mode: Mode) -> Result<()> {
         .map_err(|errno| Error::new("fchmod", format!("{}, 0{:o}", shown(fd), mode.bits()), errno))
 }
 
+/// sync_file_range(2): has the kernel begin to write a part of a file to disk. What goes wrong is told by the fsync(2) that
+/// has to follow in any case, so nothing is returned.
+pub fn begin_write_back(fd: impl AsFd, offset: u64, length: u64) {
+    const WRITE: usize = 2;
+    // SAFETY: no pointers.
+    let _ = unsafe { call(nr::sync_file_range, [raw(fd.as_fd()), offset as usize, length as usize, WRITE, 0, 0]) };
+}
+
 /// syncfs(2) of the file system that `fd` lies on.
 pub fn syncfs(fd: impl AsFd) -> Result<()> {
     let fd = fd.as_fd();

@@ -116,5 +116,6 @@ numbers! {
     sendfile 40 71
     mount 165 40
     signalfd4 289 74
+    sync_file_range 277 84
     syncfs 306 267
 }

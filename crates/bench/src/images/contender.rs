@@ -2,10 +2,10 @@
 
 use crate::error::{Doing as _, Result, text};
 use crate::images::daemon::{Address, Daemon};
+use crate::images::disk::Disk;
 use crate::images::tree::{self, Cost};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 /// What is done with an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,13 +136,13 @@ pub struct Storage<'a> {
     dir: PathBuf,
     /// Dropped in this order: dockerd before the containerd that it needs.
     daemons: Vec<Daemon>,
+    _disk: Disk,
 }
 
 impl<'a> Storage<'a> {
-    /// An empty one in `dir`, which must not be there.
-    pub fn new(who: &'a Contender, dir: &Path) -> Result<Self> {
-        fs::create_dir_all(dir).doing(|| format!("making {}", dir.display()))?;
-        let mut storage = Self { who, dir: dir.to_owned(), daemons: Vec::new() };
+    /// An empty one, on a disk of its own.
+    pub fn new(who: &'a Contender, disk: Disk) -> Result<Self> {
+        let mut storage = Self { who, dir: disk.path().to_owned(), daemons: Vec::new(), _disk: disk };
         if matches!(who.kind, Kind::Containerd | Kind::Docker) {
             storage.start_containerd()?;
         }
@@ -326,20 +326,4 @@ impl<'a> Storage<'a> {
 
 fn words(program: &str, more: &[&str]) -> Vec<String> {
     [program].iter().chain(more).map(|word| (*word).to_owned()).collect()
-}
-
-impl Drop for Storage<'_> {
-    fn drop(&mut self) {
-        self.daemons.clear();
-        // What podman has mounted (its store, a container that was copied into) would keep the directory.
-        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-        let inside =
-            |line: &str| line.split(' ').nth(1).filter(|at| Path::new(at).starts_with(&self.dir)).map(str::to_owned);
-        for at in mounts.lines().rev().filter_map(inside) {
-            let _ = std::process::Command::new("umount").arg(at).stdin(Stdio::null()).stderr(Stdio::null()).status();
-        }
-        if let Err(error) = fs::remove_dir_all(&self.dir) {
-            eprintln!("bench: {} stays: {error}", self.dir.display());
-        }
-    }
 }

@@ -1,12 +1,12 @@
 //! Images: pulled, saved, pushed, loaded, committed and removed, by us and by others, from the same registry on
 //! loopback; beside the floor of an unpacking.
 //!
-//! Everyone begins each round with an empty store of his own on the same file system. The registry's files are in memory
-//! for all. Everyone's time is told twice: until the command returned, and until all that it wrote is on disk (syncfs(2)
+//! Everyone begins each round with an empty store on a new file system. The registry's files are in memory for all. Everyone's time is told twice: until the command returned, and until all that it wrote is on disk (syncfs(2)
 //! right after it), since who has synced by himself has nothing left to wait for, and the others have.
 
 mod contender;
 mod daemon;
+mod disk;
 mod floor;
 mod made;
 mod registry;
@@ -16,6 +16,7 @@ mod tree;
 use crate::error::{Doing as _, Error, Result, text};
 use crate::report;
 use contender::{Contender, Names, Step, Storage};
+use disk::Disk;
 use lexopt::prelude::*;
 use made::{Made, Sort};
 use registry::{Packing, Registry};
@@ -32,7 +33,7 @@ bench images [--runs N] [--dir DIR] [--rootfs minbase|tools=DIR]… [--image min
 
 Steps: pull again save push commit rmi load; pull and again always come along with those that need a pulled image.
 --dir keeps root file systems and the registry there for the next time, and holds all stores meanwhile: it must lie on a
-real file system, with 15 GB free. Root file systems that are not given come from mmdebstrap. Needs root, docker-registry
+real file system, with 30 GB free. Root file systems that are not given come from mmdebstrap. Needs root, docker-registry
 and skopeo; of podman, umoci, containerd and docker those take part that are installed.";
 
 struct Options {
@@ -123,6 +124,7 @@ pub fn run(parser: lexopt::Parser) -> Result {
         passing = tempfile::Builder::new().prefix("bench-").tempdir_in(&here).doing(|| "making a directory".into())?;
         passing.path().to_owned()
     };
+    disk::apart()?;
     println!("{}\n", report::machine());
     let registry = |packing: &Packing| Registry::start(&dir.join(format!("registry-{}", packing.name())), *packing);
     let registries = options.packings.iter().map(registry).collect::<Result<Vec<_>>>()?;
@@ -208,7 +210,7 @@ impl Bench {
     ) -> Result {
         let last = steps.iter().rposition(|step| options.steps.contains(step));
         let Some(last) = last else { return Ok(()) };
-        let storage = Storage::new(who, &self.dir.join("store"))?;
+        let storage = Storage::new(who, Disk::new(&self.dir)?)?;
         for &step in steps.iter().take(last + 1).filter(|step| **step == Step::Pull || options.steps.contains(step)) {
             let mut names = names.clone();
             let sink;
@@ -281,12 +283,11 @@ impl Bench {
     /// The floor as a process of its own, like all others.
     fn floor(&self, blob: &Path, before: &[&str]) -> Result<Cost> {
         let own = std::env::current_exe().doing(|| "finding this program".into())?;
-        let output = self.dir.join("inflated");
+        let disk = Disk::new(&self.dir)?;
+        let output = disk.path().join("inflated");
         let words = [text(&own)?, "inflate", text(blob)?, text(&output)?];
         let words: Vec<String> = before.iter().copied().chain(words).map(str::to_owned).collect();
-        let cost = tree::measured("floor", &words, &[], &self.dir);
-        let _ = fs::remove_file(&output);
-        cost
+        tree::measured("floor", &words, &[], disk.path())
     }
 }
 
