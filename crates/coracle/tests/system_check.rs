@@ -85,7 +85,7 @@ fn a_layer_that_was_changed_is_made_again_from_its_blob() {
     sandbox.run(["run", "--rm", "two", "cat", "/etc/new"]).code(0).stdout_is("new");
     let base = layer_with(&sandbox, "bin/busybox");
     fs::remove_file(base.join("fs/bin/busybox")).expect("removed");
-    found_and_mended(&sandbox, &[], "bin is not as its blob has it");
+    found_and_mended(&sandbox, &[], "bin/busybox is not as its blob has it");
     fs::write(base.join("record.json"), "").expect("emptied");
     found_and_mended(&sandbox, &["--quick"], "record.json");
     fs::remove_dir_all(base.join("fs")).expect("removed");

@@ -54,15 +54,14 @@ impl Engine {
     pub(crate) fn take_in(&self, read: impl FnOnce(&Store) -> Result<Arrivals>) -> Result<Vec<LoadedImage>> {
         self.enter()?;
         let store = self.store()?;
-        let unpacked = read(store).and_then(|arrivals| {
+        let taken = read(store).and_then(|arrivals| {
             for image in store.look_at(&arrivals)? {
                 store.layers_for(&image, arrivals.lease())?;
             }
-            Ok(arrivals)
+            Ok(store.admit(arrivals)?)
         });
-        match unpacked {
-            Ok(arrivals) => {
-                let loaded = store.admit(arrivals)?;
+        match taken {
+            Ok(loaded) => {
                 // What others removed meanwhile was left to us; what stays is left to the next.
                 let _ = store.tidy();
                 self.settle_later();

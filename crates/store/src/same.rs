@@ -19,7 +19,7 @@ pub(crate) enum Owners {
 }
 
 /// The path of the first thing that differs, below the roots; `None` where all is the same. Names, types, modes, owners,
-/// sizes, times, links, devices and content count, attributes do not.
+/// sizes, links, devices, content and the times of files count; attributes do not.
 pub(crate) fn first_difference(a: BorrowedFd<'_>, b: BorrowedFd<'_>, owners: Owners) -> Result<Option<String>> {
     differing(a, b, owners, 0)
 }
@@ -66,12 +66,14 @@ fn differing_entry(
 }
 
 fn same_stat(a: &Stat, b: &Stat, owners: Owners) -> bool {
-    let directory = FileType::from_raw_mode(a.st_mode) == FileType::Directory;
+    let kind = FileType::from_raw_mode(a.st_mode);
     let owner = |stat: &Stat| (owners == Owners::Count).then_some((stat.st_uid, stat.st_gid));
-    // Those of a directory are the file system's own business.
-    let size = |stat: &Stat| (!directory).then_some((stat.st_size, stat.st_nlink));
-    let fixed = |stat: &Stat| (stat.st_mode, stat.st_rdev, stat.st_mtime, stat.st_mtime_nsec);
-    fixed(a) == fixed(b) && owner(a) == owner(b) && size(a) == size(b)
+    // A directory's size is the file system's own business, and of one that the tar only implies, or of a whiteout, it
+    // says no time.
+    let whiteout = kind == FileType::CharacterDevice && a.st_rdev == 0;
+    let told = |stat: &Stat| (stat.st_size, stat.st_nlink, stat.st_mtime, stat.st_mtime_nsec);
+    let told = |stat: &Stat| (kind != FileType::Directory && !whiteout).then(|| told(stat));
+    (a.st_mode, a.st_rdev) == (b.st_mode, b.st_rdev) && owner(a) == owner(b) && told(a) == told(b)
 }
 
 /// Whether two files have the same content.

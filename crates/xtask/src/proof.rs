@@ -24,8 +24,8 @@ struct Proof {
 enum How {
     /// Steps of the gate.
     Steps(&'static [&'static str]),
-    /// Tests of `corun`: the file, and the beginnings of their names.
-    Tests(&'static str, &'static [&'static str]),
+    /// Tests of a program: the file, and the beginnings of their names.
+    Tests(&'static str, &'static str, &'static [&'static str]),
     /// Targets of the fuzzer.
     Fuzz,
 }
@@ -44,18 +44,27 @@ const PROOFS: &[Proof] = &[
     Proof {
         name: "races",
         what: "names that are swapped while containers start, thousands of starts; commands at once",
-        how: How::Tests("corun", &["cve_races::", "cve_exec_spy::", "lifecycle_races::"]),
+        how: How::Tests("corun", "corun", &["cve_races::", "cve_exec_spy::", "lifecycle_races::"]),
     },
     Proof {
         name: "crashes",
         what: "corun killed at each of its system calls and at every moment",
-        how: How::Tests("corun", &["crash::"]),
+        how: How::Tests("corun", "corun", &["crash::"]),
     },
-    Proof { name: "words", what: "words at random for every verb", how: How::Tests("corun", &["fuzz_words::"]) },
+    Proof {
+        name: "store",
+        what: "commands that change images killed at each of their changes, and on a disk that is full at each of them",
+        how: How::Tests("coracle", "store_faults", &["_killed_at_each_change", "_on_a_full_disk_at_each_write"]),
+    },
+    Proof {
+        name: "words",
+        what: "words at random for every verb",
+        how: How::Tests("corun", "corun", &["fuzz_words::"]),
+    },
     Proof {
         name: "callers",
         what: "podman, containerd and dockerd with corun, the long round",
-        how: How::Tests("callers", &["_long::"]),
+        how: How::Tests("corun", "callers", &["_long::"]),
     },
     Proof { name: "fuzz", what: "the targets of fuzz/, some minutes each (needs cargo-fuzz and g++)", how: How::Fuzz },
 ];
@@ -100,9 +109,9 @@ pub fn run(mut parser: lexopt::Parser) -> Result {
 fn prove(how: &How, seconds: u32) -> Result {
     match how {
         How::Steps(steps) => programs::run(long(Command::new(programs::own()?).arg("test").args(*steps))),
-        How::Tests(file, beginnings) => beginnings.iter().try_for_each(|beginning| {
+        How::Tests(program, file, beginnings) => beginnings.iter().try_for_each(|beginning| {
             let mut tests = runner();
-            released(tests.args(["--package", "corun", "--test", file, beginning]))?;
+            released(tests.args(["--package", program, "--test", file, beginning]))?;
             programs::run(long(&mut tests))
         }),
         How::Fuzz => fuzz::run(seconds),

@@ -62,10 +62,12 @@ impl Check<'_> {
             store.made_again(&image, &self.lease, &mut |id| seen.insert(id), &mut |id, blob, made| {
                 let made = match made {
                     Ok(made) => made,
-                    Err(error) => {
+                    // Whatever else keeps it from being made, a full disk for one, is not the image's fault.
+                    Err(error @ Error::DiffIdMismatch { .. }) => {
                         failed = Some(format!("layer {}: {}", blob.digest, reason(&error)));
                         return Ok(());
                     }
+                    Err(error) => return Err(error),
                 };
                 let Some(problem) = difference(&store.dir(LAYERS)?, id, &made)? else { return Ok(()) };
                 let done = mends && !in_use.contains(&id);
