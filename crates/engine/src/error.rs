@@ -81,6 +81,9 @@ pub enum Error {
     /// A push that makes no sense.
     #[error("{0}")]
     Push(String),
+    /// A manifest list that cannot be what is wanted of it.
+    #[error("{0}")]
+    List(String),
     /// A user namespace that this user cannot have.
     #[error("--userns={mode}: {problem}")]
     Userns {
@@ -142,7 +145,10 @@ impl Error {
 
     /// What was named is not there.
     pub fn is_not_found(&self) -> bool {
-        matches!(self, Self::Store(store::Error::NoSuchContainer(_) | store::Error::NoSuchImage(_)))
+        matches!(
+            self,
+            Self::Store(store::Error::NoSuchContainer(_) | store::Error::NoSuchImage(_) | store::Error::NoSuchList(_))
+        )
     }
 
     pub(crate) fn file(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(sys::Error) -> Self {

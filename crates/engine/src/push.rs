@@ -62,6 +62,20 @@ impl Engine {
         repacking: Repacking,
         watch: &dyn Watch,
     ) -> Result<Descriptor> {
+        let (kind, bytes) = self.send(client, image, to, repacking, watch)?;
+        client.push_manifest(to, &kind, &bytes)?;
+        Ok(Descriptor::of(&kind, &bytes))
+    }
+
+    /// Sends all of an image but its manifest, which is returned with its media type.
+    pub(crate) fn send(
+        &self,
+        client: &Client,
+        image: &Image,
+        to: &Reference,
+        repacking: Repacking,
+        watch: &dyn Watch,
+    ) -> Result<(String, Vec<u8>)> {
         let store = self.store()?;
         let _lease = store.lease()?;
         let plan = Plan::of(&image.manifest, repacking)?;
@@ -97,16 +111,13 @@ impl Engine {
         let config = store.document(&image.manifest.config)?;
         client.push_blob(to, &image.manifest.config, &Bytes(&config))?;
         let stored = store.document(&image.descriptor)?;
-        let (kind, bytes) = if plan.rewritten {
-            let sent = sent.into_inner().unwrap_or_else(PoisonError::into_inner);
-            let manifest = plan.manifest(&image.manifest, &sent);
-            let json = |source| store::Error::Json { what: "the new manifest".to_owned(), source };
-            (manifest.media_type.clone(), serde_json::to_vec(&manifest).map_err(json)?)
-        } else {
-            (image.descriptor.media_type.clone(), stored)
-        };
-        client.push_manifest(to, &kind, &bytes)?;
-        Ok(Descriptor::of(&kind, &bytes))
+        if !plan.rewritten {
+            return Ok((image.descriptor.media_type.clone(), stored));
+        }
+        let sent = sent.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let manifest = plan.manifest(&image.manifest, &sent);
+        let json = |source| store::Error::Json { what: "the new manifest".to_owned(), source };
+        Ok((manifest.media_type.clone(), serde_json::to_vec(&manifest).map_err(json)?))
     }
 }
 

@@ -45,6 +45,9 @@ pub enum Error {
     /// Layers belong to root, of the machine or of a user namespace.
     #[error("layers can only be unpacked by root of the machine or of a user namespace")]
     NotRoot,
+    /// No manifest list has this name.
+    #[error("no manifest list {0}")]
+    NoSuchList(String),
     /// Something cannot be had from where it is.
     #[error("cannot fetch {what}")]
     Fetch {

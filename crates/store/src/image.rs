@@ -3,6 +3,7 @@
 use crate::blob::verify;
 use crate::file::{Sync, open_file, read_limited, write_record};
 use crate::lease::Flock;
+use crate::lists::is_list;
 use crate::{Error, Result, Store};
 use oci::digest::Digest;
 use oci::image::{
@@ -75,7 +76,9 @@ impl Store {
             let (digest, names) = (tagged.descriptor.digest, tagged.names.clone());
             self.image(tagged).map_err(|error| BrokenImage { digest, names, error: Box::new(error) })
         };
-        Ok(self.tagged()?.into_iter().map(image).collect())
+        // A list without an image for this machine is no image, and nothing is wrong with it.
+        let shown = |tagged: &Tagged| !is_list(&tagged.descriptor) || self.image(tagged.clone()).is_ok();
+        Ok(self.tagged()?.into_iter().filter(shown).map(image).collect())
     }
 
     /// The image with this name (`debian`, `localhost/x:1`, with or without `@sha256:…`), manifest digest, id, or an

@@ -2,6 +2,7 @@
 
 use crate::container::Container;
 use crate::image::{Tagged, drop_name, named};
+use crate::lists::is_list;
 use crate::{Error, Image, LayerId, Result, Store};
 use oci::digest::Digest;
 use oci::image::{ImageId, Index};
@@ -31,9 +32,15 @@ impl Store {
     pub fn remove_image(&self, text: &str, force: bool) -> Result<Removed> {
         // Before there is any: whoever is killed in between leaves it to the next.
         self.mark_garbage();
-        let mut removed = self.change_index(|index| match self.resolve(text) {
-            Ok(image) => self.take_out(index, text, image, force),
-            Err(error) => self.take_out_broken(index, text, error),
+        let mut removed = self.change_index(|index| {
+            // A list goes alone: the images in it have names of their own, or are there for the list.
+            if let Some(removed) = self.take_out_list(index, text)? {
+                return Ok(removed);
+            }
+            match self.resolve(text) {
+                Ok(image) => self.take_out(index, text, image, force),
+                Err(error) => self.take_out_broken(index, text, error),
+            }
         })?;
         self.collect_soon(&mut removed)?;
         Ok(removed)
@@ -95,8 +102,8 @@ impl Store {
     /// Whether an entry of the index is this image, maybe through an index.
     fn leads_to(&self, tagged: &Tagged, image: &Image) -> bool {
         let digest = image.descriptor.digest;
-        tagged.descriptor.digest == digest
-            || self.image(tagged.clone()).is_ok_and(|other| other.descriptor.digest == digest)
+        let through = || self.image(tagged.clone()).is_ok_and(|other| other.descriptor.digest == digest);
+        tagged.descriptor.digest == digest || (!is_list(&tagged.descriptor) && through())
     }
 
     /// The names of containers that were made from the image.

@@ -12,6 +12,7 @@ mod inspect;
 mod load;
 mod login;
 mod logout;
+mod manifest;
 mod outgoing;
 mod output;
 mod ps;
@@ -69,6 +70,14 @@ const VERBS: &[Verb] = &[
     exists::VERB,
     pull::VERB,
     push::VERB,
+    manifest::create::VERB,
+    manifest::add::VERB,
+    manifest::annotate::VERB,
+    manifest::inspect::VERB,
+    manifest::push::VERB,
+    manifest::remove::VERB,
+    manifest::rm::VERB,
+    manifest::exists::VERB,
     load::VERB,
     save::VERB,
     import::VERB,
@@ -83,7 +92,7 @@ const VERBS: &[Verb] = &[
 ];
 
 /// What some verbs are said of, as docker does: `image ls`.
-const NOUNS: [&str; 3] = ["image", "container", "system"];
+const NOUNS: [&str; 4] = ["image", "container", "manifest", "system"];
 
 /// What stands before the verb.
 #[derive(Debug, Default)]

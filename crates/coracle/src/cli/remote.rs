@@ -60,6 +60,11 @@ pub const fn tls_verify<G: AsMut<Remote>>() -> Flag<G> {
     Flag::switch("tls-verify", |g: &mut G, on| g.as_mut().tls_verify = Some(on), about).under("Options")
 }
 
+/// `--insecure`: docker's word for `--tls-verify=false`.
+pub const fn insecure<G: AsMut<Remote>>() -> Flag<G> {
+    Flag::switch("insecure", |g: &mut G, on| g.as_mut().tls_verify = Some(!on), "")
+}
+
 /// `--creds`.
 pub const fn creds<G: AsMut<Remote>>() -> Flag<G> {
     let about = "Instead of kept credentials";
