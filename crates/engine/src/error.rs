@@ -75,6 +75,25 @@ pub enum Error {
     /// A container that still runs.
     #[error("container {0} is running: stop it, or use --force")]
     Running(String),
+    /// A container that has no layer of its own.
+    #[error(
+        "container {0} has no layer of its own: what it changed is thrown away, or lies in a directory of the machine"
+    )]
+    NoUpper(String),
+    /// A container that was not made from an image.
+    #[error("container {0} was not made from an image, but from {1}")]
+    NoImage(String, String),
+    /// A container whose ids on disk can be taken for those of its image.
+    #[error("container {0} has ids of the machine's own, which cannot be told from those of its image")]
+    SharedIds(String),
+    /// A container that runs and cannot be stopped for a moment.
+    #[error("container {container} cannot be paused")]
+    Pause {
+        /// As given.
+        container: String,
+        /// Why.
+        source: cgroup::Error,
+    },
     /// A signal came while work was under way whose half is worth nothing.
     #[error("interrupted by signal {0}; nothing was changed")]
     Interrupted(i32),
@@ -138,6 +157,8 @@ impl Error {
                         .to_owned(),
                 )
             }
+            Self::Pause { .. } => Some("take it as it is: --pause=false".to_owned()),
+            Self::NoUpper(_) | Self::NoImage(..) => Some("run it from an image: coracle run IMAGE".to_owned()),
             Self::Store(error) => full(error),
             _ => None,
         }

@@ -1,6 +1,7 @@
 //! What is written down of a container beside what the store itself must know.
 
 use crate::config::ContainerConfig;
+use oci::runtime::IdMapping;
 use serde::{Deserialize, Serialize};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -14,6 +15,9 @@ pub struct Record {
     /// The command that runs, as far as it is known.
     #[serde(default)]
     pub command: Vec<String>,
+    /// The ids that the files of its own layer have on disk, where these are not the container's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maps: Option<Maps>,
     /// Seconds since 1970 when it was made.
     pub created: u64,
     /// Seconds since 1970 when its process started.
@@ -22,6 +26,28 @@ pub struct Record {
     /// How it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<End>,
+}
+
+/// Which id on disk belongs to which of a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Maps {
+    /// User ids.
+    pub uids: Vec<IdMapping>,
+    /// Group ids.
+    pub gids: Vec<IdMapping>,
+}
+
+impl Maps {
+    /// The other way round: from the ids on disk to the container's.
+    #[must_use]
+    pub fn reversed(&self) -> Self {
+        let reverse = |range: &IdMapping| IdMapping {
+            container_id: range.host_id,
+            host_id: range.container_id,
+            size: range.size,
+        };
+        Self { uids: self.uids.iter().map(reverse).collect(), gids: self.gids.iter().map(reverse).collect() }
+    }
 }
 
 /// The end of a container.

@@ -4,7 +4,7 @@ use crate::config::{CgroupUse, Changes, ContainerConfig, ImageRef, Mount, Seccom
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::explanation::Explanation;
-use crate::record::{End, Record, now};
+use crate::record::{End, Maps, Record, now};
 use crate::root::{self, Source};
 use crate::spec::{Composed, Facts, UserNamespace, compose, user};
 use crate::userns;
@@ -134,6 +134,7 @@ fn create(
             config: config.clone(),
             image_name: image_name(&config.image),
             command: config.process.command.clone(),
+            maps: namespace.maps().map(|maps| Maps { uids: maps.uids.clone(), gids: maps.gids.clone() }),
             created: now(),
             started: None,
             ended: None,

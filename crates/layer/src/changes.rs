@@ -2,10 +2,11 @@
 
 use crate::apply::OverlayXattrs;
 use crate::error::Result;
-use crate::lowers::{Lowers, is_whiteout};
+use crate::lowers::{Found, Lowers, is_whiteout};
+use crate::ownership::Ownership;
 use crate::walk::{Seen, walk};
 use rustix::fs::{FileType, Stat};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, BorrowedFd};
 
 /// What happened to a path.
@@ -22,22 +23,59 @@ pub enum Change {
 /// A path below the root, with a slash before it, and what happened to it.
 pub type Changed = (Vec<u8>, Change);
 
-/// What an upper directory changes of the layers below it, lowest first; in the order of the paths.
-pub fn changes(upper: impl AsFd, style: OverlayXattrs, lowers: &[BorrowedFd<'_>]) -> Result<Vec<Changed>> {
-    let lowers = Lowers::new(lowers, style);
+/// How to read the upper directory of an overlay.
+#[derive(Debug, Clone, Copy)]
+pub struct Upper<'a> {
+    /// The attributes that the overlay was mounted with.
+    pub style: OverlayXattrs,
+    /// The layers below, lowest first.
+    pub lowers: &'a [BorrowedFd<'a>],
+    /// Where something was mounted, without a slash at either end. What lies there and not below was made for that, and
+    /// nobody in the container could see it.
+    pub mounts: &'a [Vec<u8>],
+}
+
+impl Upper<'_> {
+    pub(crate) fn is_mount_point(&self, path: &[u8], lowers: &Lowers<'_>) -> sys::Result<bool> {
+        let within =
+            |mount: &Vec<u8>| path.strip_prefix(&**mount).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"));
+        Ok(self.mounts.iter().any(within) && lowers.find(path)?.is_none())
+    }
+}
+
+/// What an upper directory changes of the layers below it, in the order of the paths. `ownership` maps the ids of its files
+/// to those below. A directory counts as changed when something in it has, or its owner or mode.
+pub fn changes(root: impl AsFd, upper: &Upper<'_>, ownership: Ownership<'_>) -> Result<Vec<Changed>> {
+    let lowers = Lowers::new(upper.lowers, upper.style);
     let mut changes = Vec::new();
-    walk(upper.as_fd(), &mut |seen| {
-        let below = lowers.find(seen.path)?.is_some();
+    // Overlayfs copies a directory up before anything is made in it, be it only the place of a mount.
+    let mut same = BTreeSet::new();
+    walk(root.as_fd(), &mut |seen| {
+        let below = lowers.find(seen.path)?;
+        let path = [b"/", seen.path].concat();
         let change = match (is_whiteout(seen.stat), below) {
-            (true, false) => return Ok(()),
-            (true, true) => Change::Deleted,
-            (false, true) => Change::Changed,
-            (false, false) => Change::Added,
+            (true, None) => return Ok(()),
+            (true, Some(_)) => Change::Deleted,
+            (false, None) if upper.is_mount_point(seen.path, &lowers)? => return Ok(()),
+            (false, None) => Change::Added,
+            (false, Some(Found::Directory(was))) if seen.kind() == FileType::Directory => {
+                let owner = ownership.on_disk(seen.stat.st_uid, seen.stat.st_gid, (0, 0));
+                if was.mode == seen.stat.st_mode & 0o7777 && owner == Ok((was.uid, was.gid)) {
+                    same.insert(path.clone());
+                }
+                Change::Changed
+            }
+            (false, Some(_)) => Change::Changed,
         };
-        changes.push(([b"/", seen.path].concat(), change));
+        changes.push((path, change));
         Ok(())
     })?;
     changes.sort_unstable();
+    let paths: BTreeSet<Vec<u8>> = changes.iter().map(|(path, _)| path.clone()).filter(|p| !same.contains(p)).collect();
+    changes.retain(|(path, _)| {
+        let inside = [&**path, b"/"].concat();
+        !same.contains(path) || paths.range(inside.clone()..).next().is_some_and(|next| next.starts_with(&inside))
+    });
     Ok(changes)
 }
 

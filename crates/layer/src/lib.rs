@@ -39,7 +39,7 @@ mod writer;
 
 pub use apply::{Applied, Devices, Limits, Options, OverlayXattrs, RootMeta, apply, write_image};
 pub use archive::Archive;
-pub use changes::{Change, Changed, changes, differences};
+pub use changes::{Change, Changed, Upper, changes, differences};
 pub use compression::{Compression, Decoder};
 pub use encoder::Encoder;
 pub use entry::{Entry, Kind, Time};

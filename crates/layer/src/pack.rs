@@ -4,7 +4,7 @@
 //! whole root file system. Nothing in it is trusted: names are walked by fd, links are never followed, and what changes
 //! under our hands gives a tar that is old in places, but never one that is broken.
 
-use crate::apply::OverlayXattrs;
+use crate::changes::Upper;
 use crate::entry::{Entry, Kind, Time};
 use crate::error::{Error, Result};
 use crate::lowers::{Found, Lowers, is_whiteout};
@@ -17,15 +17,15 @@ use rustix::fs::{FileType, Mode, OFlags, SeekFrom, Stat};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 
 /// A tree to be packed.
 #[derive(Debug, Clone, Copy)]
 pub enum Packed<'a> {
     /// All that there is.
     Whole,
-    /// What an overlay keeps of the changes to its lower layers, lowest first.
-    Upper(OverlayXattrs, &'a [BorrowedFd<'a>]),
+    /// What an overlay keeps of the changes to its lower layers.
+    Upper(Upper<'a>),
 }
 
 /// What was packed.
@@ -42,7 +42,7 @@ pub fn pack(root: impl AsFd, tree: Packed<'_>, ownership: Ownership<'_>, out: im
     let root = root.as_fd();
     let lowers = match tree {
         Packed::Whole => None,
-        Packed::Upper(style, lowers) => Some((style, Lowers::new(lowers, style))),
+        Packed::Upper(upper) => Some((upper, Lowers::new(upper.lowers, upper.style))),
     };
     let mut packer =
         Packer { writer: Writer::new(out), ownership, lowers, links: HashMap::new(), packing: Packing::default() };
@@ -58,7 +58,7 @@ pub fn pack(root: impl AsFd, tree: Packed<'_>, ownership: Ownership<'_>, out: im
 struct Packer<'a, W> {
     writer: Writer<W>,
     ownership: Ownership<'a>,
-    lowers: Option<(OverlayXattrs, Lowers<'a>)>,
+    lowers: Option<(Upper<'a>, Lowers<'a>)>,
     /// The first name of each file that has several.
     links: HashMap<(u64, u64), Vec<u8>>,
     packing: Packing,
@@ -66,8 +66,13 @@ struct Packer<'a, W> {
 
 impl<W: Write> Packer<'_, W> {
     fn visit(&mut self, seen: &Seen<'_>) -> Result<()> {
-        if self.lowers.is_some() && is_whiteout(seen.stat) {
-            return self.whiteout(seen);
+        if let Some((upper, lowers)) = &self.lowers {
+            if is_whiteout(seen.stat) {
+                return self.whiteout(seen);
+            }
+            if upper.is_mount_point(seen.path, lowers)? {
+                return Ok(());
+            }
         }
         let kind = match seen.kind() {
             FileType::Directory => return self.directory(seen),
@@ -106,9 +111,9 @@ impl<W: Write> Packer<'_, W> {
         let path = [seen.path, b"/"].concat();
         let entry = self.described(&path, Kind::Directory, seen.stat, xattrs_of(&opened)?)?;
         self.put(&entry)?;
-        let Some((style, lowers)) = &self.lowers else { return Ok(()) };
+        let Some((upper, lowers)) = &self.lowers else { return Ok(()) };
         // Overlayfs marks every directory that is new; only one that hides something has to say so.
-        let opaque = crate::lowers::is_opaque(&opened, *style)?;
+        let opaque = crate::lowers::is_opaque(&opened, upper.style)?;
         if opaque && matches!(lowers.find(seen.path)?, Some(Found::Directory(_))) {
             let marker = [&path, b".wh..wh..opq".as_slice()].concat();
             return self.put(&Entry { path: marker, ..Entry::new(Kind::File) });

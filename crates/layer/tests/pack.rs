@@ -1,10 +1,12 @@
 //! Trees packed into tars: what is applied again is the same tree, as find(1) and python3 see it.
 
-use layer::{Change, Devices, Limits, Options, OverlayXattrs, Ownership, Packed, apply, changes, differences, pack};
+use layer::{
+    Change, Devices, Limits, Options, OverlayXattrs, Ownership, Packed, Upper, apply, changes, differences, pack,
+};
 use oci::runtime::IdMapping;
 use proptest::prelude::*;
 use std::fs::{self, File};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::process::Command;
@@ -112,7 +114,7 @@ impl Overlay {
 
     fn tar(&self) -> Vec<u8> {
         let lower = File::open(self.path("lower")).expect("the lower");
-        packed(&self.path("upper"), Packed::Upper(OverlayXattrs::Trusted, &[lower.as_fd()]))
+        packed(&self.path("upper"), Packed::Upper(upper(&[lower.as_fd()])))
     }
 
     fn names(&self) -> Vec<String> {
@@ -126,10 +128,16 @@ impl Overlay {
 
     fn changes(&self) -> Vec<String> {
         let lower = File::open(self.path("lower")).expect("the lower");
-        let upper = File::open(self.path("upper")).expect("the upper");
-        let changes = changes(upper, OverlayXattrs::Trusted, &[lower.as_fd()]).expect("changes");
+        let root = File::open(self.path("upper")).expect("the upper");
+        let changes = changes(root, &upper(&[lower.as_fd()]), Ownership::AsRecorded).expect("changes");
         told(&changes)
     }
+}
+
+/// As a container's upper is read that had something mounted at `mnt`.
+fn upper<'a>(lowers: &'a [BorrowedFd<'a>]) -> Upper<'a> {
+    static MOUNTS: std::sync::LazyLock<Vec<Vec<u8>>> = std::sync::LazyLock::new(|| vec![b"mnt".to_vec()]);
+    Upper { style: OverlayXattrs::Trusted, lowers, mounts: &MOUNTS }
 }
 
 fn told(changes: &[layer::Changed]) -> Vec<String> {
@@ -143,7 +151,8 @@ fn told(changes: &[layer::Changed]) -> Vec<String> {
 
 const LOWER: &str = "mkdir -p d/sub e; touch d/a d/b d/sub/c e/x f; ln f g";
 const CHANGES: &str =
-    "rm d/a; rm -r e; mkdir e; touch e/new; mkdir n; touch n/y; echo 1 >> d/b; rm f; mkdir gone; rmdir gone";
+    "rm d/a; rm -r e; mkdir e; touch e/new; mkdir n; touch n/y; echo 1 >> d/b; rm f; mkdir gone; rmdir gone; mkdir -p mnt/in;
+    mkdir mount; touch d/sub/z; rm d/sub/z";
 
 #[test]
 fn what_an_overlay_hides_becomes_whiteouts_and_nothing_else_does() {
@@ -151,7 +160,7 @@ fn what_an_overlay_hides_becomes_whiteouts_and_nothing_else_does() {
     let names = Overlay::new(LOWER, CHANGES).names();
     assert_eq!(
         names,
-        ["./", "d/", "d/.wh.a", "d/b", "e/", "e/.wh..wh..opq", "e/new", ".wh.f", "n/", "n/y"],
+        ["./", "d/", "d/.wh.a", "d/b", "d/sub/", "e/", "e/.wh..wh..opq", "e/new", ".wh.f", "mount/", "n/", "n/y"],
         "as docker's archiver names them (docs of the image specification, layer.md)"
     );
 }
@@ -159,7 +168,7 @@ fn what_an_overlay_hides_becomes_whiteouts_and_nothing_else_does() {
 #[test]
 fn a_packed_upper_shows_over_the_same_lower_what_the_overlay_showed() {
     requires!(root, package = "python3");
-    let overlay = Overlay::new(LOWER, &format!("{CHANGES}; cp -a . ../seen"));
+    let overlay = Overlay::new(LOWER, &format!("{CHANGES}; rm -r mnt; cp -a . ../seen"));
     let lower = File::open(overlay.path("lower")).expect("the lower");
     let again = applied(&overlay.tar(), &Options { lowers: &[lower.as_fd()], ..options() });
     let script = format!("mount -t overlay o -o lowerdir={}:lower merged; cp -a merged again", again.path().display());
@@ -172,7 +181,7 @@ fn a_packed_upper_shows_over_the_same_lower_what_the_overlay_showed() {
 fn changes_are_told_as_docker_tells_them() {
     requires!(root);
     let changes = Overlay::new(LOWER, CHANGES).changes();
-    assert_eq!(changes, ["C /d", "D /d/a", "C /d/b", "C /e", "A /e/new", "D /f", "A /n", "A /n/y"]);
+    assert_eq!(changes, ["C /d", "D /d/a", "C /d/b", "C /e", "A /e/new", "D /f", "A /mount", "A /n", "A /n/y"]);
 }
 
 #[test]
@@ -185,7 +194,23 @@ fn two_trees_differ_by_what_was_done_to_one() {
     );
     let open = |name: &str| File::open(dir.path().join(name)).expect("a tree");
     let changes = told(&differences(open("old"), open("new")).expect("differences"));
-    assert_eq!(changes, ["C /d", "D /d/a", "C /d/b", "C /e", "A /e/new", "D /e/x", "D /f", "A /n", "A /n/y"]);
+    assert_eq!(
+        changes,
+        [
+            "C /d",
+            "D /d/a",
+            "C /d/b",
+            "C /e",
+            "A /e/new",
+            "D /e/x",
+            "D /f",
+            "A /mnt",
+            "A /mnt/in",
+            "A /mount",
+            "A /n",
+            "A /n/y"
+        ]
+    );
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! An image that comes in parts: its documents and layers are put in their places one by one, under one lease.
 
 use crate::arrivals::Found;
-use crate::blob::verify;
+use crate::blob::{Spooling, verify};
 use crate::image::Tagged;
 use crate::temporary::Temporary;
 use crate::{Arrivals, Lease, Result, Store};
 use oci::image::{Descriptor, ImageId};
 use oci::reference::Reference;
+use std::io::{BufWriter, Write};
 
 /// An image whose parts are on their way.
 pub struct Arriving {
@@ -31,6 +32,27 @@ impl Store {
     pub fn put_document(&self, arriving: &Arriving, descriptor: &Descriptor, bytes: &[u8]) -> Result<()> {
         verify(bytes, descriptor, &format!("document {}", descriptor.digest))?;
         self.put_blob(&arriving.tmp, &descriptor.media_type, bytes).map(drop)
+    }
+
+    /// Makes a document.
+    pub fn put_new(&self, arriving: &Arriving, media_type: &str, bytes: &[u8]) -> Result<Descriptor> {
+        self.put_blob(&arriving.tmp, media_type, bytes)
+    }
+
+    /// Makes a layer of the tar that `write` writes.
+    pub fn put_layer<E: From<crate::Error>>(
+        &self,
+        arriving: &Arriving,
+        media_type: &str,
+        write: impl FnOnce(&mut dyn Write) -> Result<(), E>,
+    ) -> Result<Descriptor, E> {
+        let mut spooling = BufWriter::with_capacity(256 << 10, Spooling::start(&arriving.tmp)?);
+        write(&mut spooling)?;
+        let spooling =
+            spooling.into_inner().map_err(|error| crate::Error::io("cannot write a layer")(error.into_error()))?;
+        let spooled = spooling.finish();
+        self.adopt_blob(&arriving.tmp, &spooled)?;
+        Ok(Descriptor::new(media_type, spooled.digest, spooled.size))
     }
 
     /// All parts are there: `descriptor` is of the manifest, or of an index that leads to it.

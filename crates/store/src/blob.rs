@@ -73,6 +73,18 @@ impl Spooling {
     }
 }
 
+impl Write for Spooling {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let length = self.file.write(bytes)?;
+        self.hasher.update(&bytes[..length]);
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
 impl Spooled {
     /// Opens it again for reading.
     pub(crate) fn open(&self, tmp: &Temporary) -> Result<File> {

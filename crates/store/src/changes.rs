@@ -1,11 +1,11 @@
-//! `import --change`: instructions of a Containerfile that change a configuration.
+//! `--change` of import and commit: instructions of a Containerfile that change a configuration.
 
 use crate::{Error, Result};
 use oci::image::ContainerDefaults;
 use serde_json::{Map, Value};
 
 /// Applies one instruction.
-pub(crate) fn apply(change: &str, config: &mut ContainerDefaults) -> Result<()> {
+pub fn apply(change: &str, config: &mut ContainerDefaults) -> Result<()> {
     let wrong = |reason: &str| Error::Change { change: change.to_owned(), reason: reason.to_owned() };
     let trimmed = change.trim();
     let (instruction, rest) = trimmed.split_once(char::is_whitespace).unwrap_or((trimmed, ""));

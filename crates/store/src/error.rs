@@ -97,6 +97,9 @@ pub enum Error {
         /// All its names.
         names: Vec<Reference>,
     },
+    /// A container's files cannot be read, or packed.
+    #[error("the files of a root")]
+    Tree(#[source] layer::Error),
     /// A form that holds one image only.
     #[error("docker-dir holds one image; save others to directories of their own, or use oci-dir")]
     OneImage,

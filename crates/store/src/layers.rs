@@ -69,6 +69,12 @@ impl AsFd for Layer {
     }
 }
 
+impl From<Layer> for OwnedFd {
+    fn from(layer: Layer) -> Self {
+        layer.fd
+    }
+}
+
 /// The layers of an image, ready to be mounted.
 #[derive(Debug, Default)]
 pub struct Layers {

@@ -60,6 +60,7 @@ mod usage;
 
 pub use arrivals::Arrivals;
 pub use arriving::Arriving;
+pub use changes::apply as change;
 pub use check::{Checked, Depth, Finding, Repair};
 pub use container::{Broken, Container, ContainerDir, Durability, NewContainer, UPPER, WORK};
 pub use driver::Driver;

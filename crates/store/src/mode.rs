@@ -22,6 +22,16 @@ pub enum XattrStyle {
     User,
 }
 
+impl XattrStyle {
+    /// As the layers' crate names it.
+    pub fn overlay(self) -> layer::OverlayXattrs {
+        match self {
+            Self::Trusted => layer::OverlayXattrs::Trusted,
+            Self::User => layer::OverlayXattrs::User,
+        }
+    }
+}
+
 /// A line of a user namespace's map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdRange {

@@ -1,10 +1,15 @@
 //! The verbs, and the way to them: `coracle [--root DIR] [--runroot DIR] VERB …`.
 
+mod commit;
+mod confirm;
 mod context;
+mod diff;
 mod exists;
+mod export;
 mod failure;
 mod filter;
 mod history;
+mod image_prune;
 mod images;
 mod import;
 mod info;
@@ -26,6 +31,7 @@ mod save;
 mod search;
 mod system;
 mod tag;
+mod tree;
 mod untag;
 mod version;
 
@@ -59,6 +65,9 @@ const VERBS: &[Verb] = &[
     run::VERB,
     ps::VERB,
     rm::VERB,
+    diff::VERB,
+    export::VERB,
+    commit::VERB,
     inspect::VERB,
     inspect::CONTAINER,
     inspect::IMAGE,
@@ -68,6 +77,9 @@ const VERBS: &[Verb] = &[
     untag::VERB,
     history::VERB,
     exists::VERB,
+    tree::VERB,
+    diff::IMAGE,
+    image_prune::VERB,
     pull::VERB,
     push::VERB,
     manifest::create::VERB,
@@ -208,8 +220,8 @@ fn help_of(words: &[String]) -> ExitCode {
 /// Verbs of docker and podman that are to come are not slips of the finger.
 fn unknown_verb(words: &[String], word: &str) -> Failure {
     const LATER: &[&str] = &[
-        "attach", "build", "commit", "cp", "create", "diff", "events", "exec", "export", "kill", "logs", "network",
-        "pause", "pod", "restart", "start", "stats", "stop", "volume",
+        "attach", "build", "cp", "create", "events", "exec", "kill", "logs", "network", "pause", "pod", "restart",
+        "start", "stats", "stop", "volume",
     ];
     if let Some(noun) = NOUNS.into_iter().find(|noun| *noun == word) {
         let known: Vec<&str> = VERBS.iter().flat_map(|verb| names_under(verb, noun)).collect();

@@ -1,5 +1,6 @@
 //! `coracle system prune`: what nobody uses goes.
 
+use crate::cli::confirm::confirm;
 use crate::cli::filter::{CONTAINERS, Chosen, PRUNED_IMAGES};
 use crate::cli::output::{help, lines, print};
 use crate::cli::{Context, Failure, Verb};
@@ -10,7 +11,6 @@ use engine::prune::{Pruned, Rules};
 use engine::{Engine, Image};
 use flag::{Flag, Help, Order, parse, push_word, put};
 use oci::reference::Reference;
-use std::io::{BufRead as _, Write as _};
 
 const HELP: Help = Help {
     usage: &["system prune [OPTIONS]"],
@@ -88,14 +88,9 @@ fn prune(engine: &Engine, rules: &Rules<'_>) -> Result<(), Failure> {
 
 fn agreed(all: bool) -> Result<bool, Failure> {
     let images = if all { "all images that no container was made from" } else { "all images without a name" };
-    print(&format!(
-        "WARNING! This will remove:\n  - all containers that have ended\n  - {images}\n  - what came of pulls that were \
-         cut off\n\nAre you sure you want to continue? [y/N] "
-    ))?;
-    std::io::stdout().flush().map_err(Failure::output)?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).map_err(|error| Failure::unreadable("the answer", "", error))?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    confirm(&format!(
+        "This will remove:\n  - all containers that have ended\n  - {images}\n  - what came of pulls that were cut off\n"
+    ))
 }
 
 fn told(pruned: &Pruned, would: bool) -> String {
