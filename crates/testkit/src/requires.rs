@@ -11,6 +11,7 @@
 //! | `cgroup_v1` | a v1 hierarchy that owns the memory controller (v1 or hybrid) |
 //! | `cgroup_v2` | a v2 hierarchy at /sys/fs/cgroup that owns memory and pids (pure v2) |
 //! | `controller = "cpuset"` | that controller, in whichever hierarchy |
+//! | `controller_v2 = "cpuset"` | that controller on pure v2 |
 //! | `subuid_user` | root and what makes ordinary users: useradd, setpriv, newuidmap, newgidmap |
 //! | `user_namespaces` | that an unprivileged process may make one |
 //! | `time_namespace` | a kernel with time namespaces |
@@ -115,6 +116,12 @@ pub fn controller(name: &str) -> Need {
         fs::read_to_string(file).is_ok_and(|text| text.split_whitespace().any(|controller| controller == name))
     });
     need(on_v2 || v1_hierarchy(name).is_some(), &format!("the cgroup controller {name}"))
+}
+
+/// Needs a controller on pure v2, with all that Debian's kernel has of them.
+pub fn controller_v2(name: &str) -> Need {
+    let here = cgroup_v2().and_then(|()| controller(name));
+    here.map_err(|_| format!("the controller {name} on pure cgroup v2 (cargo xtask guest --emulated)"))
 }
 
 /// Needs root and what makes ordinary users with subordinate ids.

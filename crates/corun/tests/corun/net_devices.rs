@@ -20,7 +20,7 @@ fn with_device(script: &str, name: Option<&str>) -> Bundle {
     bundle
 }
 
-/// A kernel that makes the links which are moved here; a guest's does not.
+/// A kernel that makes the links which are moved here; User-Mode-Linux does not.
 fn links() -> testkit::requires::Need {
     let make = ["--net", "ip", "link", "add", "coracle0", "type", "veth", "peer", "name", "coracle1"];
     match Invocation::new("unshare").args(make).run().exit_code() {
@@ -67,6 +67,25 @@ fn devices_of_other_kinds_move_too() {
     let network = [VETH.replace("coracle0", "parent"), "link add coracle0 link parent type macvlan".to_owned()];
     let network = [network[0].as_str(), network[1].as_str()];
     run_on(&with_device("ls /sys/class/net", None), &network, "").code(0).stdout_is("coracle0\nlo\n");
+}
+
+#[test]
+fn a_device_that_sends_nothing_moves_with_its_addresses() {
+    requires!(root, busybox, package = "ip", that = dummies());
+    let network =
+        ["link add coracle0 type dummy", "link set coracle0 mtu 1789 up", "addr add 192.0.2.7/24 dev coracle0"];
+    let outcome = run_on(&with_device("ip addr show dev inside", Some("inside")), &network, "ip -br link >&2");
+    outcome.code(0).stdout_contains("inet 192.0.2.7/24").stdout_contains("mtu 1789").stdout_contains(",UP");
+    assert!(!outcome.stderr.contains("coracle0"), "{outcome}");
+}
+
+/// A kernel that makes dummy devices.
+fn dummies() -> testkit::requires::Need {
+    let make = ["--net", "ip", "link", "add", "coracle0", "type", "dummy"];
+    match Invocation::new("unshare").args(make).run().exit_code() {
+        Some(0) => Ok(()),
+        _ => Err("links of the kind dummy (cargo xtask guest --emulated)".to_owned()),
+    }
 }
 
 #[test]

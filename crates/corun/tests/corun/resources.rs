@@ -3,7 +3,7 @@
 use crate::bundle::Bundle;
 use crate::live::Live;
 use serde_json::{Value, json};
-use testkit::requires;
+use testkit::{Invocation, requires};
 
 fn sleeping(resources: &str, value: Value) -> Live {
     let mut bundle = Bundle::new();
@@ -76,6 +76,73 @@ fn disk() -> Result<(u64, u64), String> {
         real.then_some((major.parse().ok()?, minor.parse().ok()?))
     });
     numbers.into_iter().next().ok_or_else(|| "a disk".to_owned())
+}
+
+#[test]
+fn network_priorities_are_set_where_v1_has_them() {
+    let there = || match std::fs::read_to_string("/proc/cgroups") {
+        Ok(table) if table.contains("net_prio\t0") => testkit::requires::cgroup_v2(),
+        _ => Err(String::new()),
+    };
+    let there = there().map_err(|_| "net_prio, mounted nowhere (cargo xtask guest --emulated)".to_owned());
+    requires!(root, busybox, cgroups, that = there);
+    let script = "mkdir -p /tmp/prio && mount -t cgroup -o net_prio prio /tmp/prio && \"$@\"; code=$?
+        rmdir /tmp/prio/coracle* 2>/dev/null; umount /tmp/prio; exit $code";
+    let mut bundle = Bundle::script("sleep 0");
+    bundle.set("/linux/resources/network", json!({ "priorities": [{ "name": "lo", "priority": 7 }] }));
+    let read = format!("cat /tmp/prio/{0}/net_prio.ifpriomap; exit 1", bundle.id);
+    bundle.set("/hooks/createRuntime", json!([{ "path": "/bin/sh", "args": ["sh", "-c", read] }]));
+    let outcome = bundle.invocation().under(["unshare", "-m", "sh", "-c", script, "sh"]).run();
+    outcome.code(1).stderr_contains("lo 7");
+}
+
+#[test]
+fn handles_and_objects_of_an_rdma_device_are_limited() {
+    requires!(root, busybox, controller_v2 = "rdma", package = "ip", package = "rdma");
+    // One that is made of software, on a device that sends nothing; both go with their namespace.
+    let make = "ip link add coracle0 type dummy && rdma link add coracle0 type rxe netdev coracle0 && echo up";
+    let script = format!("{make}; exec sleep 600");
+    let mut network = Invocation::new("unshare").args(["--net", "sh", "-c", &script]).spawn();
+    network.stdout_until("up");
+    let live = sleeping("rdma", json!({ "coracle0": { "hcaHandles": 3, "hcaObjects": 10_000 } }));
+    let now = || live.limit(("rdma", "rdma.max"), "rdma.max");
+    assert_eq!(now(), "coracle0 hca_handle=3 hca_object=10000");
+    let fewer = json!({ "rdma": { "coracle0": { "hcaHandles": 2 } } }).to_string();
+    live.verb(&["update", "--resources", "-"]).stdin(fewer.into_bytes()).ok();
+    assert_eq!(now(), "coracle0 hca_handle=2 hca_object=10000");
+    let mut bundle = Bundle::new();
+    bundle.set("/linux/resources/rdma", json!({ "coracle1": { "hcaHandles": 3 } }));
+    bundle.refused("coracle1");
+}
+
+#[test]
+fn what_the_controller_misc_does_not_count_is_refused_in_the_kernels_words() {
+    requires!(root, busybox, controller_v2 = "misc");
+    let live = sleeping("unified", json!({ "pids.max": "20" }));
+    assert_eq!(live.limit(("misc", "misc.current"), "misc.current"), "", "a machine without such resources");
+    let mut bundle = Bundle::new();
+    bundle.set("/linux/resources/unified", json!({ "misc.max": "coracle 1" }));
+    bundle.refused("misc.max").stderr_contains("EINVAL");
+}
+
+#[test]
+fn weights_of_disks_are_those_of_the_scheduler_that_has_them() {
+    requires!(root, busybox, controller_v2 = "io", that = bfq());
+    let mut bundle = Bundle::new();
+    bundle.command(&["sleep", "600"]);
+    bundle.set("/linux/resources/blockIO", json!({ "weight": 300 }));
+    let live = Live::of(bundle);
+    let now = || live.limit(("blkio", "blkio.bfq.weight"), "io.bfq.weight");
+    assert_eq!(now(), "default 300");
+    live.verb(&["update", "--blkio-weight", "500"]).ok();
+    assert_eq!(now(), "default 500");
+}
+
+/// The I/O scheduler bfq, whose module brings its files of cgroups. Loaded where nobody else is only.
+fn bfq() -> testkit::requires::Need {
+    let guest = testkit::requires::timing().is_err();
+    let loaded = guest && Invocation::new("modprobe").arg("bfq").run().exit_code() == Some(0);
+    if loaded { Ok(()) } else { Err("the scheduler bfq (cargo xtask guest --emulated)".to_owned()) }
 }
 
 #[test]

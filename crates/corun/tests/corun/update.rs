@@ -101,6 +101,25 @@ fn cpu_time_and_places() {
 }
 
 #[test]
+fn processors_and_memory_nodes_on_v2() {
+    requires!(root, busybox, controller_v2 = "cpuset");
+    let mut bundle = Bundle::new();
+    bundle.command(&["sleep", "600"]).set("/linux/resources/cpu", json!({ "cpus": "1", "mems": "0" }));
+    let live = Live::of(bundle);
+    let now = |file: &str| live.limit(("cpuset", file), file);
+    let inside =
+        || live.exec("grep Cpus_allowed_list /proc/1/status /proc/self/status | cut -f2").code(0).stdout.clone();
+    assert_eq!((now("cpuset.cpus"), now("cpuset.cpus.effective")), ("1".to_owned(), "1".to_owned()));
+    assert_eq!(now("cpuset.mems"), "0");
+    assert_eq!(inside(), "1\n1\n");
+    live.verb(&["update", "--cpuset-cpus", "0"]).ok();
+    assert_eq!(inside(), "0\n0\n");
+    live.verb(&["update", "--cpuset-cpus", "0-4095"]).run().code(1).one_line_error("2-4095 not available");
+    live.verb(&["update", "--cpuset-mems", "7"]).run().code(1).one_line_error("7 not available");
+    assert_eq!((now("cpuset.cpus"), now("cpuset.mems")), ("0".to_owned(), "0".to_owned()));
+}
+
+#[test]
 fn what_cannot_be_set_changes_nothing() {
     requires!(root, busybox, controller = "memory", controller = "pids", controller = "cpu");
     let live = limited();
