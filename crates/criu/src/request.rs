@@ -121,6 +121,8 @@ pub struct Options {
     /// Key and fd.
     pub inherit: Vec<(String, i32)>,
     pub empty_ns: u32,
+    /// A terminal whose master is nobody's is made anew and told of, not inherited.
+    pub orphan_pts_master: bool,
     pub lsm_profile: Option<String>,
     pub lsm_mount_context: Option<String>,
     pub network_lock: Option<NetworkLock>,
@@ -196,7 +198,7 @@ impl Options {
         text(to, 44, &self.freeze_cgroup);
         to.flag(46, self.tcp_skip_in_flight);
         to.flag(48, self.lazy_pages);
-        to.flag(50, true);
+        to.flag(50, self.orphan_pts_master);
         text(to, 51, &self.config_file);
         to.flag(52, self.tcp_close);
         text(to, 53, &self.lsm_profile);

@@ -88,6 +88,68 @@ fn packets_may_go_on_meanwhile() {
     talking.goes_on_talking();
 }
 
+#[test]
+fn nftables_hold_packets_back_if_that_is_asked_for() {
+    requires!(root, busybox, cgroups, package = "ip", that = criu(), that = knows((4, 0)), that = nftables());
+    let talking = Connected::talking();
+    let counting = &talking.counting;
+    // Those of iptables are programs, which are nowhere now; tar and gzip are for what is in a tmpfs.
+    let path = counting.bundle.sandbox.join("path");
+    fs::create_dir(&path).unwrap();
+    for name in ["criu", "tar", "gzip"] {
+        std::os::unix::fs::symlink(testkit::on_path(name).unwrap(), path.join(name)).unwrap();
+    }
+    let checkpoint = |options: &[&str]| counting.corun("checkpoint", options).env("PATH", &path).run();
+    checkpoint(&["--tcp-established"]).code(1).stderr_contains("tables-restore");
+    let lock = ["--tcp-established", "--network-lock", "nftables"];
+    checkpoint(&lock).code(0);
+    counting.quiet(counting.corun("restore", &["--detach"]).args(lock).env("PATH", &path)).run().code(0);
+    talking.goes_on_talking();
+}
+
+/// A criu that was built with nftables.
+fn nftables() -> testkit::requires::Need {
+    let libraries = testkit::on_path("criu").map(|criu| Invocation::new("ldd").arg(criu).run().stdout);
+    let there = libraries.is_some_and(|text| text.contains("libnftables"));
+    if there { Ok(()) } else { Err("a criu with nftables".to_owned()) }
+}
+
+/// Listens, and lets nobody in.
+const DEAF: &str = "import socket, time
+socket = socket.create_server(('127.0.0.1', 7000))
+time.sleep(600)";
+
+#[test]
+fn who_has_not_been_let_in_is_left_out_if_that_is_asked_for() {
+    requires!(
+        root,
+        busybox,
+        cgroups,
+        package = "ip",
+        package = "nsenter",
+        package = "python3",
+        that = criu(),
+        that = knows((4, 0))
+    );
+    let network = network();
+    let mut bundle = in_network(&network, &format!("/usr/bin/python3 -c \"{DEAF}\" &"));
+    for path in ["/usr/bin/python3", "/usr/lib", "/lib", "/lib64"] {
+        bundle.mount("bind", path, path, &["rbind", "ro"]);
+    }
+    let counting = Counting::of(bundle);
+    let inside = |state: &str| counting.says("netstat -tna").lines().filter(|line| line.ends_with(state)).count();
+    assert!(within(SOON, || inside("LISTEN      ") == 1), "it listens");
+    let knock = || beside(&network, &["busybox", "nc", "127.0.0.1", "7000"]).spawn();
+    let _visitor = knock();
+    // Both ends of it are in this network.
+    assert!(within(SOON, || inside("ESTABLISHED ") == 2), "the visitor stands before the door");
+    counting.checkpoint(&[]).code(1).stderr_contains("In-flight connection");
+    counting.again(&["--tcp-skip-in-flight"], &[]);
+    assert_eq!(inside("LISTEN      "), 1);
+    let _another = knock();
+    assert!(within(SOON, || inside("ESTABLISHED ") >= 2), "it can be reached");
+}
+
 /// Says what comes to a socket.
 const HEARS: &str = "import socket, sys
 socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

@@ -63,16 +63,29 @@ impl Counting {
     /// The same, with options of `corun run`.
     #[track_caller]
     pub fn with(bundle: Bundle, options: &[&str]) -> Self {
-        let counting = Self { bundle };
-        counting.quiet(counting.bundle.invocation_with(&[&["--detach"], options].concat())).ok();
+        let counting = Self::planned(bundle);
+        let outcome = counting.quiet(counting.corun("run", &[&["--detach"], options].concat())).run();
+        assert_eq!(outcome.exit_code(), Some(0), "{}", counting.errors());
         assert!(within(SOON, || counting.count() > 1), "it counts");
         counting
+    }
+
+    /// One that does not run yet.
+    pub fn planned(bundle: Bundle) -> Self {
+        let counting = Self { bundle };
+        counting.configure();
+        counting
+    }
+
+    /// Writes the bundle's configuration.
+    pub fn configure(&self) {
+        self.bundle.sandbox.file("bundle/config.json", self.bundle.spec.to_string());
     }
 
     /// Without streams: else the test waits for their end.
     pub fn quiet(&self, invocation: Invocation) -> Invocation {
         invocation
-            .under(["sh", "-c", "exec \"$0\" \"$@\" </dev/null >/dev/null 2>\"$ERRORS\""])
+            .under(["/bin/sh", "-c", "exec \"$0\" \"$@\" </dev/null >/dev/null 2>\"$ERRORS\""])
             .env("ERRORS", self.errors_file())
     }
 

@@ -1,7 +1,7 @@
 //! What a restored container has of the one that was written down, and what the flags of both verbs do.
 
 use crate::bundle::Bundle;
-use crate::counting::{COUNTS, Counting, SOON, criu, criu_with};
+use crate::counting::{COUNTS, Counting, SOON, criu, criu_with, knows};
 use serde_json::json;
 use std::fs;
 use testkit::{Invocation, requires, within};
@@ -152,6 +152,23 @@ fn pages_come_when_they_are_touched() {
     assert!(goes_on, "{log}");
     dump.wait().code(0);
     daemon.wait().code(0);
+}
+
+#[test]
+fn a_byte_tells_that_pages_can_be_had() {
+    requires!(root, busybox, cgroups, that = criu_with("uffd-noncoop"), that = knows((4, 0)));
+    let counting = Counting::new();
+    let port = free_port();
+    let options = ["--lazy-pages", "--page-server", &format!("127.0.0.1:{port}"), "--status-fd", "9"];
+    let status = counting.bundle.sandbox.join("status");
+    let dump = counting.corun("checkpoint", &options).env("STATUS", &status);
+    let dump = counting.quiet(dump.under(["sh", "-c", "exec \"$@\" 9>\"$STATUS\"", "sh"])).spawn();
+    assert!(within(SOON, || fs::read(&status).is_ok_and(|bytes| !bytes.is_empty())), "{}", counting.errors());
+    assert_eq!(fs::read(&status).unwrap(), [0]);
+    assert!(listens(port), "it waits for who wants the pages");
+    // Somebody who wants none after all.
+    drop(std::net::TcpStream::connect(("127.0.0.1", port)));
+    dump.wait();
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! What else flags of `checkpoint` and `restore` do: cgroups, terminals, labels, and what a criu does not know.
 
 use crate::bundle::Bundle;
-use crate::counting::{COUNTS, Counting, criu, knows};
+use crate::counting::{COUNTS, Counting, SOON, criu, knows};
 use crate::lifecycle_sockets::{reads, received, types};
 use std::fs;
 use std::os::unix::net::UnixListener;
-use testkit::requires;
+use testkit::{Pty, requires, within};
 
 #[test]
 fn it_is_in_its_cgroup_however_criu_treats_cgroups() {
@@ -56,6 +56,39 @@ fn the_terminal_comes_through_a_socket_again() {
     let mut second = types(&bytes, fds);
     std::io::Write::write_all(&mut second, b"word\r").unwrap();
     reads(&mut second, "got word");
+}
+
+#[test]
+fn a_terminal_of_somebody_elses_is_that_of_the_restore_if_that_is_asked_for() {
+    requires!(root, busybox, cgroups, that = criu(), that = knows((4, 0)));
+    let bundle = Bundle::script(&format!("({COUNTS}) & while read line; do echo got $line; done"));
+    let counting = Counting::planned(bundle);
+    // A shell job: it has the terminal in which its command was typed.
+    let typed = |verb: &str, options: &[&str]| {
+        let command = counting.corun(verb, options).under(["sh", "-c", "\"$@\"; echo ended $?; exec sleep 600", "sh"]);
+        let mut pty = Pty::spawn(&command.timeout(2 * SOON));
+        pty.expect("ended 0");
+        pty
+    };
+    let answers = |pty: &mut Pty| {
+        pty.send("word\r");
+        pty.expect("got word");
+    };
+    let mut first = typed("run", &["--detach"]);
+    answers(&mut first);
+    counting.checkpoint(&[]).code(1).stderr_contains("/dev/pts/");
+    counting.checkpoint(&["--shell-job"]).code(0);
+    drop(first);
+    let last = counting.count();
+    let mut second = typed("restore", &["--detach", "--shell-job"]);
+    answers(&mut second);
+    assert!(within(SOON, || counting.count() > last + 2), "it goes on from {last}");
+}
+
+#[test]
+fn a_label_for_mounts_changes_nothing_where_no_mount_has_one() {
+    requires!(root, busybox, cgroups, that = criu(), that = knows((4, 0)));
+    Counting::new().again(&[], &["--lsm-mount-context", "system_u:object_r:container_file_t:s0:c1,c2"]);
 }
 
 #[test]

@@ -48,6 +48,8 @@ impl Outside<'_> {
     fn mounts(&self, root: &RootDir) -> Vec<[String; 2]> {
         let binds = self.binds().map(|mount| {
             let source = self.bundle.join(mount.source.as_deref().unwrap_or_default());
+            // Of a link criu would bind the link itself.
+            let source = std::fs::canonicalize(&source).unwrap_or(source);
             [place(root, &mount.destination), source.to_string_lossy().into_owned()]
         });
         let views = self.spec.mounts.iter().filter(|mount| matches!(mount.kind.as_deref(), Some("cgroup" | "cgroup2")));

@@ -74,6 +74,7 @@ impl Choices {
             lsm_mount_context: self.lsm_mount_context.clone(),
             network_lock: self.network_lock,
             config_file: self.config_file.clone(),
+            orphan_pts_master: true,
             ..Options::default()
         }
     }

@@ -62,6 +62,9 @@ pub fn restore(
         let mut options = choices.options(archive, LOG);
         options.rst_sibling = true;
         options.evasive_devices = true;
+        // A shell job gets the terminal in which it is called back, unless it had one of its own.
+        let own = spec.process.as_ref().is_some_and(|process| process.terminal);
+        options.orphan_pts_master = own || !choices.shell_job;
         options.root = dir.to_string_lossy().into_owned();
         options.ext_mnt = outside.restored(&opened);
         let mut namespaces = Vec::new();
