@@ -16,6 +16,7 @@ mod container;
 mod counting;
 mod crash;
 mod crun;
+mod cve_checkpoint;
 mod cve_descriptors;
 mod cve_devices;
 mod cve_exec;
