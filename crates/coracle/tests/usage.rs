@@ -25,7 +25,11 @@ fn a_mistyped_option_or_verb_gets_a_suggestion() {
     mistake("--rout /x ps", "unknown option --rout", "did you mean --root?");
     mistake("ps --al", "ps: unknown option --al", "did you mean --all?");
     mistake("image lsit", "image: unknown verb lsit", "did you mean list?");
-    mistake("container", "container: no verb was given", "there are run, ls, list, ps, rm, remove, inspect");
+    mistake(
+        "container",
+        "container: no verb was given",
+        "there are run, ls, list, ps, rm, remove, diff, export, commit, inspect",
+    );
 }
 
 #[test]

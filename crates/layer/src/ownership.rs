@@ -36,6 +36,15 @@ impl Ownership<'_> {
 
     /// The value of an attribute, as it is to be written.
     pub(crate) fn attribute(self, name: &[u8], mut value: Vec<u8>) -> Vec<u8> {
+        if let (Self::Mapped { uids, .. }, b"security.capability") = (self, name) {
+            // linux/capability.h: revision 3 is revision 2 with the id that is root where it holds. Set by root of a user
+            // namespace it names him; for root himself there is no need to.
+            if let ([flags, 0, 0, 3, .., a, b, c, d], 24) = (&*value, value.len())
+                && mapped(uids, u32::from_le_bytes([*a, *b, *c, *d])) == Some(0)
+            {
+                value = [&[*flags, 0, 0, 2], &value[4..20]].concat();
+            }
+        }
         if let (Self::Mapped { uids, gids }, true) = (self, name.starts_with(b"system.posix_acl_")) {
             // linux/posix_acl_xattr.h: a version of four bytes, then tag, permissions and id, little-endian.
             const USER: u16 = 2;
@@ -77,6 +86,19 @@ mod tests {
         assert_eq!(ownership.on_disk(1001, 0, (0, 0)), Err(Refusal::Unmapped { uid: 1001, gid: 0 }));
         assert_eq!(ownership.on_disk(0, 10, (0, 0)), Err(Refusal::Unmapped { uid: 0, gid: 10 }));
         assert_eq!(Ownership::Squash.on_disk(7, 7, (3, 4)), Ok((3, 4)));
+    }
+
+    #[test]
+    fn a_capability_of_the_mapped_root_is_roots() {
+        // As `getcap -n` tells them apart: revision 3 with its root, and revision 2 without.
+        let capability = |revision: u8, root: &[u8]| [&[1, 0, 0, revision], &[7; 16][..], root].concat();
+        let back = [range(500_000, 0, 1000)];
+        let ownership = Ownership::Mapped { uids: &back, gids: &back };
+        let value = |root: u32| capability(3, &root.to_le_bytes());
+        assert_eq!(ownership.attribute(b"security.capability", value(500_000)), capability(2, &[]));
+        assert_eq!(ownership.attribute(b"security.capability", value(500_001)), value(500_001));
+        assert_eq!(ownership.attribute(b"security.capability", capability(2, &[])), capability(2, &[]));
+        assert_eq!(Ownership::AsRecorded.attribute(b"security.capability", value(500_000)), value(500_000));
     }
 
     #[test]
