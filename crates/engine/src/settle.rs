@@ -12,7 +12,10 @@ impl Engine {
         if matches!(wanted(), Ok(true)) && sys::process::single_threaded() {
             let root = self.locations().root.clone();
             let _ = sys::detached::spawn(|| {
-                let _ = Store::open(&root).and_then(|store| store.settle());
+                // A store that somebody has removed meanwhile is not made anew.
+                if root.exists() {
+                    let _ = Store::open(&root).and_then(|store| store.settle());
+                }
             });
         }
     }
