@@ -100,6 +100,33 @@ pub enum Error {
     /// A push that makes no sense.
     #[error("{0}")]
     Push(String),
+    /// An image that may not be used.
+    #[error("{name} may not be used: {reason}")]
+    Refused {
+        /// Which.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// A public key that cannot be used.
+    #[error("the key {path}: {reason}")]
+    Key {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A policy that cannot be read.
+    #[error("the policy {path}")]
+    PolicyFile {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Nobody says what an image has to be like.
+    #[error("there is no policy.json that says what is asked of images")]
+    NoPolicy,
     /// A manifest list that cannot be what is wanted of it.
     #[error("{0}")]
     List(String),
@@ -132,6 +159,7 @@ impl Error {
             Self::Spec(error) => error.remedy(),
             Self::Registry(error) => error.hint(),
             Self::Monitor(monitor::Error::Runtime(error)) | Self::Runtime(error) => error.hint(),
+            Self::NoPolicy => Some("name a key: --key FILE".to_owned()),
             Self::Store(store::Error::NoSuchImage(name)) => {
                 Some(format!("get it first: coracle pull {name}, coracle load -i FILE, or coracle import TAR {name}"))
             }

@@ -38,6 +38,7 @@ mod side_by_side;
 pub mod spec;
 mod stage;
 mod userns;
+mod verify;
 mod view;
 mod watch;
 
@@ -53,4 +54,5 @@ pub use push::{Format, Repacking};
 pub use record::{End, Record};
 pub use registry;
 pub use store::{Checked, ContainerId, Depth, Driver, Image, ImageUsage, Import, Repair, Usage};
+pub use verify::Verified;
 pub use watch::{Moved, Watch};

@@ -8,6 +8,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::side_by_side::side_by_side;
 use crate::watch::{Moved, Watch};
+use oci::digest::Digest;
 use oci::image::{Descriptor, ImageConfig, ImageId, Index, LARGEST_CONFIG, Manifest, Platform, media_type};
 use oci::reference::Reference;
 use registry::Client;
@@ -110,6 +111,7 @@ impl Engine {
         if platform.is_none()
             && let Some(image) = self.store()?.has_image(descriptor, name)?
         {
+            crate::verify::by_policy(client, name, &[descriptor.digest, image.descriptor.digest])?;
             return Ok(Pulled { id: image.id, name: name.clone(), known: true });
         }
         let fetch = |store: &Store| fetch(store, client, name, descriptor, platform, watch);
@@ -147,6 +149,7 @@ fn fetch(
     } else {
         bytes
     };
+    crate::verify::by_policy(client, name, &[top.digest, Digest::of(&bytes)])?;
     let manifest = Manifest::parse(&bytes).map_err(document)?;
     let config = client.content(name, &manifest.config, LARGEST_CONFIG as u64)?;
     store.put_document(&arriving, &manifest.config, &config)?;

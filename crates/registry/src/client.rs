@@ -6,6 +6,7 @@ use crate::exchange::{Call, Exchange, Reply};
 use crate::settings::Settings;
 use oci::reference::Reference;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A client of registries. Cheap to clone, and made for one command: what it learns (tokens, how servers are spoken to) it
@@ -45,6 +46,17 @@ impl Client {
             return Ok(vec![plain]);
         }
         registries.search.iter().map(|registry| Ok(format!("{registry}/{name}").parse()?)).collect()
+    }
+
+    /// The file that says what is asked of images, if there is one: the user's before the machine's
+    /// (containers-policy.json(5)).
+    pub fn policy_file(&self) -> Option<PathBuf> {
+        let settings = &self.exchange.settings;
+        if settings.policy.is_some() {
+            return settings.policy.clone();
+        }
+        let places = [settings.environment.config(), Some(settings.environment.etc.clone())];
+        places.into_iter().flatten().map(|dir| dir.join("containers/policy.json")).find(|path| path.exists())
     }
 
     /// The registries that are searched where none is named.

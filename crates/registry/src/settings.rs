@@ -96,6 +96,8 @@ pub struct Settings {
     pub tls_verify: Option<bool>,
     /// `--cert-dir`: certificates for all registries, before those of certs.d.
     pub cert_dir: Option<PathBuf>,
+    /// `--signature-policy`: the policy.json, instead of the user's or the machine's.
+    pub policy: Option<PathBuf>,
     /// How long to wait.
     pub patience: Patience,
     /// Blobs are sent in pieces of this many bytes instead of in one.
@@ -112,6 +114,7 @@ impl Settings {
             credential: None,
             tls_verify: None,
             cert_dir: None,
+            policy: None,
             patience: Patience::default(),
             chunk: None,
             registries: Registries::read(&environment)?,

@@ -33,6 +33,7 @@ mod system;
 mod tag;
 mod tree;
 mod untag;
+mod verify;
 mod version;
 
 pub use context::Context;
@@ -82,6 +83,7 @@ const VERBS: &[Verb] = &[
     image_prune::VERB,
     pull::VERB,
     push::VERB,
+    verify::VERB,
     manifest::create::VERB,
     manifest::add::VERB,
     manifest::annotate::VERB,

@@ -56,6 +56,7 @@ const FLAGS: &[F] = &[
     F::switch("quiet", |g, on| g.quiet = on, "Say nothing of how far it is").short('q').under("Options"),
     remote::retry(),
     remote::retry_delay(),
+    remote::signature_policy(),
     remote::tls_verify(),
     remote::variant(),
 ];

@@ -20,6 +20,8 @@ pub struct Remote {
     pub credential: Option<String>,
     /// `--tls-verify`.
     pub tls_verify: Option<bool>,
+    /// `--signature-policy`.
+    pub policy: Option<String>,
     /// `--retry`: how often a failure is tried again.
     pub retry: Option<u32>,
     /// `--retry-delay`: the pause before that.
@@ -35,6 +37,7 @@ impl Remote {
         settings.cert_dir = self.cert_dir.as_ref().map(PathBuf::from);
         settings.credential = self.credential.as_deref().map(Credential::parse);
         settings.tls_verify = self.tls_verify;
+        settings.policy = self.policy.as_ref().map(PathBuf::from);
         let patience = &mut settings.patience;
         patience.attempts = self.retry.map_or(patience.attempts, |retry| retry.saturating_add(1));
         patience.first_pause = self.retry_delay.unwrap_or(patience.first_pause);
@@ -58,6 +61,12 @@ pub const fn cert_dir<G: AsMut<Remote>>() -> Flag<G> {
 pub const fn tls_verify<G: AsMut<Remote>>() -> Flag<G> {
     let about = "With =false, also over http or with any certificate";
     Flag::switch("tls-verify", |g: &mut G, on| g.as_mut().tls_verify = Some(on), about).under("Options")
+}
+
+/// `--signature-policy`.
+pub const fn signature_policy<G: AsMut<Remote>>() -> Flag<G> {
+    let about = "The policy.json that says what is asked of images";
+    Flag::takes("signature-policy", "FILE", |g: &mut G, w| put_word(&mut g.as_mut().policy, w), about).under("Options")
 }
 
 /// `--insecure`: docker's word for `--tls-verify=false`.

@@ -15,7 +15,7 @@ pub const HOUSE: &[Room] = &[
     Room { name: "explain", may_name: &["engine", "runtime"] },
     Room {
         name: "engine",
-        may_name: &["monitor", "registry", "store", "runtime", "layer", "cgroup", "seccomp", "flag"],
+        may_name: &["monitor", "registry", "store", "trust", "runtime", "layer", "cgroup", "seccomp", "flag"],
     },
     Room { name: "monitor", may_name: &["runtime"] },
     Room { name: "registry", may_name: &[] },
@@ -30,6 +30,7 @@ pub const HOUSE: &[Room] = &[
     Room { name: "layer", may_name: &["erofs"] },
     Room { name: "erofs", may_name: &[] },
     Room { name: "template", may_name: &[] },
+    Room { name: "trust", may_name: &[] },
     Room { name: "seccomp", may_name: &[] },
 ];
 
