@@ -85,7 +85,10 @@ impl World {
 
     /// The store is as it was in the beginning.
     fn reset(&self) {
-        let _ = fs::remove_dir_all(self.store());
+        // Somebody may still be putting layers on disk in it.
+        while self.store().exists() {
+            let _ = fs::remove_dir_all(self.store());
+        }
         Invocation::new("cp").arg("-a").arg(self.memory.join("template")).arg(self.store()).ok();
     }
 
