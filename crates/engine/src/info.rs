@@ -20,8 +20,8 @@ pub struct Info {
     pub sub_ids: bool,
     /// `v1`, `v2`, `hybrid` or `none`.
     pub cgroups: &'static str,
-    /// How layers are unpacked, once there were any.
-    pub driver: Option<store::Driver>,
+    /// How layers are unpacked.
+    pub driver: store::Driver,
     /// Data.
     pub root: std::path::PathBuf,
     /// Run state.
@@ -56,7 +56,7 @@ impl Engine {
                 Mode::Hybrid => "hybrid",
                 Mode::V2 => "v2",
             },
-            driver: self.store()?.decided_driver()?,
+            driver: self.store()?.driver()?,
             root: self.locations().root.clone(),
             runroot: self.locations().runroot.clone(),
             containers: containers.len(),

@@ -175,8 +175,6 @@ fn layers(
         return Err(store::Error::Image { image: name.to_string(), reason }.into());
     }
     watch.layers(layers);
-    // Before there are threads: it may have to be tried.
-    store.driver()?;
     side_by_side(layers, |at, layer| {
         let expected = Expected { diff_id: diff_ids[at], lowest: at == 0 };
         let fetched = AtomicBool::new(false);

@@ -1,10 +1,12 @@
 //! How layers lie on disk: as directories of files, or as one EROFS image each, mounted straight from its file.
 //!
-//! An image is written front to back and removed by one unlink, where a directory is a hundred thousand small files; but
-//! only root may mount one, and only Linux from 6.12 on mounts a file without a loop device (and from 6.15 on copies
-//! such a mount for each container). It does not where the store
-//! itself lies on an overlay (ENOTBLK). So what is possible is tried once for each store, with a real image under a real
-//! overlay, and written down. Layers of both kinds can stand side by side.
+//! An image is written front to back, on disk when it is there, and removed by one unlink, where a directory is a hundred
+//! thousand small files. But every start mounts it anew, which takes its time for each layer, and what one container has
+//! read of it into memory is of no use to the next; so directories are what a store has unless it is told otherwise
+//! (docs/performance.md has the figures). Only root may mount an image, and only Linux from 6.12 on mounts a file without
+//! a loop device (and from 6.15 on copies such a mount for each container); it does not where the store itself lies on an
+//! overlay (ENOTBLK). So who wants images has them tried first, a real one under a real overlay. Layers of both kinds can
+//! stand side by side.
 
 use crate::file::{Sync, open_dir, write_record};
 use crate::lease::Flock;
@@ -53,25 +55,14 @@ impl Driver {
 }
 
 impl Store {
-    /// How this store's new layers are unpacked; the first call decides it.
+    /// How this store's new layers are unpacked.
     pub fn driver(&self) -> Result<Driver> {
-        if let Some(driver) = self.record()?.driver {
-            return Ok(driver);
-        }
-        let trusted = self.layer_mode()?.xattrs == XattrStyle::Trusted;
-        let driver = if trusted && self.mounts_images() { Driver::Erofs } else { Driver::Overlay };
-        self.set_driver(driver)?;
-        Ok(driver)
-    }
-
-    /// The driver, if it was decided.
-    pub fn decided_driver(&self) -> Result<Option<Driver>> {
-        Ok(self.record()?.driver)
+        Ok(self.record()?.driver.unwrap_or(Driver::Overlay))
     }
 
     /// Has new layers unpacked so from now on, if that is possible here. Those that are there stay as they are.
     pub fn use_driver(&self, driver: Driver) -> Result<()> {
-        if self.decided_driver()? == Some(driver) {
+        if self.driver()? == driver {
             return Ok(());
         }
         if driver == Driver::Erofs && !self.mounts_images() {

@@ -8,6 +8,7 @@ use crate::error::{Doing as _, Error, Result, text};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// As much as it can hold; its file takes what is used.
 const SIZE: u64 = 14 << 30;
@@ -17,6 +18,9 @@ pub fn apart() -> Result {
     sys::process::unshare(sys::namespace::MOUNT)?;
     run(&["mount", "--make-rprivate", "/"]).map(drop)
 }
+
+/// How long somebody may take to let go of one.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A new file system, mounted.
 #[derive(Debug)]
@@ -31,6 +35,13 @@ impl Disk {
         fs::create_dir_all(&at).doing(|| format!("making {}", at.display()))?;
         let opened = fs::File::options().write(true).create(true).truncate(false).open(&file);
         opened.and_then(|file| file.set_len(SIZE)).doing(|| format!("making {}", file.display()))?;
+        let begin = Instant::now();
+        while !run(&["losetup", "--associated", text(&file)?])?.is_empty() {
+            if begin.elapsed() > PATIENCE {
+                return Err(Error::Usage(format!("{} is in use still", file.display())));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
         let device = run(&["losetup", "--find", "--show", "--direct-io=on", text(&file)?])?;
         let device = device.trim();
         // Nothing is left to be set up later, in the background.
@@ -56,8 +67,14 @@ impl Drop for Disk {
             |line: &str| line.split(' ').nth(1).filter(|at| Path::new(at).starts_with(&self.at)).map(str::to_owned);
         // podman leaves some on it.
         for at in mounts.lines().rev().filter_map(inside) {
-            if let Err(error) = run(&["umount", &at]) {
-                eprintln!("bench: {error}");
+            // Somebody may be at it in the background still.
+            let begin = Instant::now();
+            while let Err(error) = run(&["umount", &at]) {
+                if begin.elapsed() > PATIENCE {
+                    eprintln!("bench: {error}");
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(100));
             }
         }
     }

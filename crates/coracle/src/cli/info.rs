@@ -32,7 +32,7 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
         (true, true) => "an ordinary one, with subordinate ids",
         (true, false) => "an ordinary one, without subordinate ids: one id is mapped",
     };
-    let driver = info.driver.map(|driver| driver.to_string());
+    let driver = info.driver.to_string();
     let object = || {
         json!({
             "ServerVersion": info.version, "KernelVersion": info.kernel, "Name": info.host_name,
@@ -52,7 +52,7 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
             info.kernel,
             info.host_name,
             info.cgroups,
-            driver.as_deref().unwrap_or("not unpacked yet"),
+            driver,
             info.root.display(),
             info.runroot.display(),
             info.containers,

@@ -136,7 +136,7 @@ const FLAGS: &[Flag<Global>] = &[
         "storage-driver",
         "DRIVER",
         put_driver,
-        "How layers are unpacked from now on: overlay or erofs (what is faster here)",
+        "How layers are unpacked from now on: overlay or erofs (overlay)",
     )
     .under("Options"),
     Flag::<Global>::switch("version", |g, on| g.version = on, "Tell the version").short('v').under("Options"),
