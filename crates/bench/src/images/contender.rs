@@ -195,11 +195,15 @@ impl<'a> Storage<'a> {
             self.run(&words)?;
         }
         let pids: Vec<u32> = self.daemons.iter().map(Daemon::pid).collect();
-        let cost = tree::measured(&self.who.name, &words, &pids, &self.dir)?;
+        let cost = tree::measured(&self.who.name, &words, &pids, &self.dir);
         for words in self.after(step, names) {
-            self.run(&words)?;
+            // What has failed has left nothing to be undone, or a part of it.
+            let undone = self.run(&words);
+            if cost.is_ok() {
+                undone?;
+            }
         }
-        Ok(Some(cost))
+        cost.map(Some)
     }
 
     /// Does what is not measured.
