@@ -93,11 +93,13 @@ impl Reference {
             return full;
         }
         let short = full.strip_prefix("docker.io/").unwrap_or(&full);
-        match short.strip_prefix(DEFAULT_NAMESPACE) {
+        let short = match short.strip_prefix(DEFAULT_NAMESPACE) {
             // Stripping the namespace of `library/a/b` would give `a/b`, which is something else.
-            Some(bare) if !self.path[DEFAULT_NAMESPACE.len()..].contains('/') => bare.to_owned(),
-            _ => short.to_owned(),
-        }
+            Some(bare) if !self.path[DEFAULT_NAMESPACE.len()..].contains('/') => bare,
+            _ => short,
+        };
+        // `docker.io/quay.io/x` without its registry would be at quay.io.
+        if short.parse().is_ok_and(|meant: Self| meant == *self) { short.to_owned() } else { full }
     }
 
     /// The same repository and tag below another registry, as podman names local images: `localhost/debian:latest`
@@ -288,6 +290,7 @@ mod tests {
         assert_eq!(familiar("docker.io/library/debian").as_deref(), Ok("debian:latest"));
         assert_eq!(familiar("user/app:1").as_deref(), Ok("user/app:1"));
         assert_eq!(familiar("localhost/x").as_deref(), Ok("localhost/x:latest"));
+        assert_eq!(familiar("docker.io/quay.io/x").as_deref(), Ok("docker.io/quay.io/x:latest"));
         assert_eq!(familiar("library/a/b").as_deref(), Ok("library/a/b:latest"));
     }
 
