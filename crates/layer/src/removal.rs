@@ -12,9 +12,11 @@ use sys::{Errno, Error, Result};
 
 /// How deep the walk goes before it moves directories up.
 const DEEPEST: usize = 64;
+/// How often a directory is emptied into which others write meanwhile.
+const TRIES: usize = 10;
 
-/// Removes `name` in `dir` with everything below it; content if there is no such name. Cut short, it may leave parts
-/// of the tree beside it, under names that start with `.deep-`.
+/// Removes `name` in `dir` with everything below it; content if there is no such name, or somebody else is at it, too.
+/// Cut short, it may leave parts of the tree beside it, under names that start with `.deep-`.
 pub fn remove_tree(dir: impl AsFd, name: impl Arg) -> Result<()> {
     let dir = dir.as_fd();
     let name = name.into_c_str().map_err(|errno| Error::new("unlinkat", sys::fs::shown(dir), errno))?;
@@ -28,10 +30,14 @@ pub fn remove_tree(dir: impl AsFd, name: impl Arg) -> Result<()> {
     let mut walk = Walk { top: dir, moved_up: Vec::new(), moves: 0 };
     walk.moved_up.push(name.into_owned());
     while let Some(name) = walk.moved_up.pop() {
-        walk.empty(&open(dir, &name)?, 1)?;
-        sys::fs::unlinkat(dir, &*name, AtFlags::REMOVEDIR)?;
+        unless_gone(walk.remove_directory(dir, &name, 0))?;
     }
     Ok(())
+}
+
+/// Whatever somebody else has removed meanwhile.
+fn unless_gone(result: Result<()>) -> Result<()> {
+    result.or_else(|error| if error.errno == Errno::NOENT { Ok(()) } else { Err(error) })
 }
 
 fn open(dir: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
@@ -66,12 +72,12 @@ impl Walk<'_> {
         }
         let mut opened_up = false;
         for (name, kind) in entries {
-            let mut result = self.remove(dir, &name, kind, depth);
+            let mut result = unless_gone(self.remove(dir, &name, kind, depth));
             if !opened_up && result.as_ref().is_err_and(|error| error.errno == Errno::ACCESS) {
                 // Not writable, but ours: an ordinary user's directory without its write bit.
                 sys::fs::fchmod(dir, Mode::RWXU)?;
                 opened_up = true;
-                result = self.remove(dir, &name, kind, depth);
+                result = unless_gone(self.remove(dir, &name, kind, depth));
             }
             result?;
         }
@@ -82,16 +88,28 @@ impl Walk<'_> {
         if kind != FileType::Directory {
             match sys::fs::unlinkat(dir, name, AtFlags::empty()) {
                 Err(error) if kind == FileType::Unknown && error.errno == Errno::ISDIR => {}
-                Err(error) if error.errno == Errno::NOENT => return Ok(()),
                 other => return other,
             }
         }
-        let inner = open(dir.as_fd(), name)?;
-        if depth >= DEEPEST {
-            return self.move_up(dir, name);
+        if depth < DEEPEST {
+            return self.remove_directory(dir.as_fd(), name, depth);
         }
-        self.empty(&inner, depth + 1)?;
-        sys::fs::unlinkat(dir, name, AtFlags::REMOVEDIR)
+        // One that is ours and closed is opened up: only what may be written to can be moved elsewhere.
+        open(dir.as_fd(), name)?;
+        self.move_up(dir, name)
+    }
+
+    fn remove_directory(&mut self, dir: BorrowedFd<'_>, name: &CStr, depth: usize) -> Result<()> {
+        let mut tries = 0;
+        loop {
+            self.empty(&open(dir, name)?, depth + 1)?;
+            tries += 1;
+            match sys::fs::unlinkat(dir, name, AtFlags::REMOVEDIR) {
+                // Somebody who had it open has made something in it.
+                Err(error) if error.errno == Errno::NOTEMPTY && tries < TRIES => {}
+                other => return other,
+            }
+        }
     }
 
     fn move_up(&mut self, dir: &OwnedFd, name: &CStr) -> Result<()> {
@@ -130,6 +148,22 @@ mod tests {
         }
         drop(dir);
         remove_tree(opened(temp.path()), "abcdefgh").expect("removal");
+        assert_eq!(fs::read_dir(temp.path()).expect("list").count(), 0);
+    }
+
+    #[test]
+    fn several_at_once_remove_one_tree() {
+        let temp = tempfile::tempdir().expect("a directory");
+        for number in 0..500 {
+            fs::create_dir_all(temp.path().join(format!("tree/{}/{number}/in/it", number % 7))).expect("mkdir");
+        }
+        let dir = opened(temp.path());
+        std::thread::scope(|scope| {
+            let removing: Vec<_> = (0..4).map(|_| scope.spawn(|| remove_tree(&dir, "tree"))).collect();
+            for removed in removing {
+                removed.join().expect("no panic").expect("removal");
+            }
+        });
         assert_eq!(fs::read_dir(temp.path()).expect("list").count(), 0);
     }
 

@@ -35,14 +35,15 @@ impl Store {
             let parents = self.layer_dirs()?;
             let found = unsettled(&parents)?;
             sys::fs::syncfs(self.root())?;
-            // Nobody removes one while its record is written.
-            let _lease = self.lease()?;
+            // Without a lease: who removes a layer meanwhile is not kept from it, and what is written goes along.
             for Unsettled { parent, name, dir } in found {
                 if !still_named(parents[parent].as_fd(), &name, &dir) {
                     continue;
                 }
-                if let Some(record) = read_record::<Record>(&dir, RECORD)? {
-                    write_record(dir.as_fd(), RECORD, &Record { boot: None, ..record }, Sync::Durable)?;
+                let Some(record) = read_record::<Record>(&dir, RECORD)? else { continue };
+                match write_record(dir.as_fd(), RECORD, &Record { boot: None, ..record }, Sync::Durable) {
+                    Err(error) if error.is_absent() => {}
+                    other => other?,
                 }
             }
         }

@@ -33,14 +33,11 @@ impl Store {
     pub fn sweep(&self) -> Result<Swept> {
         let mut swept = Swept::default();
         let (tmp, trash) = (self.dir("tmp")?, self.dir("trash")?);
-        let makers = names(tmp.as_fd())?;
-        if !makers.is_empty() {
-            // Blobs may be in their place of which a maker who was killed never came to tell, or had begun to.
-            self.mark_garbage();
-        }
         swept.failed.extend(self.unfinished_index().err());
-        for name in makers {
-            swept.failed.extend(abandoned(tmp.as_fd(), &name, trash.as_fd(), |_| true).err());
+        // Blobs may be in their place of which a maker who was killed never came to tell, or had begun to.
+        let killed = || self.mark_garbage();
+        for name in names(tmp.as_fd())? {
+            swept.failed.extend(abandoned(tmp.as_fd(), &name, trash.as_fd(), |_| true, killed).err());
         }
         swept.failed.extend(self.tidy().err());
         let containers = self.dir("containers")?;
@@ -48,7 +45,7 @@ impl Store {
             let unfinished = |dir: BorrowedFd<'_>| {
                 rustix::fs::accessat(dir, RECORD, rustix::fs::Access::EXISTS, AtFlags::empty()).is_err()
             };
-            swept.failed.extend(abandoned(containers.as_fd(), &name, trash.as_fd(), unfinished).err());
+            swept.failed.extend(abandoned(containers.as_fd(), &name, trash.as_fd(), unfinished, || ()).err());
         }
         self.stale_names(containers.as_fd())?;
         for name in names(trash.as_fd())?.into_iter().filter(|name| name != GARBAGE) {
@@ -101,12 +98,13 @@ impl Store {
     }
 }
 
-/// Moves `name` to the trash if nobody holds its lock and `test` says so, asked under the lock.
+/// Moves `name` to the trash if nobody holds its lock and `test` says so, asked under the lock. Does `first` before it.
 fn abandoned(
     parent: BorrowedFd<'_>,
     name: &str,
     trash: BorrowedFd<'_>,
     test: impl Fn(BorrowedFd<'_>) -> bool,
+    first: impl Fn(),
 ) -> Result<()> {
     let dir = match open_dir(parent, name) {
         Err(error) if error.is_absent() => return Ok(()),
@@ -117,6 +115,7 @@ fn abandoned(
     }
     let Some(_lock) = Flock::try_exclusive(open_dir(&dir, ".")?)? else { return Ok(()) };
     if still_named(parent, name, &dir) && test(dir.as_fd()) {
+        first();
         sys::fs::renameat(parent, name, trash, &*random_hex::<8>()?, RenameFlags::NOREPLACE)?;
     }
     Ok(())
