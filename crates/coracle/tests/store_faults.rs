@@ -14,11 +14,12 @@ mod served;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use archive::{docker_archive, layer, skopeo_copy, text};
 use serde_json::json;
 use served::registry;
-use testkit::{Invocation, Outcome, Running, Sandbox, requires};
+use testkit::{Invocation, Outcome, Running, Sandbox, requires, within};
 
 /// What writes, names, removes, or puts on disk.
 const CHANGES: &str = "write,pwrite64,ftruncate,fsync,fdatasync,syncfs,rename,renameat,renameat2,mkdirat,symlinkat,\
@@ -62,6 +63,8 @@ impl World {
         let archive = docker_archive(&sandbox, "new", &[base, upper], &config);
         let world = Self { sandbox, driver, archive, memory, served: None };
         world.coracle(&["load", "-i", text(&there)]).ok();
+        // The copy is not made while its child still puts layers on disk.
+        assert!(within(Duration::from_mins(2), || world.is_settled()));
         Invocation::new("cp").arg("-a").arg(world.memory.join("store")).arg(world.memory.join("template")).ok();
         world
     }
@@ -76,6 +79,12 @@ impl World {
 
     fn store(&self) -> PathBuf {
         self.memory.join("store")
+    }
+
+    fn is_settled(&self) -> bool {
+        let layers = fs::read_dir(self.store().join("layers")).expect("layers").flatten();
+        let record = |layer: fs::DirEntry| fs::read_to_string(layer.path().join("record.json"));
+        layers.map(record).all(|record| record.is_ok_and(|text| !text.contains("\"boot\"")))
     }
 
     fn coracle(&self, words: &[&str]) -> Invocation {

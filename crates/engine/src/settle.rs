@@ -13,9 +13,7 @@ impl Engine {
             let root = self.locations().root.clone();
             let _ = sys::detached::spawn(|| {
                 // A store that somebody has removed meanwhile is not made anew.
-                if root.exists() {
-                    let _ = Store::open(&root).and_then(|store| store.settle());
-                }
+                let _ = Store::open_if_there(&root).and_then(|store| store.map_or(Ok(()), |store| store.settle()));
             });
         }
     }

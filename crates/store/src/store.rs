@@ -26,20 +26,29 @@ impl Store {
     /// Opens the store in directory `path`, and makes it when it is not there, with its parents. Nobody but its owner
     /// may enter: images hold set-user-id programs, containers hold secrets (CVE-2021-41091).
     pub fn open(path: &Path) -> Result<Self> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-        let root = match sys::fs::open(path, flags, Mode::empty()) {
-            Err(error) if error.errno == sys::Errno::NOENT => {
-                make_path(path)?;
-                sys::fs::open(path, flags, Mode::empty())?
-            }
+        if let Some(store) = Self::open_if_there(path)? {
+            return Ok(store);
+        }
+        make_path(path)?;
+        let store = Self::at(path)?;
+        store.make()?;
+        Ok(store)
+    }
+
+    /// Opens the store in directory `path`, if there is one.
+    pub fn open_if_there(path: &Path) -> Result<Option<Self>> {
+        let store = match Self::at(path) {
+            Err(error) if error.is_absent() => return Ok(None),
             other => other?,
         };
-        let store = Self { root, path: path.to_owned() };
-        match read_record::<StoreRecord>(&store.root, RECORD)? {
-            Some(record) => store.understand(&record)?,
-            None => store.make()?,
-        }
-        Ok(store)
+        let Some(record) = read_record::<StoreRecord>(&store.root, RECORD)? else { return Ok(None) };
+        store.understand(&record)?;
+        Ok(Some(store))
+    }
+
+    fn at(path: &Path) -> Result<Self> {
+        let root = sys::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
+        Ok(Self { root, path: path.to_owned() })
     }
 
     fn understand(&self, record: &StoreRecord) -> Result<()> {
