@@ -60,6 +60,7 @@ impl Connected {
     }
 }
 
+// 3.17 adds its rules once more at a restore and then fails to remove them, where the network was there all the time.
 #[test]
 fn a_connection_stays_open_if_that_is_asked_for() {
     requires!(root, busybox, cgroups, package = "ip", package = "iptables", that = criu(), that = knows((4, 0)));
@@ -72,7 +73,7 @@ fn a_connection_stays_open_if_that_is_asked_for() {
 
 #[test]
 fn a_connection_is_closed_if_that_is_asked_for() {
-    requires!(root, busybox, cgroups, package = "ip", package = "iptables", that = criu(), that = knows((4, 0)));
+    requires!(root, busybox, cgroups, package = "ip", package = "iptables", that = criu());
     let talking = Connected::talking();
     assert!(talking.open());
     talking.counting.again(&["--tcp-established"], &["--tcp-close"]);
@@ -81,7 +82,7 @@ fn a_connection_is_closed_if_that_is_asked_for() {
 
 #[test]
 fn packets_may_go_on_meanwhile() {
-    requires!(root, busybox, cgroups, package = "ip", that = criu(), that = knows((4, 0)));
+    requires!(root, busybox, cgroups, package = "ip", that = criu(), that = knows((3, 19)));
     let talking = Connected::talking();
     let skip = ["--tcp-established", "--network-lock", "skip"];
     talking.counting.again(&skip, &skip);
@@ -121,16 +122,7 @@ time.sleep(600)";
 
 #[test]
 fn who_has_not_been_let_in_is_left_out_if_that_is_asked_for() {
-    requires!(
-        root,
-        busybox,
-        cgroups,
-        package = "ip",
-        package = "nsenter",
-        package = "python3",
-        that = criu(),
-        that = knows((4, 0))
-    );
+    requires!(root, busybox, cgroups, package = "ip", package = "nsenter", package = "python3", that = criu());
     let network = network();
     let mut bundle = in_network(&network, &format!("/usr/bin/python3 -c \"{DEAF}\" &"));
     for path in ["/usr/bin/python3", "/usr/lib", "/lib", "/lib64"] {
@@ -159,16 +151,7 @@ while True: print(socket.recv(256).decode(), flush=True)";
 
 #[test]
 fn a_socket_outside_is_spoken_to_if_that_is_asked_for() {
-    requires!(
-        root,
-        busybox,
-        cgroups,
-        package = "ip",
-        package = "nsenter",
-        package = "python3",
-        that = criu(),
-        that = knows((4, 0))
-    );
+    requires!(root, busybox, cgroups, package = "ip", package = "nsenter", package = "python3", that = criu());
     let network = network();
     let mut bundle = in_network(&network, "");
     let path = bundle.sandbox.file("outside/x", "").with_file_name("log").to_string_lossy().into_owned();
@@ -184,5 +167,7 @@ fn a_socket_outside_is_spoken_to_if_that_is_asked_for() {
     counting.again(&["--ext-unix-sk"], &["--ext-unix-sk"]);
     let soon = counting.count() + 3;
     outside.stdout_until(&format!("root: {soon}"));
-    counting.checkpoint(&[]).code(1).stderr_contains("ext-unix-sk");
+    counting.checkpoint(&[]).code(1);
+    let log = fs::read_to_string(counting.bundle.dir().join("checkpoint/dump.log")).unwrap();
+    assert!(log.contains("ext-unix-sk"), "{log}");
 }

@@ -1,7 +1,7 @@
 //! Archives of checkpoints that somebody has prepared: what they say of annotations, devices and names is not heard.
 
 use crate::bundle::Bundle;
-use crate::counting::{COUNTS, Counting, criu, knows};
+use crate::counting::{COUNTS, Counting, criu};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ impl Counting {
 
 #[test]
 fn cve_2026_53492_annotations_devices_and_hooks_of_an_archive_reach_nobody() {
-    requires!(root, busybox, cgroups, that = criu(), that = knows((4, 0)));
+    requires!(root, busybox, cgroups, that = criu());
     let mut bundle = Bundle::script(COUNTS);
     bundle.set("/annotations", json!({ "its": "own" }));
     let mut counting = Counting::of(bundle);
@@ -35,9 +35,9 @@ fn cve_2026_53492_annotations_devices_and_hooks_of_an_archive_reach_nobody() {
     let program = counting.bundle.sandbox.file("program", format!("#!/bin/sh\necho > {}\n", mark.display()));
     Invocation::new("chmod").arg("755").arg(&program).ok();
     let program = program.to_string_lossy();
-    // criu runs what its configuration says, as root.
-    let configuration = counting.images().join("criu.conf");
-    fs::write(&configuration, format!("action-script={program}\n")).unwrap();
+    // criu does what its configuration says, as root.
+    let (configuration, log) = (counting.images().join("criu.conf"), counting.images().join("smuggled.log"));
+    fs::write(&configuration, "log-file=smuggled.log\n").unwrap();
     let annotations = json!({ "cdi.k8s.io/gpu": "vendor.com/gpu=all", "org.criu.config": configuration });
     counting.smuggle(&json!({
         "annotations": annotations,
@@ -49,17 +49,18 @@ fn cve_2026_53492_annotations_devices_and_hooks_of_an_archive_reach_nobody() {
     assert_eq!(counting.state(&counting.bundle.id)["annotations"], json!({ "its": "own" }));
     assert_eq!(counting.says("ls -d /dev/smuggled /smuggled 2>/dev/null; head -c 1 /proc/timer_list"), "");
     assert!(!mark.exists(), "what the archive names has run");
-    // The bundle is its maker's: said there it runs, so it would have.
+    assert!(!log.exists(), "criu has read the archive's configuration");
+    // The bundle is its maker's: said there it is read, so it would have been.
     counting.checkpoint(&[]).code(0);
     counting.bundle.set("/annotations", annotations);
     counting.configure();
     counting.restore(&[]);
-    assert!(mark.exists());
+    assert!(log.exists());
 }
 
 #[test]
 fn cve_2026_50195_an_archive_comes_by_no_name_of_somebody_elses() {
-    requires!(root, busybox, cgroups, that = criu(), that = knows((4, 0)));
+    requires!(root, busybox, cgroups, that = criu());
     let counting = Counting::new();
     let own = counting.bundle.id.clone();
     // Of the same length, so that it fits wherever the images have the attacker's.
