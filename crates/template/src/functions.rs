@@ -14,8 +14,8 @@ const NAMES: &[&str] = &[
     "html", "js", "urlquery", "json", "split", "join", "title", "lower", "upper", "pad", "truncate",
 ];
 
-/// The widest that `pad` and a verb of `printf` make anything.
-const WIDEST: usize = 1 << 16;
+/// The widest that `pad` and a verb of `printf` make anything; the language's own formatting goes a little further.
+const WIDEST: usize = 60_000;
 
 /// Whether there is such a function.
 pub fn exists(name: &str) -> bool {

@@ -65,6 +65,18 @@ fn deep_nesting_ends_in_an_error_and_not_on_the_stack() {
     assert!(made(&chain, &container()).is_err());
 }
 
+#[test]
+fn no_width_and_no_precision_is_too_much() {
+    for verb in ["d", "x", "f", "e", "g", "s", "v", "q"] {
+        for (value, flags) in [("1.5", ""), ("7", ""), (r#""a""#, ""), ("0.00001", "#+"), ("1e300", "-")] {
+            for size in ["65535", "65536", "99999999999999999999", "59999"] {
+                let text = format!(r#"{{{{printf "%{flags}{size}.{size}{verb}" {value}}}}}"#);
+                made(&text, &container()).unwrap_or_else(|error| panic!("{text}: {error}"));
+            }
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn no_text_makes_it_panic(text in r#"(\{\{-? ?|-?\}\}|if|range|with|end|else|\.|\.A|\$x|:=|=|\||\(|\)|"a"|1| |printf|"%d%s%-9.3f"|index|slice|len|[a-z{}'`"\\%-]|é){0,40}"#) {
