@@ -122,7 +122,16 @@ time.sleep(600)";
 
 #[test]
 fn who_has_not_been_let_in_is_left_out_if_that_is_asked_for() {
-    requires!(root, busybox, cgroups, package = "ip", package = "nsenter", package = "python3", that = criu());
+    requires!(
+        root,
+        busybox,
+        cgroups,
+        package = "ip",
+        package = "nsenter",
+        package = "python3",
+        that = criu(),
+        that = knows((4, 0))
+    );
     let network = network();
     let mut bundle = in_network(&network, &format!("/usr/bin/python3 -c \"{DEAF}\" &"));
     for path in ["/usr/bin/python3", "/usr/lib", "/lib", "/lib64"] {
