@@ -174,6 +174,8 @@ operations! {
     Take = 54,
     /// Has the parent map the ids of the slot's mount, and waits for it; args: which of its maps.
     AskForIds = 55,
+    /// From here on this process ends of signals that ask it to, be it a PID namespace's first; until the command.
+    Mortal = 57,
     /// Gives the root of the slot's mount an SELinux label, where its file system has them; args: label.
     Label = 56,
     /// Finds the user's home for the environment that the command gets; args: uid.

@@ -220,6 +220,10 @@ impl Stage<'_> {
                 self.command.execute(&self.plan, a, b, self.home())
             }
             Op::Gate => self.gate(step.slot),
+            Op::Mortal => {
+                process::die_of_signals();
+                Ok(())
+            }
             Op::Take => self.take(step.slot, a as usize),
             Op::Hide => process::hide(),
             Op::Here => self.mounts.here(),
@@ -332,7 +336,6 @@ impl Stage<'_> {
         const ECONNABORTED: i32 = 103;
         const CLOEXEC: usize = 0o2_000_000;
         let listener = self.slots.get(slot)?;
-        process::die_of_signals();
         loop {
             let peer = match plain(nr::accept4, [listener as usize, 0, 0, CLOEXEC, 0, 0]) {
                 Err(Failure { errno: EINTR | ECONNABORTED, .. }) => continue,

@@ -120,6 +120,10 @@ pub struct Last<'a> {
 impl Last<'_> {
     /// Adds the wait for the word to start.
     fn wait(&self, plan: &mut Plan) {
+        // Whoever hears that it waits may send it signals at once.
+        if self.gate.is_some() {
+            plan.plain(Subject::Wait, Op::Mortal, []);
+        }
         if self.holding.wait || self.gate.is_some() {
             plan.plain(Subject::Wait, Op::Sync, [sync::START]);
         }

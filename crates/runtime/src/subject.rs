@@ -158,7 +158,7 @@ impl Subject {
             Op::Capabilities => Self::Capabilities,
             Op::Seccomp => Self::Seccomp,
             Op::Reap => Self::Reaper,
-            Op::Gate => Self::Wait,
+            Op::Gate | Op::Mortal => Self::Wait,
             _ => Self::Exec,
         }
     }
