@@ -65,13 +65,18 @@ impl Engine {
         }
     }
 
+    /// Whether somebody has it in hand, who starts it or watches it run.
+    pub(crate) fn is_held(&self, id: &ContainerId) -> bool {
+        RunDir::open(&self.run_dir(id.as_str())).is_ok_and(|run_dir| holder(&run_dir).is_some())
+    }
+
     /// Removes a container; one that runs only with `force`, which kills it.
     pub fn remove_container(&self, text: &str, force: bool) -> Result<ContainerId> {
         clean_up(self);
         let id = self.store()?.find_container(text)?;
         let run_dir = RunDir::open(&self.run_dir(id.as_str())).ok();
-        let holder = run_dir.as_ref().and_then(|run_dir| run_dir.state().ok().flatten()).map(|state| state.holder);
-        if holder.is_some_and(|holder| holder.lives()) && !force {
+        let holder = run_dir.as_ref().and_then(holder);
+        if holder.is_some() && !force {
             return Err(Error::Running(text.to_owned()));
         }
         if let Some(run_dir) = &run_dir {
@@ -94,6 +99,12 @@ impl Engine {
         }
         Ok(id)
     }
+}
+
+/// Who makes or holds the container of a run directory, and lives.
+fn holder(run_dir: &RunDir) -> Option<Holder> {
+    let state = || run_dir.state().ok().flatten().map(|state| state.holder);
+    run_dir.maker().or_else(state).filter(Holder::lives)
 }
 
 fn kill(process: Holder) {
@@ -120,14 +131,12 @@ pub(crate) fn clean_up(engine: &Engine) {
     let Ok(entries) = std::fs::read_dir(engine.run_dirs()) else { return };
     for entry in entries.flatten() {
         let Ok(run_dir) = RunDir::open(&entry.path()) else { continue };
-        let state = run_dir.state().ok().flatten();
-        let holder = run_dir.maker().or(state.as_ref().map(|state| state.holder));
-        if holder.is_some_and(|holder| holder.lives()) {
+        if holder(&run_dir).is_some() {
             continue;
         }
         let id = entry.file_name().to_string_lossy().into_owned();
         // The run directory goes last: while it is there, what could not be done is done by the next command.
-        let ephemeral = state.is_some_and(|state| state.ephemeral);
+        let ephemeral = run_dir.state().ok().flatten().is_some_and(|state| state.ephemeral);
         if monitor::end(&run_dir).is_ok() && settle(engine, &id, ephemeral).is_ok() {
             crate::userns::release(engine, &id);
             let _ = run_dir.remove();

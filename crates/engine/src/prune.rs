@@ -45,9 +45,10 @@ impl Engine {
     pub fn prunable(&self, rules: &Rules<'_>) -> Result<Pruned> {
         let containers: Vec<_> = self.containers()?.into_iter().flatten().collect();
         let mut usage = self.usage()?;
-        let goes = |listed: &Listed| {
-            !matches!(listed.status, Status::Running { .. }) && rules.containers.is_some_and(|fits| fits(listed))
-        };
+        // One that has been started may not be known to run yet.
+        let rests =
+            |listed: &Listed| !matches!(listed.status, Status::Running { .. }) && !self.is_held(&listed.container.id);
+        let goes = |listed: &Listed| rests(listed) && rules.containers.is_some_and(|fits| fits(listed));
         let (gone, left): (Vec<_>, Vec<_>) = containers.iter().partition(|listed| goes(listed));
         let mut pruned = Pruned::default();
         for listed in gone {
