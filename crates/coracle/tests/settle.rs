@@ -67,6 +67,8 @@ fn a_layer_that_a_power_cut_has_emptied_is_unpacked_again_record_and_all() {
     let rebooted = format!("{settled},\"boot\":\"00000000-0000-0000-0000-000000000000\"}}");
     let program = record.with_file_name("fs").join("bin/busybox");
     for left in [rebooted.as_str(), ""] {
+        // The child of the run before would write the record anew.
+        assert!(within(SYNCED, || unsettled(&sandbox) == 0));
         fs::write(&record, left).expect("writing the record");
         fs::write(&program, "").expect("emptying a file");
         sandbox.run(["run", "--rm", "small", "true"]).code(0);
