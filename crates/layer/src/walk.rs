@@ -4,7 +4,7 @@
 //! file system, and opens directories that lie deep anew by their path.
 
 use crate::error::{Error, Result};
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use sys::Errno;
@@ -95,7 +95,8 @@ struct Entered {
 impl Entered {
     fn new(root: BorrowedFd<'_>, path: Vec<u8>) -> Result<Self> {
         let dir = open(root, &path)?;
-        let names = names(&dir, &path)?.into_iter();
+        let failed = |errno| unreadable(&path, sys::Error::new("getdents64", "", errno));
+        let names = sys::fs::sorted_names(&dir).map_err(failed)?.into_iter();
         Ok(Self { path, dir: Some(dir), names })
     }
 }
@@ -105,18 +106,4 @@ fn open(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd> {
     let walk = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY;
     sys::fs::openat2(root, path, flags, Mode::empty(), walk).map_err(|source| unreadable(path, source))
-}
-
-/// The names in a directory, sorted.
-fn names(dir: &OwnedFd, path: &[u8]) -> Result<Vec<CString>> {
-    let failed = |errno| unreadable(path, sys::Error::new("getdents64", "", errno));
-    let mut names = Vec::new();
-    for entry in Dir::read_from(dir).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-            names.push(entry.file_name().to_owned());
-        }
-    }
-    names.sort_unstable();
-    Ok(names)
 }

@@ -2,7 +2,7 @@
 
 use crate::file::{open_dir, open_file};
 use crate::{Error, Result};
-use rustix::fs::{AtFlags, Dir, FileType, Stat};
+use rustix::fs::{AtFlags, FileType, Stat};
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::Read;
@@ -97,15 +97,7 @@ pub(crate) fn same_bytes(mut a: File, mut b: File) -> Result<bool> {
 
 fn entries(dir: BorrowedFd<'_>) -> Result<Vec<CString>> {
     let failed = |errno| Error::errno(format!("cannot list {}", sys::fs::shown(dir)))(errno);
-    let mut names = Vec::new();
-    for entry in Dir::read_from(dir).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-            names.push(entry.file_name().to_owned());
-        }
-    }
-    names.sort_unstable();
-    Ok(names)
+    sys::fs::sorted_names(dir).map_err(failed)
 }
 
 fn shown(name: &CStr) -> String {

@@ -8,7 +8,7 @@ use crate::{Error, Result, nr};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Uid};
 use rustix::io::Errno;
 use rustix::path::Arg;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::fmt::Write as _;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -37,6 +37,20 @@ pub fn shown(fd: BorrowedFd<'_>) -> String {
     }
     rustix::fs::readlink(format!("/proc/self/fd/{}", fd.as_raw_fd()), Vec::new())
         .map_or_else(|_| format!("fd {}", fd.as_raw_fd()), |path| path.to_string_lossy().into_owned())
+}
+
+/// The names in a directory in the order of their bytes, without `.` and `..`. The error is getdents64(2)'s; only the caller
+/// has the words for it.
+pub fn sorted_names(dir: impl AsFd) -> core::result::Result<Vec<CString>, Errno> {
+    let mut names = Vec::new();
+    for entry in rustix::fs::Dir::read_from(dir)? {
+        let entry = entry?;
+        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            names.push(entry.file_name().to_owned());
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
 }
 
 fn at(dir: BorrowedFd<'_>, path: &str) -> String {
