@@ -34,11 +34,7 @@ struct Given {
     verbose: bool,
 }
 
-impl AsMut<Remote> for Given {
-    fn as_mut(&mut self) -> &mut Remote {
-        &mut self.remote
-    }
-}
+crate::cli::parts!(Given { remote: Remote });
 
 type F = Flag<Given>;
 

@@ -36,6 +36,18 @@ mod untag;
 mod verify;
 mod version;
 
+/// Says which fields of a verb's flags have flags that stand elsewhere, such as [`remote`]'s.
+macro_rules! parts {
+    ($given:ident { $($field:ident: $part:ty),+ }) => {
+        $(impl AsMut<$part> for $given {
+            fn as_mut(&mut self) -> &mut $part {
+                &mut self.$field
+            }
+        })+
+    };
+}
+pub(crate) use parts;
+
 pub use context::Context;
 pub use failure::Failure;
 

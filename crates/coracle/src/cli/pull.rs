@@ -27,17 +27,7 @@ struct Given {
     quiet: bool,
 }
 
-impl AsMut<Remote> for Given {
-    fn as_mut(&mut self) -> &mut Remote {
-        &mut self.remote
-    }
-}
-
-impl AsMut<Machine> for Given {
-    fn as_mut(&mut self) -> &mut Machine {
-        &mut self.machine
-    }
-}
+crate::cli::parts!(Given { remote: Remote, machine: Machine });
 
 type F = Flag<Given>;
 

@@ -44,11 +44,7 @@ struct Given {
     no_trunc: bool,
 }
 
-impl AsMut<Remote> for Given {
-    fn as_mut(&mut self) -> &mut Remote {
-        &mut self.remote
-    }
-}
+crate::cli::parts!(Given { remote: Remote });
 
 type F = Flag<Given>;
 

@@ -26,11 +26,7 @@ struct Given {
     key: Option<String>,
 }
 
-impl AsMut<Remote> for Given {
-    fn as_mut(&mut self) -> &mut Remote {
-        &mut self.remote
-    }
-}
+crate::cli::parts!(Given { remote: Remote });
 
 type F = Flag<Given>;
 

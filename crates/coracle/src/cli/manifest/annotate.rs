@@ -24,17 +24,7 @@ struct Given {
     index: bool,
 }
 
-impl AsMut<Remote> for Given {
-    fn as_mut(&mut self) -> &mut Remote {
-        &mut self.remote
-    }
-}
-
-impl AsMut<Note> for Given {
-    fn as_mut(&mut self) -> &mut Note {
-        &mut self.note
-    }
-}
+crate::cli::parts!(Given { remote: Remote, note: Note });
 
 type F = Flag<Given>;
 

@@ -21,11 +21,7 @@ struct Given {
     remote: Remote,
 }
 
-impl AsMut<Remote> for Given {
-    fn as_mut(&mut self) -> &mut Remote {
-        &mut self.remote
-    }
-}
+crate::cli::parts!(Given { remote: Remote });
 
 type F = Flag<Given>;
 

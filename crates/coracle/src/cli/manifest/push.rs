@@ -28,17 +28,7 @@ struct Given {
     quiet: bool,
 }
 
-impl AsMut<Remote> for Given {
-    fn as_mut(&mut self) -> &mut Remote {
-        &mut self.remote
-    }
-}
-
-impl AsMut<Repacking> for Given {
-    fn as_mut(&mut self) -> &mut Repacking {
-        &mut self.repacking
-    }
-}
+crate::cli::parts!(Given { remote: Remote, repacking: Repacking });
 
 type F = Flag<Given>;
 

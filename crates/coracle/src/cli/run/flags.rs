@@ -89,17 +89,7 @@ pub struct Given {
     pub explain: bool,
 }
 
-impl AsMut<Remote> for Given {
-    fn as_mut(&mut self) -> &mut Remote {
-        &mut self.remote
-    }
-}
-
-impl AsMut<Machine> for Given {
-    fn as_mut(&mut self) -> &mut Machine {
-        &mut self.machine
-    }
-}
+crate::cli::parts!(Given { remote: Remote, machine: Machine });
 
 /// A mount as it was written.
 #[derive(Debug)]
