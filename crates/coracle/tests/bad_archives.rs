@@ -15,8 +15,9 @@ use rustix::process::Signal;
 use serde_json::json;
 use testkit::{Invocation, Outcome, Sandbox, User, requires};
 
-/// Every file and directory of the store.
+/// Every file and directory of the store, once it is at rest.
 fn listing(sandbox: &Sandbox) -> Vec<String> {
+    sandbox.settle();
     let found = Invocation::new("find").arg(sandbox.root()).ok();
     let mut found: Vec<String> = found.lines().into_iter().map(str::to_owned).collect();
     found.sort();

@@ -88,16 +88,13 @@ impl Engine {
             monitor::teardown(run_dir)?;
         }
         self.enter()?;
-        match self.store()?.container(&id) {
-            Ok(mut container) => {
-                container.lock()?;
-                container.remove(self.store()?)?;
-            }
+        let store = self.store()?;
+        let locked = store.container(&id).and_then(|mut container| container.lock().map(|()| container));
+        match locked.and_then(|container| container.remove(store)) {
             // Its holder was faster (`--rm`).
-            Err(store::Error::NoSuchContainer(_)) => {}
-            Err(error) => return Err(error.into()),
+            Ok(()) | Err(store::Error::NoSuchContainer(_)) => Ok(id),
+            Err(error) => Err(error.into()),
         }
-        Ok(id)
     }
 }
 

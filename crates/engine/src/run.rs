@@ -217,7 +217,7 @@ impl Held<'_> {
         let holding = Holding {
             die_with_parent: true,
             reaper: composed.init,
-            wait: false,
+            wait: true,
             preserve_fds: config.process.preserve_fds,
             newlines,
             no_setgroups: !engine.setgroups(),
@@ -382,16 +382,28 @@ fn remove_cidfile(config: &ContainerConfig) {
     }
 }
 
-/// Writes the end down, or removes the container with `--rm`.
+/// Writes the end down, or removes the container with `--rm`. A container that is gone was removed by somebody else's
+/// force.
 fn finish(engine: &Engine, config: &ContainerConfig, mut container: ContainerDir, ended: &Ended) -> Result<()> {
-    container.lock()?;
-    if config.remove {
-        return Ok(container.remove(engine.store()?)?);
+    let store = engine.store()?;
+    let id = container.id().clone();
+    let finished = if config.remove {
+        container.lock().and_then(|()| container.remove(store))
+    } else {
+        write_end(&mut container, ended)
+    };
+    match (finished, store.container(&id)) {
+        (Err(_), Err(store::Error::NoSuchContainer(_))) => Ok(()),
+        (finished, _) => Ok(finished?),
     }
+}
+
+fn write_end(container: &mut ContainerDir, ended: &Ended) -> store::Result<()> {
+    container.lock()?;
     let mut record: Container<Record> = container.read()?;
     record.config.started = Some(ended.started);
     record.config.command =
         ended.composed.spec.process.as_ref().map(|process| process.args.clone()).unwrap_or_default();
     record.config.ended = Some(End { code: Some(ended.exit.code()), at: now(), out_of_memory: ended.oom_kills > 0 });
-    Ok(container.write(&record, Durability::Durable)?)
+    container.write(&record, Durability::Durable)
 }

@@ -43,9 +43,13 @@ pub fn run(order: Order<'_>) -> Result<Ended> {
             return Err(Error::Interrupted(signal));
         }
     }
-    let container = runtime::create(request)?;
+    let spec = request.spec;
+    let mut container = runtime::create(request)?;
     let pid = container.handle.pid;
+    // Before its command runs: whoever hears of the container by that finds a process to look at or to kill. Should this
+    // fail, the waiting stub ends with its socket.
     run_dir.write_process(Holder { pid, start_time: runtime::start_time(pid).unwrap_or(0) })?;
+    container.start(spec)?;
     let exit = runtime::hold(&container.handle, container.terminal, signals, foreground)?;
     let oom_kills = container.handle.cgroup.oom_kills().unwrap_or(0);
     Ok(Ended { exit, oom_kills, subjects: container.subjects })

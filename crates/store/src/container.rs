@@ -211,7 +211,7 @@ impl ContainerDir {
     /// Waits for the container's lock. Nothing happens when it is held already.
     pub fn lock(&mut self) -> Result<()> {
         if self.lock.is_none() {
-            self.lock = Some(Flock::exclusive(crate::file::open_dir(&self.dir, ".")?)?);
+            self.lock = Some(Flock::exclusive(self.again()?)?);
         }
         Ok(())
     }
@@ -219,9 +219,17 @@ impl ContainerDir {
     /// Takes the container's lock if nobody else has it; tells whether it is held now.
     pub fn try_lock(&mut self) -> Result<bool> {
         if self.lock.is_none() {
-            self.lock = Flock::try_exclusive(crate::file::open_dir(&self.dir, ".")?)?;
+            self.lock = Flock::try_exclusive(self.again()?)?;
         }
         Ok(self.lock.is_some())
+    }
+
+    /// The directory opened once more, for a lock of its own; `NoSuchContainer` when it was removed meanwhile.
+    fn again(&self) -> Result<OwnedFd> {
+        match crate::file::open_dir(&self.dir, ".") {
+            Err(error) if error.is_absent() => Err(Error::NoSuchContainer(self.id.to_string())),
+            other => other,
+        }
     }
 
     /// Gives the lock back.

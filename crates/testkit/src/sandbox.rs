@@ -8,11 +8,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::leavings::mount_points_below;
-use crate::{Invocation, Leavings, Outcome, Program, Rootfs, Scope, User};
+use crate::{Invocation, Leavings, Outcome, Program, Rootfs, Scope, User, within};
 
 /// A directory with a data root, a run root, a home and a copy of our programs' whereabouts.
 pub struct Sandbox {
@@ -68,6 +69,24 @@ impl Sandbox {
     /// The data root, where images, layers and container records lie (`CORACLE_ROOT`).
     pub fn root(&self) -> PathBuf {
         self.join("data")
+    }
+
+    /// The records of the store's layers, those of other maps too.
+    pub fn layer_records(&self) -> Vec<PathBuf> {
+        let inside = |dir: PathBuf| fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+        let plain = inside(self.root().join("layers"));
+        let mapped = inside(self.root().join("mapped")).flat_map(inside);
+        plain.chain(mapped).map(|layer| layer.join("record.json")).collect()
+    }
+
+    /// Waits until all layers are on disk: the store changes no more by itself.
+    #[track_caller]
+    pub fn settle(&self) {
+        /// A sync of a busy machine's disk may take its time.
+        const SYNCED: Duration = Duration::from_mins(2);
+        let waits = |record: &PathBuf| fs::read_to_string(record).is_ok_and(|text| text.contains("\"boot\""));
+        let settled = within(SYNCED, || !self.layer_records().iter().any(waits));
+        assert!(settled, "layers that never reach the disk: {:?}", self.layer_records());
     }
 
     /// The run root, where the state of running containers lies (`CORACLE_RUNROOT`).
