@@ -2,6 +2,7 @@
 
 use crate::bundle::Bundle;
 use crate::container::Container;
+use crate::counting::{COUNTS, Counting, criu};
 use std::path::PathBuf;
 use testkit::requires::Need;
 use testkit::{Invocation, requires};
@@ -58,4 +59,19 @@ fn a_profile_holds_for_the_container_and_for_what_enters_it() {
     let outcome = container.exec_with(&["--apparmor", "no-such-profile"], &["true"]).run();
     // Podman looks for such a path in such quotes.
     outcome.code(255).one_line_error("`/proc/self/attr/apparmor/exec`").stderr_contains("no such file or directory");
+}
+
+#[test]
+fn a_restored_one_has_its_profile_again_or_another_if_that_is_asked_for() {
+    requires!(root, busybox, cgroups, that = apparmor(), package = "apparmor_parser", that = criu());
+    let mut bundle = Bundle::script(COUNTS);
+    let [first, second] = ["first", "second"].map(|name| Profile::load(&bundle, name));
+    bundle.set("/process/apparmorProfile", first.name.clone());
+    let counting = Counting::of(bundle);
+    let label = || std::fs::read_to_string(format!("/proc/{}/attr/current", counting.pid())).unwrap();
+    assert_eq!(label(), format!("{} (enforce)\n", first.name));
+    counting.again(&[], &[]);
+    assert_eq!(label(), format!("{} (enforce)\n", first.name));
+    counting.again(&[], &["--lsm-profile", &format!("apparmor:{}", second.name)]);
+    assert_eq!(label(), format!("{} (enforce)\n", second.name));
 }

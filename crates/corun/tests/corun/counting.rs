@@ -36,6 +36,12 @@ pub fn knows(wanted: (u32, u32)) -> Need {
     if found >= wanted { Ok(()) } else { Err(format!("criu {}.{}", wanted.0, wanted.1)) }
 }
 
+/// The same criu, and systemd as PID 1.
+pub fn criu_and_systemd() -> Need {
+    let both = testkit::requires::systemd().and_then(|()| criu());
+    both.map_err(|_| "systemd and a criu that runs on its kernel (cargo xtask guest --emulated --systemd)".to_owned())
+}
+
 fn asked(what: &str, options: &[&str]) -> Need {
     if testkit::on_path("criu").is_none() {
         return Err("criu".to_owned());
@@ -46,6 +52,8 @@ fn asked(what: &str, options: &[&str]) -> Need {
 
 pub struct Counting {
     pub bundle: Bundle,
+    /// What stands before every verb.
+    globals: &'static [&'static str],
 }
 
 impl Counting {
@@ -63,7 +71,18 @@ impl Counting {
     /// The same, with options of `corun run`.
     #[track_caller]
     pub fn with(bundle: Bundle, options: &[&str]) -> Self {
-        let counting = Self::planned(bundle);
+        Self::started(Self { bundle, globals: &[] }, options)
+    }
+
+    /// One whose cgroup is systemd's.
+    #[track_caller]
+    pub fn in_a_scope(bundle: Bundle) -> Self {
+        Self::started(Self { bundle, globals: &["--systemd-cgroup"] }, &[])
+    }
+
+    #[track_caller]
+    fn started(counting: Self, options: &[&str]) -> Self {
+        counting.configure();
         let outcome = counting.quiet(counting.corun("run", &[&["--detach"], options].concat())).run();
         assert_eq!(outcome.exit_code(), Some(0), "{}", counting.errors());
         assert!(within(SOON, || counting.count() > 1), "it counts");
@@ -72,7 +91,7 @@ impl Counting {
 
     /// One that does not run yet.
     pub fn planned(bundle: Bundle) -> Self {
-        let counting = Self { bundle };
+        let counting = Self { bundle, globals: &[] };
         counting.configure();
         counting
     }
@@ -106,7 +125,8 @@ impl Counting {
     /// A verb, with this process's search path: the criu that it finds there was asked what it can do.
     pub fn verb(&self, verb: &str, options: &[&str], id: &str) -> Invocation {
         let path = std::env::var("PATH").unwrap_or_default();
-        self.bundle.sandbox.corun([verb]).args(options).arg(id).current_dir(self.bundle.dir()).env("PATH", path)
+        let corun = self.bundle.sandbox.corun(self.globals).arg(verb);
+        corun.args(options).arg(id).current_dir(self.bundle.dir()).env("PATH", path)
     }
 
     pub fn corun(&self, verb: &str, options: &[&str]) -> Invocation {

@@ -1,9 +1,10 @@
 //! What else flags of `checkpoint` and `restore` do: cgroups, terminals, labels, and what a criu does not know.
 
 use crate::bundle::Bundle;
-use crate::counting::{COUNTS, Counting, SOON, criu, knows};
+use crate::counting::{COUNTS, Counting, SOON, criu, criu_with, knows};
 use crate::lifecycle_sockets::{reads, received, types};
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixListener;
 use testkit::{Pty, requires, within};
 
@@ -83,6 +84,22 @@ fn a_terminal_of_somebody_elses_is_that_of_the_restore_if_that_is_asked_for() {
     let mut second = typed("restore", &["--detach", "--shell-job"]);
     answers(&mut second);
     assert!(within(SOON, || counting.count() > last + 2), "it goes on from {last}");
+}
+
+#[test]
+fn pages_that_are_there_twice_are_kept_once_if_that_is_asked_for() {
+    requires!(root, busybox, cgroups, that = criu_with("mem_dirty_track"));
+    let counting = Counting::new();
+    let held = |dir: &str| fs::metadata(counting.bundle.dir().join(dir).join("pages-1.img")).unwrap().blocks();
+    counting.checkpoint(&["--pre-dump", "--image-path", "before"]).code(0);
+    let all = held("before");
+    let last = counting.count();
+    assert!(within(SOON, || counting.count() > last), "its memory changes");
+    counting.checkpoint(&["--image-path", "after", "--parent-path", "../before", "--auto-dedup"]).code(0);
+    assert!(held("before") < all, "{} of {all}", held("before"));
+    let written = held("after");
+    counting.restore(&["--image-path", "after", "--auto-dedup"]);
+    assert!(held("after") < written, "{} of {written}", held("after"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Containers whose cgroups systemd makes: the machine's for root, and for an ordinary user his own.
 
 use crate::bundle::{Bundle, CLEARING};
+use crate::counting::{COUNTS, Counting, criu_and_systemd};
 use crate::rootless;
 use rustix::process::{Pid, WaitOptions};
 use std::path::Path;
@@ -172,4 +173,22 @@ fn a_change_that_the_kernel_refuses_is_taken_back_in_systemd_too() {
     assert_eq!(shown("MemoryMax"), "67108864");
     assert_ne!(shown("CPUWeight"), kept);
     corun(&["delete", "--force", id]).ok();
+}
+
+#[test]
+fn a_container_in_a_scope_is_written_down_and_comes_back_in_one() {
+    requires!(root, busybox, that = criu_and_systemd());
+    let mut bundle = Bundle::script(COUNTS);
+    limited(&mut bundle);
+    let counting = Counting::in_a_scope(bundle);
+    let unit = format!("coracle-{}.scope", counting.bundle.id);
+    let path = cgroup(&counting.pid().to_string());
+    assert_eq!(path, format!("/system.slice/{unit}"));
+    counting.checkpoint(&[]).code(0);
+    assert!(within(CLEARING, || show(&unit, "LoadState") == "not-found"), "the scope is still there");
+    let last = counting.count();
+    counting.restore(&[]);
+    assert!(within(CLEARING, || counting.count() > last + 2), "it goes on from {last}: {}", counting.count());
+    assert_eq!(cgroup(&counting.pid().to_string()), path);
+    assert_eq!((show(&unit, "ActiveState"), show(&unit, "MemoryMax")), ("active".to_owned(), "33554432".to_owned()));
 }
