@@ -5,6 +5,9 @@
 
 #[path = "seed/archive.rs"]
 mod archive;
+#[path = "../../registry/tests/registry/faulty.rs"]
+#[allow(dead_code, reason = "the faults are tested where the client is")]
+mod faulty;
 #[path = "seed/registry.rs"]
 mod served;
 
@@ -13,6 +16,8 @@ use std::path::{Path, PathBuf};
 
 use archive::{docker_archive, text};
 use engine::registry::{Bytes, Client, Environment, Settings};
+use faulty::{Answer, Faulty};
+use oci::digest::Digest;
 use oci::image::{Descriptor, Manifest, media_type};
 use oci::reference::Reference;
 use serde_json::{Value, json};
@@ -161,4 +166,43 @@ fn a_policy_is_held_by_every_pull() {
     sandbox.run(["pull", "-q", "--signature-policy", text(&none), &name]).code(0);
     sandbox.file("home/.config/containers/policy.json", "{}");
     sandbox.run(["pull", "-q", &name]).code(1).one_line_error("policy.json");
+}
+
+/// CVE-2023-46737 and its like: as many signatures as there were, of whatever length, were read.
+#[test]
+fn signatures_without_number_or_end_cost_little() {
+    requires!(package = "openssl");
+    let sandbox = Sandbox::new();
+    let key = key_pair(sandbox.path(), "ours");
+    let image = serde_json::to_vec(&Manifest::new(Descriptor::of(media_type::CONFIG, b"{}"), vec![])).expect("JSON");
+    let verified = |signatures: Vec<Descriptor>, pages: bool| {
+        let signatures = Manifest::new(Descriptor::of(media_type::CONFIG, b"{}"), signatures);
+        let (signatures, image) = (serde_json::to_vec(&signatures).expect("JSON"), image.clone());
+        let server = Faulty::new(move |asked, _| match asked.path.rsplit('/').next() {
+            Some("1") => Answer::new(200, image.clone()).with("content-type", media_type::MANIFEST),
+            Some(tag) if tag.starts_with("sha256-") => Answer::new(200, signatures.clone()),
+            _ if asked.path.contains("/referrers/") && pages => {
+                let entry = Descriptor::of(media_type::MANIFEST, b"x");
+                let page =
+                    json!({"schemaVersion": 2, "mediaType": media_type::INDEX, "manifests": vec![entry; 10_000]});
+                Answer::new(200, page.to_string()).with("link", format!("<{}>; rel=\"next\"", asked.path))
+            }
+            _ if asked.path.ends_with(&Digest::of(b"payload").to_string()) => Answer::new(200, "payload"),
+            _ => Answer::new(404, ""),
+        });
+        let name = format!("{}/x:1", server.name());
+        let outcome = sandbox.run(["image", "verify", "--retry=0", "--key", text(&key), &name]);
+        (outcome, server.lines())
+    };
+    let mut payload = Descriptor::of("application/vnd.dev.cosign.simplesigning.v1+json", b"payload");
+    payload.annotations.insert("dev.cosignproject.cosign/signature".to_owned(), "c2lnbmF0dXJl".to_owned());
+    for pages in [false, true] {
+        let (outcome, asked) = verified(vec![payload.clone(); 5000], pages);
+        outcome.code(1).stdout_is("").one_line_error("no signature");
+        assert!(asked.len() < 200, "{}", asked.len());
+    }
+    let long = Descriptor { size: 100_000_000, ..payload.clone() };
+    let (outcome, asked) = verified(vec![long], false);
+    outcome.code(1).stdout_is("").one_line_error("more than 65536 bytes");
+    assert!(!asked.iter().any(|line| line.contains("/blobs/")), "{asked:?}");
 }

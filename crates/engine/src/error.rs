@@ -97,6 +97,14 @@ pub enum Error {
     /// A signal came while work was under way whose half is worth nothing.
     #[error("interrupted by signal {0}; nothing was changed")]
     Interrupted(i32),
+    /// What a registry sent is not what its own documents promise.
+    #[error("{registry} sends something wrong")]
+    Sent {
+        /// Who did.
+        registry: String,
+        /// What is wrong.
+        source: Box<store::Error>,
+    },
     /// A push that makes no sense.
     #[error("{0}")]
     Push(String),
@@ -158,6 +166,8 @@ impl Error {
         match self {
             Self::Spec(error) => error.remedy(),
             Self::Registry(error) => error.hint(),
+            Self::Sent { .. } => Some(registry::AT_FAULT.to_owned()),
+            Self::Store(store::Error::Fetch { source, .. }) => source.downcast_ref::<registry::Error>()?.hint(),
             Self::Monitor(monitor::Error::Runtime(error)) | Self::Runtime(error) => error.hint(),
             Self::NoPolicy => Some("name a key: --key FILE".to_owned()),
             Self::Store(store::Error::NoSuchImage(name)) => {
@@ -176,7 +186,10 @@ impl Error {
             Self::Store(store::Error::Sys(source))
             | Self::Monitor(monitor::Error::File { source, .. })
             | Self::File { source, .. } => place(source.errno),
-            Self::Store(store::Error::Io { source, .. }) => sys::Errno::from_io_error(source).and_then(place),
+            Self::Store(store::Error::Io { source, .. }) => match registry::Error::within(source) {
+                Some(error) => error.hint(),
+                None => sys::Errno::from_io_error(source).and_then(place),
+            },
             Self::System { source, .. } | Self::Rootfs { source, .. }
                 if (source.call, source.errno) == ("mount_setattr", sys::Errno::INVAL) =>
             {
@@ -198,6 +211,21 @@ impl Error {
             self,
             Self::Store(store::Error::NoSuchContainer(_) | store::Error::NoSuchImage(_) | store::Error::NoSuchList(_))
         )
+    }
+
+    /// The same, where what is wrong came from a registry.
+    pub(crate) fn sent_by(self, registry: &str) -> Self {
+        use store::Error as Wrong;
+        match self {
+            Self::Store(
+                source @ (Wrong::DigestMismatch { .. }
+                | Wrong::SizeMismatch { .. }
+                | Wrong::DiffIdMismatch { .. }
+                | Wrong::Document { .. }
+                | Wrong::Json { .. }),
+            ) => Self::Sent { registry: registry.to_owned(), source: Box::new(source) },
+            other => other,
+        }
     }
 
     pub(crate) fn file(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(sys::Error) -> Self {

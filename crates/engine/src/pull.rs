@@ -114,7 +114,10 @@ impl Engine {
             crate::verify::by_policy(client, name, &[descriptor.digest, image.descriptor.digest])?;
             return Ok(Pulled { id: image.id, name: name.clone(), known: true });
         }
-        let fetch = |store: &Store| fetch(store, client, name, descriptor, platform, watch);
+        let fetch = |store: &Store| {
+            let fetched = fetch(store, client, name, descriptor, platform, watch);
+            fetched.map_err(|error| error.sent_by(name.registry()))
+        };
         let loaded = self.take_in(fetch)?.remove(0);
         Ok(Pulled { id: loaded.id, name: name.clone(), known: false })
     }

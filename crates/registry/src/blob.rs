@@ -169,7 +169,11 @@ impl Blob {
             self.failures += 1;
             if self.failures >= patience.attempts {
                 if self.at + 1 >= self.endpoints.len() {
-                    return Err(failure);
+                    let registry = self.registry.clone();
+                    return Err(io::Error::other(match failure.downcast() {
+                        Ok(told) => told,
+                        Err(source) => Error::Lost { registry, source },
+                    }));
                 }
                 (self.at, self.failures) = (self.at + 1, 0);
             }
@@ -236,7 +240,7 @@ impl Read for Blob {
             let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
             let read = match &mut self.body {
                 Some(body) => body.read(&mut buffer[..most]),
-                None => Err(io::ErrorKind::NotConnected.into()),
+                None => Err(io::Error::new(io::ErrorKind::TimedOut, "it comes too slowly")),
             };
             match read {
                 Ok(0) => self.resume(io::ErrorKind::UnexpectedEof.into())?,

@@ -6,6 +6,11 @@ use std::path::PathBuf;
 /// What this crate's functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// What to do about what passes.
+const AGAIN: &str = "try again later";
+/// What to do about what a server should not have sent.
+pub const AT_FAULT: &str = "it is the server's fault, or a proxy's before it: tell whoever runs it";
+
 /// Why a registry cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -51,6 +56,14 @@ pub enum Error {
         url: Url,
         /// Why.
         source: Box<ureq::Error>,
+    },
+    /// A transfer that broke off or came too slowly, as often as it was begun.
+    #[error("the connection with {registry} is lost")]
+    Lost {
+        /// Whose server.
+        registry: String,
+        /// Why.
+        source: std::io::Error,
     },
     /// A certificate that no authority known to us has signed.
     #[error("the certificate of {origin} is not trusted: {reason}")]
@@ -172,6 +185,11 @@ impl Error {
         matches!(self, Self::Unauthorized { .. })
     }
 
+    /// What is wrong where a blob could not be read to its end.
+    pub fn within(error: &std::io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+
     /// Whether the same may work a moment later.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
@@ -199,6 +217,14 @@ impl Error {
                 format!("put the authority's certificate into /etc/containers/certs.d/{host}/ca.crt")
             }
             Self::Clear { .. } => "give --tls-verify=false, or say insecure = true in registries.conf".to_owned(),
+            Self::Status { status: 429, .. } => "try again later; who is logged in may ask more often".to_owned(),
+            Self::Lost { .. } | Self::Later { .. } => AGAIN.to_owned(),
+            Self::Status { status, .. } if crate::retry::is_transient(*status) => AGAIN.to_owned(),
+            Self::Unreachable { .. } if self.is_transient() => AGAIN.to_owned(),
+            Self::Digest { .. } | Self::Length { .. } | Self::Answer { .. } | Self::Manifest { .. } => {
+                AT_FAULT.to_owned()
+            }
+            Self::Source { source, .. } => return Self::within(source)?.hint(),
             _ => return None,
         })
     }

@@ -39,7 +39,7 @@ mod url;
 pub use blob::Blob;
 pub use client::Client;
 pub use credential::{Credential, Secret};
-pub use error::{Error, Result};
+pub use error::{AT_FAULT, Error, Result};
 pub use listing::{Found, Search};
 pub use login::{LoggedOut, registry_of};
 pub use retry::Patience;

@@ -7,15 +7,16 @@ use crate::exchange::{Call, Payload, Reply, Target};
 use crate::url::{Url, escape};
 use crate::{Client, Patience};
 use oci::digest::Digest;
-use oci::image::{Descriptor, Index, LARGEST_DOCUMENT, media_type};
+use oci::image::{Descriptor, Index, media_type};
 use oci::reference::{DEFAULT_REGISTRY, Reference};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 /// One page of a list is not longer.
 const LONGEST_PAGE: u64 = 16 << 20;
-/// Nor has a list more pages.
+/// Nor has a list more pages, or all of them together more bytes.
 const MOST_PAGES: usize = 10_000;
+const LONGEST_LIST: u64 = 64 << 20;
 /// Where Docker Hub is searched.
 const HUB: &str = "index.docker.io";
 
@@ -126,7 +127,7 @@ impl Client {
         let named = |name: &str| if hub { format!("docker.io/{name}") } else { format!("{}/{name}", search.registry) };
         if hub || reply.status() == 200 {
             let reply = reply.expect(&[200], &search.registry, "its search")?;
-            let page: Results = json(reply, &self.exchange.settings.patience)?;
+            let page: Results = parse(body(reply, LONGEST_LIST, &self.exchange.settings.patience)?)?;
             let results = page.results.unwrap_or_default().into_iter().take(limit);
             return Ok(results.map(|found| Found { name: named(&found.name), ..found }).collect());
         }
@@ -153,10 +154,12 @@ impl Client {
     ) -> Result<()> {
         let mut target = Target::Path(path);
         let registry = endpoint.name.split('/').next().unwrap_or_default().to_owned();
+        let mut left = LONGEST_LIST;
         for _ in 0..MOST_PAGES {
             let reply = self.call(endpoint, &Call::get(target, scope.to_owned()))?.expect(&[200], &registry, what)?;
-            let next = next_page(&reply);
-            if !take(json(reply, &self.exchange.settings.patience)?) {
+            let (next, page) = (next_page(&reply), body(reply, left, &self.exchange.settings.patience)?);
+            left -= page.1.len() as u64;
+            if !take(parse(page)?) {
                 return Ok(());
             }
             match next {
@@ -164,7 +167,7 @@ impl Client {
                 None => return Ok(()),
             }
         }
-        Ok(())
+        Err(Error::Length { what: what.to_owned(), reason: format!("is a list of more than {MOST_PAGES} pages") })
     }
 
     /// The list of what refers to a manifest that is kept under a tag; empty where there is none.
@@ -222,10 +225,14 @@ impl Client {
     }
 }
 
-fn json<T: DeserializeOwned>(mut reply: Reply, patience: &Patience) -> Result<T> {
-    let most = LONGEST_PAGE.max(LARGEST_DOCUMENT as u64);
-    let bytes = reply.bytes(most, patience)?;
-    serde_json::from_slice(&bytes).map_err(|error| Error::Answer { url: reply.url.clone(), reason: error.to_string() })
+/// A page, of at most so many bytes, and whose it is.
+fn body(mut reply: Reply, left: u64, patience: &Patience) -> Result<(Url, Vec<u8>)> {
+    let bytes = reply.bytes(LONGEST_PAGE.min(left), patience)?;
+    Ok((reply.url, bytes))
+}
+
+fn parse<T: DeserializeOwned>((url, bytes): (Url, Vec<u8>)) -> Result<T> {
+    serde_json::from_slice(&bytes).map_err(|error| Error::Answer { url, reason: error.to_string() })
 }
 
 /// `Link: </v2/x/tags/list?n=2&last=b>; rel="next"` (RFC 8288).

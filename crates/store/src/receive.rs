@@ -47,13 +47,13 @@ impl Store {
     /// may give it from its start instead. `arrived` is told how many bytes are there, as they come.
     ///
     /// A blob that is there already is not fetched. What was fetched before an error is kept for the next time, unless it
-    /// was wrong.
+    /// was wrong; what is wrong with a kept part in front of it is fetched once more from its start.
     pub fn receive<R: Read + Send>(
         &self,
         blob: &Descriptor,
         expected: Option<Expected>,
         _lease: &Lease,
-        fetch: impl FnOnce(u64) -> Result<From<R>>,
+        mut fetch: impl FnMut(u64) -> Result<From<R>>,
         arrived: &(dyn Fn(u64) + Sync),
     ) -> Result<()> {
         let what = format!("blob {}", blob.digest);
@@ -64,21 +64,31 @@ impl Store {
         if kept > blob.size {
             kept = 0;
         }
-        let (from, starts_at) = fetch(kept)?;
-        if starts_at != kept {
-            kept = 0;
-        }
-        file.set_len(kept).map_err(Error::io(format!("cannot write {what}")))?;
-        let result = self.stream(blob, expected, &mut file, kept, from, arrived);
-        match &result {
-            Ok(_) => {}
-            // Whoever tries again must not build on it.
-            Err(Error::SizeMismatch { .. } | Error::DigestMismatch { .. }) => {
+        let unpacked = loop {
+            let result = fetch(kept).and_then(|(from, starts_at)| {
+                if starts_at != kept {
+                    kept = 0;
+                }
+                file.set_len(kept).map_err(Error::io(format!("cannot write {what}")))?;
+                self.stream(blob, expected, &mut file, kept, from, arrived)
+            });
+            let error = match result {
+                Ok(unpacked) => break unpacked,
+                Err(error) => error,
+            };
+            let wrong = matches!(error, Error::SizeMismatch { .. } | Error::DigestMismatch { .. });
+            if wrong && kept > 0 {
+                // It may be what was kept that is wrong.
+                kept = 0;
+                continue;
+            }
+            // Whoever tries again must not build on what is wrong, and can build on nothing but a part.
+            let part = file.metadata().is_ok_and(|kept| (1..blob.size).contains(&kept.len()));
+            if wrong || !part {
                 let _ = sys::fs::unlinkat(&dir, &*name, AtFlags::empty());
             }
-            Err(_) => return result.map(drop),
-        }
-        let unpacked = result?;
+            return Err(error);
+        };
         file.sync_data().map_err(Error::io(format!("cannot sync {what}")))?;
         let blobs = self.dir(BLOBS)?;
         sys::fs::renameat(&dir, &*name, &blobs, &*name, RenameFlags::empty())?;

@@ -31,7 +31,7 @@ impl Layer {
     }
 
     /// Receives what `fetch` gives.
-    fn receive<R: Read + Send>(&self, store: &Store, fetch: impl FnOnce(u64) -> (R, u64)) -> Result<(), Error> {
+    fn receive<R: Read + Send>(&self, store: &Store, mut fetch: impl FnMut(u64) -> (R, u64)) -> Result<(), Error> {
         let lease = store.lease().expect("a lease");
         store.receive(&self.descriptor, Some(self.expected), &lease, |from| Ok(fetch(from)), &|_| ())
     }
@@ -76,10 +76,9 @@ fn one_that_was_cut_off_goes_on_where_it_was() {
         let error = layer.receive(&place.store, |from| (&layer.blob[from as usize..cut], from)).expect_err("cut off");
         assert!(matches!(error, Error::Io { .. }), "{error:?}");
         Layer::is_not_there(&place);
-        assert_eq!(
-            fs::metadata(place.join("store/partial").join(layer.descriptor.digest.hex())).expect("kept").len(),
-            cut as u64
-        );
+        // Of nothing nothing is kept.
+        let kept = fs::metadata(place.join("store/partial").join(layer.descriptor.digest.hex()));
+        assert_eq!(kept.ok().map(|kept| kept.len()), (cut > 0).then_some(cut as u64));
     }
     layer
         .receive(&place.store, |from| {

@@ -493,6 +493,19 @@ fn a_list_may_have_several_pages_or_be_null() {
     assert_eq!(World::new().client().tags(&image(&server)).unwrap(), [""; 0]);
 }
 
+/// Its pages were once all kept, however many there were.
+#[test]
+fn a_list_without_an_end_is_given_up() {
+    let server = Faulty::new(|asked, _| {
+        let page = format!("{}{{}}", " ".repeat(8 << 20));
+        Answer::new(200, page).with("link", format!("<{}>; rel=\"next\"", asked.path))
+    });
+    let client = World::new().client();
+    assert!(matches!(client.tags(&image(&server)), Err(Error::Length { .. })));
+    assert!(server.asked().len() < 10);
+    assert!(matches!(client.referrers(&image(&server), Digest::of(b"x"), None), Err(Error::Length { .. })));
+}
+
 #[test]
 fn a_head_that_says_too_little_is_followed_by_the_document() {
     for headless in [405, 200] {
