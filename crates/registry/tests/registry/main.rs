@@ -9,3 +9,4 @@ mod faulty;
 mod hostile;
 mod logins;
 mod real;
+mod referrers;
