@@ -98,10 +98,10 @@ impl AuthFile {
     /// Enters a credential.
     pub fn set(&mut self, name: &str, credential: &Credential) {
         let auths = self.content.entry("auths").or_insert_with(|| json!({}));
-        let entry = match credential {
-            Credential::Basic { .. } => json!({ "auth": credential.encode() }),
-            Credential::Identity(token) => json!({ "auth": "", "identitytoken": token.reveal() }),
-        };
+        let mut entry = json!({ "auth": credential.encode() });
+        if let Credential::Identity { token, .. } = credential {
+            entry["identitytoken"] = token.reveal().into();
+        }
         if let Some(auths) = auths.as_object_mut() {
             auths.retain(|own, _| normal(own) != name);
             auths.insert(name.to_owned(), entry);
@@ -182,13 +182,13 @@ fn normal(key: &str) -> String {
 
 fn credential(entry: &Value) -> Option<Credential> {
     let text = |name: &str| entry.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    if let Some(token) = text("identitytoken") {
-        return Some(Credential::Identity(Secret::new(token)));
-    }
-    if let Some(auth) = text("auth") {
-        return Credential::decode(auth);
-    }
-    Some(Credential::basic(text("username")?, text("password")?))
+    let named = match text("auth") {
+        Some(auth) => Credential::decode(auth),
+        None => text("username").zip(text("password")).map(|(user, password)| Credential::basic(user, password)),
+    };
+    let Some(token) = text("identitytoken") else { return named };
+    let user = named.as_ref().and_then(Credential::user).unwrap_or_default().to_owned();
+    Some(Credential::Identity { user, token: Secret::new(token) })
 }
 
 #[cfg(test)]
@@ -218,7 +218,8 @@ mod tests {
         );
         assert_eq!(file.find("docker.io/library/debian", None).unwrap(), Some(Credential::basic("me", "a")));
         assert_eq!(file.find("r.io/x", None).unwrap(), Some(Credential::basic("u", "p")));
-        assert_eq!(file.find("token.io/x", None).unwrap(), Some(Credential::Identity(Secret::new("t"))));
+        let identity = Credential::Identity { user: String::new(), token: Secret::new("t") };
+        assert_eq!(file.find("token.io/x", None).unwrap(), Some(identity));
         assert_eq!(file.find("helped.io/x", None).unwrap(), None);
     }
 

@@ -37,7 +37,12 @@ pub enum Credential {
         password: Secret,
     },
     /// What a token server gave for a password once, to be exchanged for tokens (docker's `identitytoken`).
-    Identity(Secret),
+    Identity {
+        /// Whose password it was; empty where nobody knows.
+        user: String,
+        /// What it gave.
+        token: Secret,
+    },
 }
 
 impl Credential {
@@ -55,24 +60,28 @@ impl Credential {
     /// The name, where there is one.
     pub fn user(&self) -> Option<&str> {
         match self {
-            Self::Basic { user, .. } => Some(user),
-            Self::Identity(_) => None,
+            Self::Basic { user, .. } | Self::Identity { user, .. } => {
+                Some(user.as_str()).filter(|user| !user.is_empty())
+            }
         }
     }
 
     /// The header's value for basic authentication (RFC 7617).
     pub(crate) fn header(&self) -> Option<Secret> {
         match self {
-            Self::Basic { user, password } => {
-                Some(Secret(format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{}", password.reveal())))))
-            }
-            Self::Identity(_) => None,
+            Self::Basic { .. } => Some(Secret(format!("Basic {}", self.encode()))),
+            Self::Identity { .. } => None,
         }
     }
 
-    /// An auth file's `auth`: both in base64.
-    pub(crate) fn encode(&self) -> Option<String> {
-        self.header().and_then(|header| header.0.strip_prefix("Basic ").map(str::to_owned))
+    /// An auth file's `auth`: name and password in base64. An identity token stands beside it instead of the password,
+    /// and podman looks for one only where the name is.
+    pub(crate) fn encode(&self) -> String {
+        let (user, password) = match self {
+            Self::Basic { user, password } => (user, password.reveal()),
+            Self::Identity { user, .. } => (user, ""),
+        };
+        BASE64_STANDARD.encode(format!("{user}:{password}"))
     }
 
     /// Reads an auth file's `auth`.
@@ -99,7 +108,8 @@ mod tests {
     #[test]
     fn a_password_may_hold_colons_and_is_never_shown() {
         let credential = Credential::parse("me:a:b");
-        assert_eq!(Credential::decode(&credential.encode().unwrap()), Some(Credential::basic("me", "a:b")));
-        assert!(!format!("{credential:?} {:?}", Credential::Identity(Secret::new("a:b"))).contains("a:b"));
+        assert_eq!(Credential::decode(&credential.encode()), Some(Credential::basic("me", "a:b")));
+        let identity = Credential::Identity { user: "me".to_owned(), token: Secret::new("a:b") };
+        assert!(!format!("{credential:?} {identity:?}").contains("a:b"));
     }
 }

@@ -18,7 +18,7 @@ use crate::url::{Origin, Scheme, Url};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::io::Read as _;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use ureq::Body;
 use ureq::http::Response;
@@ -37,6 +37,8 @@ pub struct Exchange {
     schemes: Mutex<HashMap<String, Scheme>>,
     /// What they gave us.
     pub grants: Grants,
+    /// What a token server gave that is to stand for the password from now on, where a login asks for that.
+    pub identity: Option<OnceLock<Secret>>,
 }
 
 /// A request.
@@ -130,7 +132,8 @@ impl<'a> Call<'a> {
 impl Exchange {
     /// With nothing known yet.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, transport: Transport::default(), schemes: Mutex::default(), grants: Grants::default() }
+        let (transport, schemes, grants) = (Transport::default(), Mutex::default(), Grants::default());
+        Self { settings, transport, schemes, grants, identity: None }
     }
 
     /// Asks an endpoint. Statuses that pass are waited out; all others are the caller's to judge.

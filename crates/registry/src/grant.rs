@@ -17,6 +17,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+/// What we call ourselves.
+const CLIENT: &str = "coracle";
 /// How long a token holds that does not say (distribution spec, token authentication).
 const SHORTEST: u64 = 60;
 /// A token is asked for anew while there is still so much of its time left.
@@ -60,6 +62,8 @@ struct Token {
     access: Option<String>,
     #[serde(default)]
     expires_in: Option<u64>,
+    #[serde(default, rename = "refresh_token")]
+    identity: Option<String>,
 }
 
 impl Exchange {
@@ -126,14 +130,20 @@ impl Exchange {
         let same = url.origin.host == home.host && url.origin.port == home.port;
         let tls = if same { endpoint.tls.clone() } else { self.tls_for(&url)? };
         let form;
-        let (call, url) = if let Some(Credential::Identity(token)) = credential {
+        let (call, url) = if let Some(Credential::Identity { token, .. }) = credential {
             form = identity_form(token, service, scopes);
             let call = Call::get(Target::Url(url.clone()), String::new()).method("POST");
             let call = call.header("content-type", "application/x-www-form-urlencoded");
             (call.payload(Payload::Bytes(form.as_bytes())), url)
         } else {
             let mut url = url;
-            for (name, value) in [("service", service), ("account", credential.and_then(Credential::user))] {
+            let offline = self.identity.is_some();
+            for (name, value) in [
+                ("service", service),
+                ("account", credential.and_then(Credential::user)),
+                ("client_id", offline.then_some(CLIENT)),
+                ("offline_token", offline.then_some("true")),
+            ] {
                 if let Some(value) = value {
                     url = url.with(name, value);
                 }
@@ -159,6 +169,9 @@ impl Exchange {
             .map_err(|_| wrong("this is no token"))?;
         let given = token.given.or(token.access).filter(|token| !token.is_empty());
         let given = given.ok_or_else(|| wrong("there is no token in it"))?;
+        if let (Some(wanted), Some(identity)) = (&self.identity, token.identity.filter(|token| !token.is_empty())) {
+            _ = wanted.set(Secret::new(identity));
+        }
         let until = Instant::now().checked_add(Duration::from_secs(token.expires_in.unwrap_or(0).max(SHORTEST)));
         Ok(Grant { header: Secret::new(format!("Bearer {given}")), until })
     }
@@ -169,7 +182,7 @@ fn identity_form(token: &Secret, service: Option<&str>, scopes: &[&str]) -> Stri
     let scopes = Some(scopes.join(" ")).filter(|scopes| !scopes.is_empty());
     let pairs = [
         ("grant_type", Some("refresh_token")),
-        ("client_id", Some("coracle")),
+        ("client_id", Some(CLIENT)),
         ("refresh_token", Some(token.reveal())),
         ("service", service),
         ("scope", scopes.as_deref()),

@@ -58,7 +58,7 @@ impl Helper {
             serde_json::from_slice(&output).map_err(|_| self.wrong("its answer is not the protocol's JSON"))?;
         Ok(match answer.username.as_str() {
             "" => None,
-            "<token>" => Some(Credential::Identity(Secret::new(answer.secret))),
+            "<token>" => Some(Credential::Identity { user: String::new(), token: Secret::new(answer.secret) }),
             user => Some(Credential::basic(user, answer.secret)),
         })
     }
@@ -67,7 +67,7 @@ impl Helper {
     pub fn store(&self, server: &str, credential: &Credential) -> Result<()> {
         let (user, secret) = match credential {
             Credential::Basic { user, password } => (user.as_str(), password),
-            Credential::Identity(token) => ("<token>", token),
+            Credential::Identity { token, .. } => ("<token>", token),
         };
         let given = json!({ "ServerURL": server, "Username": user, "Secret": secret.reveal() });
         let (worked, output) = self.run("store", &given.to_string())?;

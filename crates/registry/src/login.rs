@@ -1,15 +1,17 @@
 //! Logging in and out: a credential is tried before it is kept, and kept where podman keeps it, or where the file of
-//! credentials says that a helper keeps it.
+//! credentials says that a helper keeps it. A token server that gives something to stand for the password from then on is
+//! taken at its word: then the password is kept nowhere.
 
 use crate::Client;
 use crate::auth_file::{self, AuthFile};
-use crate::credential::Credential;
+use crate::credential::{Credential, Secret};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
-use crate::exchange::{Call, Target};
+use crate::exchange::{Call, Exchange, Target};
 use crate::helper::Helper;
 use crate::settings::Settings;
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 /// What logging out found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +52,10 @@ impl Client {
             Some((program, server)) => Some((Helper::new(program, settings.environment.path.as_deref())?, server)),
             None => None,
         };
-        self.try_credential(name, credential)?;
+        let credential = match (self.try_credential(name, credential)?, credential.user()) {
+            (Some(token), user) => &Credential::Identity { user: user.unwrap_or_default().to_owned(), token },
+            (None, _) => credential,
+        };
         if let Some((helper, server)) = helper {
             helper.store(&server, credential)?;
         } else {
@@ -60,9 +65,12 @@ impl Client {
         Ok(file.path().to_owned())
     }
 
-    fn try_credential(&self, name: &str, credential: &Credential) -> Result<()> {
+    /// Returns what stands for the credential from now on, where a token server gave that.
+    fn try_credential(&self, name: &str, credential: &Credential) -> Result<Option<Secret>> {
         let settings = Settings { credential: Some(credential.clone()), ..self.exchange.settings.clone() };
-        let client = Self::new(settings);
+        let mut exchange = Exchange::new(settings);
+        exchange.identity = Some(OnceLock::new());
+        let client = Self { exchange: Arc::new(exchange) };
         let registry = name.split('/').next().unwrap_or_default();
         let endpoint = Endpoint::of_registry(&client.exchange.settings, registry)?;
         let reply = client.call(&endpoint, &Call::get(Target::Path("/v2/".to_owned()), String::new()));
@@ -76,7 +84,7 @@ impl Client {
             reply => reply?,
         };
         match reply.status() {
-            200 => Ok(()),
+            200 => Ok(client.exchange.identity.as_ref().and_then(OnceLock::get).cloned()),
             401 | 403 => {
                 let reason = "it does not take this name and password".to_owned();
                 Err(Error::Unauthorized { registry: registry.to_owned(), reason })

@@ -126,10 +126,22 @@ fn read(reader: &mut BufReader<&TcpStream>) -> Option<Asked> {
         let Some((name, value)) = line.trim_end().split_once(": ") else { break };
         headers.insert(name.to_ascii_lowercase(), value.to_owned());
     }
-    let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
     let mut body = Vec::new();
+    if headers.get("transfer-encoding").is_some_and(|coding| coding == "chunked") {
+        while let length @ 1.. = chunk_length(reader)? {
+            reader.take(length).read_to_end(&mut body).ok()?;
+            reader.read_line(&mut String::new()).ok()?;
+        }
+    }
+    let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
     reader.take(length).read_to_end(&mut body).ok()?;
     Some(Asked { method, path, headers, body })
+}
+
+fn chunk_length(reader: &mut BufReader<&TcpStream>) -> Option<u64> {
+    let mut line = String::new();
+    reader.read_line(&mut line).ok()?;
+    u64::from_str_radix(line.trim(), 16).ok()
 }
 
 fn reply(mut stream: &TcpStream, asked: &Asked, answer: Answer) -> std::io::Result<()> {

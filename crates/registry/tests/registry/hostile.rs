@@ -339,7 +339,7 @@ fn an_identity_token_is_exchanged() {
     let tokens = Faulty::new(|_, _| Answer::new(200, r#"{"access_token": "good"}"#));
     let server = wanting(format!("http://{}/token", tokens.name()));
     let mut settings = World::new().settings();
-    settings.credential = Some(Credential::Identity(Secret::new("a b")));
+    settings.credential = Some(Credential::Identity { user: String::new(), token: Secret::new("a b") });
     assert!(Client::new(settings).manifest(&image(&server), None).is_ok());
     let asked = &tokens.asked()[0];
     let form =
