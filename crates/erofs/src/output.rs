@@ -3,16 +3,12 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
+use sys::direct::Direct;
 
 use crate::BLOCK;
 use crate::error::{Error, Result};
 use crate::format::{INODE, SLOT};
 
-/// What is gathered before it is written.
-const BUFFER: usize = 1 << 20;
-/// How much is written before the disk is set to work: an image has to be on it in the end, and waiting for all of it then
-/// takes longer than the writing.
-const WRITE_BACK: u64 = 8 << 20;
 /// A region for inodes, in bytes.
 const REGION: usize = 256 << 10;
 
@@ -20,12 +16,7 @@ const REGION: usize = 256 << 10;
 #[derive(Debug)]
 pub struct Output {
     file: File,
-    /// The end of all that has a place, written or not.
-    end: u64,
-    /// Content, not yet written, that ends at `end`.
-    pending: Vec<u8>,
-    /// Up to where the disk was set to work.
-    begun: u64,
+    content: Direct,
     region: Region,
 }
 
@@ -41,25 +32,18 @@ struct Region {
 impl Output {
     /// An empty file, whose first block is left alone.
     pub fn new(file: File) -> Self {
-        Self { file, end: BLOCK, pending: Vec::with_capacity(BUFFER), begun: 0, region: Region::default() }
+        Self { file, content: Direct::new(BLOCK), region: Region::default() }
     }
 
     /// Where the next content will stand.
     pub fn end(&self) -> u64 {
-        self.end
+        self.content.end()
     }
 
     /// Appends content.
     pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        if self.pending.len() + bytes.len() > BUFFER {
-            self.flush()?;
-        }
-        if bytes.len() >= BUFFER {
-            self.file.write_all_at(bytes, self.end)?;
-        } else {
-            self.pending.extend_from_slice(bytes);
-        }
-        self.advance(bytes.len() as u64)
+        self.room(bytes.len() as u64)?;
+        Ok(self.content.append(&self.file, bytes)?)
     }
 
     /// Leaves `length` bytes unwritten: they read as zeroes.
@@ -67,13 +51,13 @@ impl Output {
         if length <= BLOCK {
             return self.append(&[0; BLOCK as usize][..length as usize]);
         }
-        self.flush()?;
-        self.advance(length)
+        let end = self.room(length)?;
+        Ok(self.content.go_on_at(&self.file, end)?)
     }
 
     /// Fills up the last block.
     pub fn align(&mut self) -> Result<()> {
-        self.skip(self.end.next_multiple_of(BLOCK) - self.end)
+        self.skip(self.end().next_multiple_of(BLOCK) - self.end())
     }
 
     /// Finds a place for an inode with its attributes, `head`, and the end of its content, `tail`. Both must fit in one block
@@ -99,8 +83,8 @@ impl Output {
             return Ok(());
         }
         // Content that still waits would go over it.
-        if at + bytes.len() as u64 > self.end - self.pending.len() as u64 {
-            self.flush()?;
+        if at + bytes.len() as u64 > self.content.written() {
+            self.content.flush(&self.file)?;
         }
         Ok(self.file.write_all_at(bytes, at)?)
     }
@@ -108,40 +92,33 @@ impl Output {
     /// Writes what waits; the file then is as long as all its blocks. Returns it and their number.
     pub fn finish(mut self) -> Result<(File, u32)> {
         self.align()?;
-        self.flush()?;
+        self.content.flush(&self.file)?;
         self.close_region()?;
-        self.file.set_len(self.end)?;
-        let blocks = u32::try_from(self.end / BLOCK).map_err(|_| Error::TooLarge)?;
+        let end = self.end();
+        self.file.set_len(end)?;
+        let blocks = u32::try_from(end / BLOCK).map_err(|_| Error::TooLarge)?;
         Ok((self.file, blocks))
     }
 
     fn next_region(&mut self, least: usize) -> Result<()> {
         self.close_region()?;
         let length = REGION.max(least.next_multiple_of(BLOCK as usize));
-        self.flush()?;
-        self.region = Region { at: self.end, bytes: Vec::with_capacity(length), length };
-        self.advance(length as u64)
+        self.region = Region { at: self.end(), bytes: Vec::with_capacity(length), length };
+        let end = self.room(length as u64)?;
+        Ok(self.content.go_on_at(&self.file, end)?)
     }
 
+    /// Through the page cache, since a start reads these first. They have to be on disk in the end, so it is set to work.
     fn close_region(&mut self) -> Result<()> {
-        Ok(self.file.write_all_at(&self.region.bytes, self.region.at)?)
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        self.file.write_all_at(&self.pending, self.end - self.pending.len() as u64)?;
-        self.pending.clear();
-        // A region that is still open is written later; its pages are not there yet.
-        if self.end >= self.begun + WRITE_BACK {
-            sys::fs::begin_write_back(&self.file, self.begun, self.end - self.begun);
-            self.begun = self.end;
-        }
+        let Region { at, bytes, .. } = &self.region;
+        self.file.write_all_at(bytes, *at)?;
+        sys::fs::begin_write_back(&self.file, *at, bytes.len() as u64);
         Ok(())
     }
 
-    fn advance(&mut self, length: u64) -> Result<()> {
-        self.end =
-            self.end.checked_add(length).filter(|end| *end <= u64::from(u32::MAX) * BLOCK).ok_or(Error::TooLarge)?;
-        Ok(())
+    /// The end after so many more bytes.
+    fn room(&self, length: u64) -> Result<u64> {
+        self.end().checked_add(length).filter(|end| *end <= u64::from(u32::MAX) * BLOCK).ok_or(Error::TooLarge)
     }
 }
 

@@ -8,7 +8,6 @@
 //! off. Whoever receives a blob holds the lock of that file; the others wait, and find the blob.
 
 use crate::blob::BLOBS;
-use crate::file::sync_dir;
 use crate::lease::Flock;
 use crate::temporary::still_named;
 use crate::unpacked::Unpacked;
@@ -17,16 +16,15 @@ use oci::digest::{DiffId, Hasher};
 use oci::image::Descriptor;
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use sys::direct::Direct;
 
 /// Blobs that are not complete.
 pub(crate) const PARTIAL: &str = "partial";
 /// How much is read at once.
 const PIECE: usize = 256 << 10;
-/// How much is written down before the disk is set to work: the blob has to be on it in the end.
-const WRITE_BACK: u64 = 8 << 20;
 /// How many pieces may wait to be inflated.
 const WAITING: usize = 8;
 
@@ -45,6 +43,8 @@ pub type From<R> = (R, u64);
 impl Store {
     /// Takes in a blob, and unpacks it on the way if it is a layer. `fetch` is asked for the blob from some byte on, and
     /// may give it from its start instead. `arrived` is told how many bytes are there, as they come.
+    ///
+    /// Its content and that of the layer are on disk when this returns, their names when the image has arrived.
     ///
     /// A blob that is there already is not fetched. What was fetched before an error is kept for the next time, unless it
     /// was wrong; what is wrong with a kept part in front of it is fetched once more from its start.
@@ -89,10 +89,7 @@ impl Store {
             }
             return Err(error);
         };
-        file.sync_data().map_err(Error::io(format!("cannot sync {what}")))?;
-        let blobs = self.dir(BLOBS)?;
-        sys::fs::renameat(&dir, &*name, &blobs, &*name, RenameFlags::empty())?;
-        sync_dir(blobs.as_fd())?;
+        sys::fs::renameat(&dir, &*name, &self.dir(BLOBS)?, &*name, RenameFlags::empty())?;
         if let (Some(unpacked), Some(expected)) = (unpacked?, expected) {
             self.take_layer(unpacked, blob, expected)?;
         }
@@ -204,23 +201,23 @@ fn arrive(
         }
         hand_on(piece, &mut hasher);
     }
-    let mut begun = kept;
-    loop {
-        let piece = piece(&mut from, &what)?;
-        if piece.is_empty() {
-            break;
-        }
-        file.write_all(&piece).map_err(Error::io(format!("cannot write {what}")))?;
+    let mut written = Direct::new(kept);
+    let ended = loop {
+        let piece = match piece(&mut from, &what) {
+            Ok(piece) if piece.is_empty() => break Ok(()),
+            Ok(piece) => piece,
+            Err(error) => break Err(error),
+        };
+        written.append(file, &piece).map_err(Error::io(format!("cannot write {what}")))?;
         hand_on(piece, &mut hasher);
-        if hasher.length() >= begun + WRITE_BACK {
-            sys::fs::begin_write_back(&*file, begun, hasher.length() - begun);
-            begun = hasher.length();
-        }
         if hasher.length() > blob.size {
-            break;
+            break Ok(());
         }
-    }
+    };
+    // What has come before an error is kept, too.
+    written.flush(file).map_err(Error::io(format!("cannot write {what}")))?;
     drop(pieces);
+    ended?;
     let (expected, found) = (blob.size, hasher.length());
     if expected != found {
         // One that was cut off is told by its length, and can be gone on with.
@@ -232,7 +229,11 @@ fn arrive(
         });
     }
     let (expected, found) = (blob.digest, hasher.finish());
-    if expected == found { Ok(()) } else { Err(Error::DigestMismatch { what, expected, found }) }
+    if expected != found {
+        return Err(Error::DigestMismatch { what, expected, found });
+    }
+    // Here, while the layer is unpacked still: the disk takes what both have for it together.
+    file.sync_data().map_err(Error::io(format!("cannot sync {what}")))
 }
 
 /// A full piece, or what is left.

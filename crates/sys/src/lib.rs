@@ -10,6 +10,7 @@ pub mod bpf;
 mod call;
 pub mod cwd;
 pub mod detached;
+pub mod direct;
 mod error;
 pub mod fs;
 pub mod memfd;

@@ -1,5 +1,5 @@
 //! The floor of an unpacking: a blob is inflated on one thread, and what comes of it hashed and written to one file, one
-//! piece after the other, on another. No tar is read, no file made; the end is on disk.
+//! piece after the other and past the page cache, on another. No tar is read, no file made; the end is on disk.
 //!
 //! Inflating a layer is one thread's work whoever does it (a stream of gzip cannot be entered in the middle), so the
 //! largest layer of an image says how long its unpacking takes at least.
@@ -8,9 +8,10 @@ use crate::error::{Doing as _, Result};
 use flate2::read::MultiGzDecoder;
 use oci::digest::Hasher;
 use std::fs::File;
-use std::io::{Read, Write as _};
+use std::io::Read;
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
+use sys::direct::Direct;
 
 const PIECE: usize = 256 << 10;
 
@@ -24,7 +25,7 @@ pub fn inflate(blob: &Path, output: &Path) -> Result<String> {
         [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(std::io::BufReader::with_capacity(PIECE, file))),
         _ => Box::new(zstd::stream::read::Decoder::new(file).doing(doing)?),
     };
-    let mut output = File::create(output).doing(|| format!("making {}", output.display()))?;
+    let output = File::create(output).doing(|| format!("making {}", output.display()))?;
     let (filled, pieces) = sync_channel::<Vec<u8>>(4);
     let (empty, returned) = sync_channel::<Vec<u8>>(8);
     std::thread::scope(|scope| {
@@ -45,14 +46,14 @@ pub fn inflate(blob: &Path, output: &Path) -> Result<String> {
                 }
             }
         });
-        let mut hasher = Hasher::default();
+        let (mut hasher, mut written) = (Hasher::default(), Direct::new(0));
         for piece in pieces {
             hasher.update(&piece);
-            output.write_all(&piece).doing(|| "writing".into())?;
+            written.append(&output, &piece).doing(|| "writing".into())?;
             let _ = empty.try_send(piece);
         }
         inflating.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).doing(doing)?;
-        output.sync_data().doing(|| "syncing".into())?;
+        written.flush(&output).and_then(|()| output.sync_data()).doing(|| "syncing".into())?;
         Ok(hasher.finish().to_string())
     })
 }
