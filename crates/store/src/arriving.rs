@@ -2,12 +2,15 @@
 
 use crate::arrivals::Found;
 use crate::blob::{Spooling, verify};
+use crate::file::sync_dir;
 use crate::image::Tagged;
+use crate::layers::LAYERS;
 use crate::temporary::Temporary;
-use crate::{Arrivals, Lease, Result, Store};
+use crate::{Arrivals, Driver, Lease, Result, Store};
 use oci::image::{Descriptor, ImageId};
 use oci::reference::Reference;
 use std::io::{BufWriter, Write};
+use std::os::fd::AsFd as _;
 
 /// An image whose parts are on their way.
 pub struct Arriving {
@@ -64,6 +67,9 @@ impl Store {
         names: Vec<Reference>,
     ) -> Result<Arrivals> {
         self.sync_blobs()?;
+        if self.driver()? == Driver::Erofs {
+            sync_dir(self.dir(LAYERS)?.as_fd())?;
+        }
         let Arriving { lease, tmp } = arriving;
         let found = vec![Found { id, tagged: Tagged { descriptor, names } }];
         Ok(Arrivals { found, lease, _tmp: tmp })

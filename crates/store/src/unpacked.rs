@@ -76,20 +76,25 @@ impl Unpacked {
         self.record.depends_on_lowers
     }
 
-    /// Gives one that needs no layers below its name.
+    /// Gives one that needs no layers below its name. That is on disk when the image has arrived: many that come
+    /// together need one fsync(2) for it.
     pub(crate) fn place_alone(self, store: &Store) -> Result<()> {
         let (dir, id) = (store.dir(LAYERS)?, LayerId(self.record.diff_id.0));
-        self.place(store, dir.as_fd(), id)
+        self.put(store, dir.as_fd(), id, is_whole)
     }
 
     /// Gives it its name, unless the same layer, compressed otherwise, was unpacked meanwhile.
     pub(crate) fn place(self, store: &Store, dir: BorrowedFd<'_>, id: LayerId) -> Result<()> {
-        self.put(store, dir, id, |there| there.map_or(Ok(false), |there| Ok(!there.is_doubtful()?)))
+        let form = self.record.form;
+        self.put(store, dir, id, is_whole)?;
+        if form == Form::Image { sync_dir(dir) } else { Ok(()) }
     }
 
     /// Gives it its name, whatever has that now.
     pub(crate) fn replace(self, store: &Store, id: LayerId) -> Result<()> {
-        self.put(store, store.dir(LAYERS)?.as_fd(), id, |_| Ok(false))
+        let (dir, form) = (store.dir(LAYERS)?, self.record.form);
+        self.put(store, dir.as_fd(), id, |_| Ok(false))?;
+        if form == Form::Image { sync_dir(dir.as_fd()) } else { Ok(()) }
     }
 
     fn put(
@@ -114,8 +119,13 @@ impl Unpacked {
             }
             other => other?,
         }
-        if sync == Sync::Durable { sync_dir(dir) } else { Ok(()) }
+        Ok(())
     }
+}
+
+/// Whether a layer that is there need not be made again.
+fn is_whole(there: Option<Record>) -> Result<bool> {
+    there.map_or(Ok(false), |there| Ok(!there.is_doubtful()?))
 }
 
 /// What it was made as, to be looked at.
