@@ -162,7 +162,7 @@ fn fetch(
     Ok(store.arrived(arriving, entry, ImageId(manifest.config.digest), vec![name.clone()])?)
 }
 
-/// Fetches all layers, some at once. The first error ends it; what has come of the others is kept.
+/// Fetches all layers, some at once, the largest first: the pull takes at least as long as that one. The first error ends it; what has come of the others is kept.
 fn layers(
     store: &Store,
     lease: &Lease,
@@ -178,7 +178,9 @@ fn layers(
         return Err(store::Error::Image { image: name.to_string(), reason }.into());
     }
     watch.layers(layers);
-    side_by_side(layers, |at, layer| {
+    let mut largest_first: Vec<_> = layers.iter().enumerate().collect();
+    largest_first.sort_by_key(|(_, layer)| std::cmp::Reverse(layer.size));
+    side_by_side(&largest_first, |_, &(at, layer)| {
         let expected = Expected { diff_id: diff_ids[at], lowest: at == 0 };
         let fetched = AtomicBool::new(false);
         let fetch = |from| {
