@@ -41,6 +41,12 @@ fn heading(text: &mut String, first: &str, steps: &[Step]) {
     let _ = writeln!(text, "\n|---|{}", "--:|".repeat(steps.len()));
 }
 
+/// Two digits behind the point, and one more where these would say little.
+pub fn seconds(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    if seconds < 0.1 { format!("{seconds:.3}") } else { format!("{seconds:.2}") }
+}
+
 /// Seconds until the command returned, and until all was on disk; milliseconds of what is there already.
 pub fn times(rows: &[Row], steps: &[Step]) -> String {
     let mut text = String::new();
@@ -53,8 +59,8 @@ pub fn times(rows: &[Row], steps: &[Step]) -> String {
             let both = |(wall, on_disk): (Duration, Duration)| match step {
                 Step::Again => format!("{:.1}", wall.as_secs_f64() * 1e3),
                 // What a registry writes is not counted.
-                Step::Push => format!("{:.2}", wall.as_secs_f64()),
-                _ => format!("{:.2}, {:.2}", wall.as_secs_f64(), on_disk.as_secs_f64()),
+                Step::Push => seconds(wall),
+                _ => format!("{}, {}", seconds(wall), seconds(on_disk)),
             };
             let _ = write!(text, " {} |", cell(wall.zip(on_disk).map(both)));
         }
