@@ -52,6 +52,15 @@ impl Cgroup {
         }
         unified::apply(self, &resources.unified)
     }
+
+    /// Limits the tasks while somebody else is in there too, and when he has gone.
+    pub fn limit_tasks(&self, limit: i64) -> Result<()> {
+        match pids(self, &Pids { limit: Some(limit) }) {
+            // The container has ended already, and its scope has been collected.
+            Err(Error::Refused { source, .. }) if matches!(source.errno, Errno::NOENT | Errno::NODEV) => Ok(()),
+            other => other,
+        }
+    }
 }
 
 /// The number of tasks. 0 is a limit: what is in the cgroup may stay, and nothing may be forked. Said as 1, as in runc:

@@ -19,7 +19,6 @@ use client::{Client, Property};
 use oci::runtime::Resources;
 use properties::Target;
 use rustix::fs::{Access, AtFlags, CWD};
-use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use sys::parked::Parked;
@@ -103,11 +102,7 @@ impl Cgroup {
     pub fn inhabited(&self) -> Result<()> {
         let Some(Occupant { parked, tasks }) = self.occupant.take() else { return Ok(()) };
         drop(parked);
-        match tasks.map_or(Ok(()), |limit| self.limit_tasks(limit)) {
-            // The container has ended already, and its scope has been collected.
-            Err(Error::Refused { source, .. }) if matches!(source.errno, Errno::NOENT | Errno::NODEV) => Ok(()),
-            other => other,
-        }
+        tasks.map_or(Ok(()), |limit| self.limit_tasks(limit))
     }
 
     /// Has the container's first process to be held back until what stands in its place is gone? So it is where the
@@ -180,11 +175,6 @@ impl Cgroup {
     pub(crate) fn stop_unit(&self) -> Result<()> {
         let Some(unit) = &self.unit else { return Ok(()) };
         Client::open(&unit.bus, LIMIT)?.stop(&unit.name)
-    }
-
-    fn limit_tasks(&self, limit: i64) -> Result<()> {
-        let branch = self.need(Controller::Pids, "pids.limit")?;
-        branch.write(Controller::Pids, "pids.max", &limit.to_string())
     }
 
     /// The generation that the memory controller is of, as systemd's properties depend on it.

@@ -180,6 +180,7 @@ fn a_container_in_a_scope_is_written_down_and_comes_back_in_one() {
     requires!(root, busybox, that = criu_and_systemd());
     let mut bundle = Bundle::script(COUNTS);
     limited(&mut bundle);
+    bundle.set("/linux/resources/pids/limit", 2);
     let counting = Counting::in_a_scope(bundle);
     let unit = format!("coracle-{}.scope", counting.bundle.id);
     let path = cgroup(&counting.pid().to_string());
@@ -190,5 +191,8 @@ fn a_container_in_a_scope_is_written_down_and_comes_back_in_one() {
     counting.restore(&[]);
     assert!(within(CLEARING, || counting.count() > last + 2), "it goes on from {last}: {}", counting.count());
     assert_eq!(cgroup(&counting.pid().to_string()), path);
-    assert_eq!((show(&unit, "ActiveState"), show(&unit, "MemoryMax")), ("active".to_owned(), "33554432".to_owned()));
+    let limits = ["ActiveState", "MemoryMax", "TasksMax"].map(|property| show(&unit, property));
+    assert_eq!(limits, ["active", "33554432", "2"]);
+    let tasks = std::fs::read_to_string(format!("/sys/fs/cgroup{path}/pids.max")).unwrap();
+    assert_eq!(tasks, "2\n");
 }

@@ -97,6 +97,12 @@ pub fn restore(
         })?;
         (options.images_dir_fd, options.work_dir_fd) = there.fds();
         cgroup.take_in(criu.pid())?;
+        cgroup.inhabited()?;
+        let tasks = spec.linux.as_ref().and_then(|linux| linux.resources.as_ref()?.pids.as_ref()?.limit);
+        let tasks = tasks.filter(|limit| *limit >= 0);
+        // criu is in there too, with what it calls to let packets in again.
+        let limit = |limit: i64| cgroup.limit_tasks(limit).map_err(Error::from);
+        tasks.map_or(Ok(()), |tasks| limit(tasks.saturating_add(CRIU)))?;
         options.cg_root = memberships(criu.pid());
         let notice = |script: &str, pid: i32, fd: Option<OwnedFd>| {
             match script {
@@ -116,7 +122,7 @@ pub fn restore(
         };
         let request = Request::Do(Kind::Restore, &options);
         explained(criu.ask(&request, notice), archive, LOG)?;
-        Ok(())
+        tasks.map_or(Ok(()), limit)
     };
     let outcome: Result<()> = restore();
     match (outcome, handle) {
@@ -128,6 +134,9 @@ pub fn restore(
         }
     }
 }
+
+/// More tasks than criu has at a time while it restores.
+const CRIU: i64 = 16;
 
 /// Starts something among mounts of its own, with the container's root mounted at a directory.
 fn start_at<T>(root: &Path, dir: &Path, start: impl FnOnce() -> Result<T>) -> Result<T> {
