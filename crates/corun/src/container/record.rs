@@ -59,6 +59,9 @@ pub struct Ours {
     pub config_file: String,
     /// Its process, which `exec` has others made like.
     pub process: Process,
+    /// Its standard streams, as a checkpoint knows them, unless it has a terminal.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub streams: Vec<String>,
     /// The programs that run at points of its life that are still to come.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hooks: Option<Hooks>,
@@ -197,6 +200,7 @@ impl Record {
                 annotations: spec.annotations.clone(),
                 config_file: config.clone(),
                 process: process.clone(),
+                streams: if process.terminal { Vec::new() } else { runtime::checkpoint::streams() },
                 hooks: spec.hooks.clone(),
                 held: false,
                 rdt: Vec::new(),

@@ -109,6 +109,7 @@ fn run(words: &[String], context: &Context) -> Result<u8> {
         handle: container.running()?,
         spec: &bundle.spec,
         bundle: &bundle.dir,
+        streams: &ours.streams,
         layout: &Layout::detect().map_err(runtime::Error::from)?,
         archive: &archive,
         choices: &choices,

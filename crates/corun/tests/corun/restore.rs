@@ -69,6 +69,29 @@ fn a_restore_in_the_foreground_ends_as_the_container_does() {
 }
 
 #[test]
+fn one_with_as_many_tasks_as_it_may_have_comes_back() {
+    requires!(root, busybox, controller = "pids", that = criu());
+    let mut bundle = Bundle::script(COUNTS);
+    bundle.set("/linux/resources/pids/limit", 2);
+    let counting = Counting::of(bundle);
+    counting.again(&[], &[]);
+    let cgroup = testkit::requires::pids_hierarchy().unwrap().join(&counting.bundle.id);
+    let read = |file| fs::read_to_string(cgroup.join(file)).unwrap();
+    assert_eq!((read("pids.max"), read("pids.events")), ("2\n".to_owned(), "max 0\n".to_owned()));
+}
+
+#[test]
+fn a_stream_that_is_at_another_descriptor_meanwhile_is_that_of_the_restore() {
+    requires!(root, busybox, cgroups, that = criu());
+    let script = "exec 3>&2 2>/dev/null; i=0
+        while :; do i=$((i+1)); echo $i > /count; [ -e /go ] && rm /go && echo went >&3; sleep 0.1; done";
+    let counting = Counting::of(Bundle::script(script));
+    counting.again(&[], &[]);
+    fs::write(counting.bundle.rootfs.inside("go"), "").unwrap();
+    assert!(within(SOON, || counting.errors() == "went\n"), "{}", counting.errors());
+}
+
+#[test]
 fn a_network_namespace_from_outside_is_joined_again() {
     requires!(root, busybox, cgroups, package = "unshare", that = criu());
     let outside = Invocation::new("unshare").args(["--net", "sleep", "600"]).spawn();

@@ -7,7 +7,7 @@ use crate::handle::Handle;
 use cgroup::Layout;
 use criu::{Features, Kind, Request, Streams, Swrk};
 use oci::runtime::{NamespaceKind, Spec};
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
@@ -27,6 +27,8 @@ pub struct Dump<'a> {
     pub spec: &'a Spec,
     /// Its bundle.
     pub bundle: &'a Path,
+    /// What [`super::streams`] told when it began.
+    pub streams: &'a [String],
     /// Where the cgroups are.
     pub layout: &'a Layout,
     /// Where it goes.
@@ -37,7 +39,7 @@ pub struct Dump<'a> {
 
 /// Writes a container down. Unless it is to go on, its processes are gone afterwards.
 pub fn dump(request: &Dump<'_>) -> Result<()> {
-    let Dump { handle, spec, bundle, layout, archive, choices } = *request;
+    let Dump { handle, spec, bundle, streams, layout, archive, choices } = *request;
     if choices.pre_dump {
         criu::check(Features { mem_track: true, ..Features::default() }, "mem_dirty_track")?;
     }
@@ -65,9 +67,8 @@ pub fn dump(request: &Dump<'_>) -> Result<()> {
         let root = format!("/proc/{}/root", handle.pid);
         let root = sys::fs::open(root, OFlags::PATH | OFlags::DIRECTORY, Mode::empty());
         options.ext_mnt = outside.dumped(&RootDir::new(root.what("look at the container's root")?));
-        let streams = streams(handle.pid);
         options.external.extend(streams.iter().filter(|name| name.starts_with("file[")).cloned());
-        archive.write(DESCRIPTORS, &serde_json::to_vec(&streams).unwrap_or_default())?;
+        archive.write(DESCRIPTORS, &serde_json::to_vec(streams).unwrap_or_default())?;
     }
     criu::check_version(&options)?;
     let kind = if choices.pre_dump { Kind::PreDump } else { Kind::Dump };
@@ -102,27 +103,4 @@ fn writable(number: i32) -> Result<OwnedFd> {
 fn freezer(handle: &Handle) -> Option<String> {
     let paths = handle.cgroup.paths();
     paths.get("freezer").or_else(|| paths.get("")).cloned()
-}
-
-/// What the standard streams are, as the links below /proc/PID/fd say it. A file that the container's mounts do not have
-/// (the host's /dev/null, a log) is known by the name that criu gives to such.
-fn streams(pid: i32) -> [String; 3] {
-    let mounts = std::fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
-    let mounts: Vec<&str> = mounts.lines().filter_map(|line| line.split(' ').next()).collect();
-    [0, 1, 2].map(|fd| {
-        let path = format!("/proc/{pid}/fd/{fd}");
-        let link = std::fs::read_link(&path).map_or_else(|_| String::new(), |link| link.to_string_lossy().into_owned());
-        foreign(pid, fd, &path, &mounts).filter(|_| link.starts_with('/')).unwrap_or(link)
-    })
-}
-
-fn foreign(pid: i32, fd: i32, path: &str, mounts: &[&str]) -> Option<String> {
-    const NULL: u64 = 0x103;
-    let info = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{fd}")).ok()?;
-    let mount = info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim();
-    let stat = rustix::fs::stat(path).ok()?;
-    let kind = FileType::from_raw_mode(stat.st_mode);
-    let nameable = kind == FileType::RegularFile || kind == FileType::CharacterDevice && stat.st_rdev == NULL;
-    let known = mounts.contains(&mount) || !nameable;
-    (!known).then_some(format!("file[{:x}:{:x}]", mount.parse::<u32>().ok()?, stat.st_ino))
 }

@@ -8,11 +8,13 @@ mod archive;
 mod dump;
 mod external;
 mod restore;
+mod streams;
 
 pub use archive::Archive;
 pub use criu::{CgroupMode, NetworkLock, PageServer};
 pub use dump::{Dump, dump};
 pub use restore::{Restore, restore};
+pub use streams::streams;
 
 use crate::error::Result;
 use criu::Options;
