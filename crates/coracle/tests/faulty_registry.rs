@@ -339,6 +339,28 @@ fn digests_that_are_paths() {
     refused(&sandbox, &server, &[], "\"../../x\"", AT_FAULT);
 }
 
+/// The other algorithm that is registered: no lie, but not supported.
+#[test]
+fn digests_of_sha512_are_refused_by_name() {
+    requires!(root);
+    let (sandbox, image) = world();
+    let sum = sandbox.command("sha512sum").arg("layer.tar").ok().stdout;
+    let digest = format!("sha512:{}", sum.split(' ').next().unwrap_or_default());
+    for field in ["/layers/0/digest", "/config/digest"] {
+        let other = image.with_manifest(|manifest| *manifest.pointer_mut(field).expect("it") = json!(digest));
+        let server = Faulty::new(move |asked, _| other.answer(asked));
+        refused(&sandbox, &server, &[], "\"sha512\" is not supported, only sha256 is", "ask its publisher");
+    }
+    let name = format!("127.0.0.1:1/x@{digest}");
+    sandbox.run(["pull", &name]).code(1).one_line_error("\"sha512\" is not supported, only sha256 is");
+    // A digest in the head that says nothing to us is no lie.
+    let server = wrong_in(&image, Part::Manifest, move |image| {
+        let answer = Answer::new(200, image.manifest.clone()).with("content-type", media_type::MANIFEST);
+        answer.with("docker-content-digest", digest.clone())
+    });
+    pull(&sandbox, &server, &[]).code(0);
+}
+
 /// A store with an image, a registry that takes blobs and gives this answer to its manifest, and where a push leads.
 fn pushing(to: &str, manifest: impl Fn() -> Answer + Send + Sync + 'static) -> (Sandbox, Faulty) {
     let sandbox = Sandbox::new();

@@ -14,6 +14,9 @@ use std::str::FromStr;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
 
+/// How the refusal of an algorithm reads.
+pub(crate) const UNSUPPORTED: &str = "is not supported, only sha256 is";
+
 /// Why a text is not a digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DigestError {
@@ -21,7 +24,7 @@ pub enum DigestError {
     #[error("digest {0:?} has no algorithm, like sha256:")]
     NoAlgorithm(String),
     /// An algorithm that we do not compute.
-    #[error("digest algorithm {0:?} is not supported, only sha256 is")]
+    #[error("digest algorithm {0:?} {UNSUPPORTED}")]
     Algorithm(String),
     /// What follows is not 64 lower-case hexadecimal digits.
     #[error("digest {0:?} does not have 64 lower-case hexadecimal digits")]

@@ -221,6 +221,9 @@ impl Error {
             Self::Lost { .. } | Self::Later { .. } => AGAIN.to_owned(),
             Self::Status { status, .. } if crate::retry::is_transient(*status) => AGAIN.to_owned(),
             Self::Unreachable { .. } if self.is_transient() => AGAIN.to_owned(),
+            Self::Manifest { source, .. } if source.is_unsupported() => {
+                "ask its publisher for one of schema 2 with sha256 digests".to_owned()
+            }
             Self::Digest { .. } | Self::Length { .. } | Self::Answer { .. } | Self::Manifest { .. } => {
                 AT_FAULT.to_owned()
             }

@@ -47,6 +47,18 @@ pub enum DocumentError {
     TooLarge(Kind, usize),
 }
 
+impl DocumentError {
+    /// Whether it may be right, and is of a kind that is not supported here.
+    pub fn is_unsupported(&self) -> bool {
+        match self {
+            Self::SchemaVersion(..) => true,
+            // Of what a field's own parser said serde keeps the text.
+            Self::Json(_, error) => error.to_string().contains(crate::digest::UNSUPPORTED),
+            _ => false,
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Shape {
