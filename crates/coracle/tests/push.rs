@@ -154,6 +154,37 @@ fn a_layer_of_many_pieces_is_compressed_while_it_goes() {
 }
 
 #[test]
+fn what_was_compressed_once_is_not_compressed_for_a_registry_that_has_it() {
+    requires!(root, busybox, package = "docker-registry", package = "skopeo");
+    let (sandbox, _running, server) = served();
+    let base = sandbox.rootfs("home/large");
+    let noise = format!("of={}", base.inside("noise").display());
+    Invocation::new("dd").args(["if=/dev/urandom", "bs=1M", "count=9", "status=none", &noise]).ok();
+    let archive = docker_archive(&sandbox, "large", &[base.path().to_owned()], &json!({"Cmd": ["true"]}));
+    sandbox.run(["load", "-i", text(&archive)]).code(0);
+    let (first, beside) = (format!("{server}/large:1"), format!("{server}/beside/large:1"));
+    sandbox.run(["tag", "large", &first]).code(0);
+    sandbox.run(["push", &first]).code(0).stderr_contains(", done");
+    sandbox.run(["push", "large", &first]).code(0).stderr_contains("already there").stderr_lacks(", done");
+    sandbox.run(["push", "large", &beside]).code(0).stderr_contains("taken from another repository");
+    assert_eq!(digest(&beside), digest(&first));
+    // Otherwise compressed it is something else.
+    sandbox.run(["push", "--compression-level=1", "large", &first]).code(0).stderr_contains(", done");
+    // Another registry gets the same, and what is remembered wrongly costs no more than the work.
+    let other = Sandbox::new();
+    let (_other_running, there) = registry(&other, "");
+    let there = format!("{there}/large:1");
+    for remembered in [None, Some("damaged")] {
+        if let Some(text) = remembered {
+            sandbox.file("data/compressed.json", text);
+        }
+        sandbox.run(["push", "large", &there]).code(0);
+        assert_eq!(digest(&there), digest(&beside));
+    }
+    sandbox.run(["system", "check"]).code(0).stdout_contains("all is well");
+}
+
+#[test]
 fn all_tags_go_and_wrong_words_are_told() {
     requires!(root, busybox, package = "docker-registry", package = "skopeo");
     let (sandbox, running, server) = served();

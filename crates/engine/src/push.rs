@@ -2,7 +2,7 @@
 //!
 //! What is stored compressed is sent as it is, so that an image that was pulled and is pushed has the same digests on both
 //! sides. Only a layer that is stored plain, or is wanted in another form, is compressed while it goes; the manifest is then
-//! written for what was sent.
+//! written for what was sent. What came out is remembered: a registry that has it is not sent it again.
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -80,6 +80,7 @@ impl Engine {
         let _lease = store.lease()?;
         let plan = Plan::of(&image.manifest, repacking)?;
         let homes = homes(store, image, to)?;
+        let others = |layer: &Descriptor| homes.get(&layer.digest).map_or(&[][..], Vec::as_slice);
         let layers = &image.manifest.layers;
         watch.layers(layers);
         let sent = Mutex::new(vec![None; layers.len()]);
@@ -90,18 +91,26 @@ impl Engine {
                 _ if again => (None, Pushed::Existed),
                 None => {
                     let source = Blob { file: store.blob(layer)?, moved: &|bytes| watch.moved(at, bytes) };
-                    let others = homes.get(&layer.digest).map_or(&[][..], Vec::as_slice);
-                    (None, client.push_blob_from(to, layer, &source, others)?)
+                    (None, client.push_blob_from(to, layer, &source, others(layer))?)
                 }
                 Some(compression) => {
-                    let counted = Counted { file: store.blob(layer)?, read: 0, moved: &|bytes| watch.moved(at, bytes) };
-                    let unreadable = |source| store::Error::Layer { layer: layer.digest.to_string(), source };
-                    let plain = Decoder::new(counted).map_err(unreadable)?;
-                    let failed = |source| store::Error::Io { what: "cannot compress a layer".to_owned(), source };
-                    let stream = Encoder::new(plain, compression, repacking.level).map_err(failed)?;
-                    let kind = layer_type(plan.format, compression);
-                    let (descriptor, how) = client.stream_blob(to, kind, stream)?;
-                    (Some(descriptor), how)
+                    let (how, kind) = (how(compression, repacking.level), layer_type(plan.format, compression));
+                    let known = store.compressed(layer.digest, &how, kind);
+                    let had = known.as_ref().map(|known| had(client, to, known, others(layer))).transpose()?.flatten();
+                    if let Some(had) = had {
+                        (known, had)
+                    } else {
+                        let moved = &|bytes| watch.moved(at, bytes);
+                        let counted = Counted { file: store.blob(layer)?, read: 0, moved };
+                        let unreadable = |source| store::Error::Layer { layer: layer.digest.to_string(), source };
+                        let plain = Decoder::new(counted).map_err(unreadable)?;
+                        let failed = |source| store::Error::Io { what: "cannot compress a layer".to_owned(), source };
+                        let stream = Encoder::new(plain, compression, repacking.level).map_err(failed)?;
+                        let (descriptor, pushed) = client.stream_blob(to, kind, stream)?;
+                        // What is not remembered is compressed again, and that is all.
+                        _ = store.remember_compressed(layer.digest, &how, &descriptor);
+                        (Some(descriptor), pushed)
+                    }
                 }
             };
             sent.lock().unwrap_or_else(PoisonError::into_inner)[at] = descriptor;
@@ -201,6 +210,25 @@ fn layer_type(format: Format, compression: Compression) -> &'static str {
         (Format::Docker, Compression::Gzip) => media_type::DOCKER_LAYER_GZIP,
         (Format::Docker, Compression::Zstd) => media_type::DOCKER_LAYER_ZSTD,
     }
+}
+
+/// How a layer is compressed, in the words in which that is remembered.
+fn how(compression: Compression, level: Option<i32>) -> String {
+    let level = level.map_or_else(String::new, |level| format!(" {level}"));
+    format!("{compression:?}{level}").to_lowercase()
+}
+
+/// How a registry comes to have a blob that need not be sent, if it has it here or in one of the others.
+fn had(client: &Client, to: &Reference, blob: &Descriptor, others: &[Reference]) -> Result<Option<Pushed>> {
+    if client.has_blob(to, blob)? {
+        return Ok(Some(Pushed::Existed));
+    }
+    for other in others {
+        if client.mount_blob(to, blob, other)? {
+            return Ok(Some(Pushed::Mounted));
+        }
+    }
+    Ok(None)
 }
 
 /// The repositories of the same registry under whose names the store knows the layers of an image.

@@ -9,6 +9,7 @@
 //! layers/HEX/                 a layer, unpacked once: record.json, and the tree below fs/ or in the image layer.erofs
 //! containers/ID/              record.json; upper/ and work/ of its overlay
 //! names/NAME                  a link whose text is the id of the container of that name
+//! compressed.json             what layers are once they are compressed, to be sent
 //! partial/HEX                 what came of a blob before it was cut off
 //! tmp/                        what is being made, locked by its maker
 //! trash/                      what is being removed
@@ -30,6 +31,7 @@ mod arriving;
 mod blob;
 mod changes;
 mod check;
+mod compressed;
 mod container;
 mod content;
 mod driver;
