@@ -44,7 +44,8 @@ impl Engine {
     /// What would go.
     pub fn prunable(&self, rules: &Rules<'_>) -> Result<Pruned> {
         let containers: Vec<_> = self.containers()?.into_iter().flatten().collect();
-        let mut usage = self.usage()?;
+        self.enter()?;
+        let mut usage = self.store()?.usage()?;
         // One that has been started may not be known to run yet.
         let rests =
             |listed: &Listed| !matches!(listed.status, Status::Running { .. }) && !self.is_held(&listed.container.id);

@@ -12,7 +12,7 @@ use crate::lowers::Lowers;
 use crate::metadata::{Metadata, Problem, Reader, Setter, undescribed};
 use crate::name::{self, Name, Place};
 use crate::ownership::Ownership;
-use crate::pipeline::{Pieces, Stream, inflated};
+use crate::pipeline::{Inflated, Stream, inflated};
 use crate::target::{Existing, Pending, Target};
 use crate::tree::Tree;
 use oci::digest::DiffId;
@@ -175,7 +175,7 @@ struct Layer<'a, T: Target> {
     root: Option<RootMeta>,
 }
 
-type Tar<'a> = Archive<&'a mut Pieces>;
+type Tar<'a> = Archive<&'a mut Inflated>;
 
 impl<T: Target> Layer<'_, T> {
     fn entries(&mut self, tar: &mut Tar<'_>) -> Result<()> {

@@ -5,6 +5,7 @@
 //! thread again.
 
 use crate::compression::{Compression, Decoder};
+use crate::pieces::Pieces;
 use crate::{Error, Result};
 use oci::digest::{DiffId, Hasher};
 use std::io::{BufRead, Read};
@@ -26,16 +27,16 @@ pub struct Stream {
 }
 
 /// Runs `f` on the uncompressed stream of `source`, to which it must read to the end.
-pub fn inflated<T>(source: impl Read + Send, f: impl FnOnce(&mut Pieces) -> Result<T>) -> Result<(T, Stream)> {
+pub fn inflated<T>(source: impl Read + Send, f: impl FnOnce(&mut Inflated) -> Result<T>) -> Result<(T, Stream)> {
     let (filled, pieces) = sync_channel(WAITING);
     let (empty, returned) = sync_channel(WAITING + 2);
     std::thread::scope(|scope| {
         let decoding = scope.spawn(move || decode(source, &filled, &returned));
-        let mut pieces = Pieces { filled: pieces, empty, piece: Vec::new(), at: 0, hasher: Hasher::default() };
-        let result = f(&mut pieces);
-        let hasher = std::mem::take(&mut pieces.hasher);
+        let mut inflated = Inflated { pieces: Pieces::new(pieces), empty, hasher: Hasher::default() };
+        let result = f(&mut inflated);
+        let hasher = std::mem::take(&mut inflated.hasher);
         // Before waiting: the other thread may wait for us.
-        drop(pieces);
+        drop(inflated);
         // A panic over there is a bug here, and panics are not caught.
         let compression = decoding.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         // The error of the consumer comes first: the other thread only noticed that nobody listens.
@@ -82,42 +83,36 @@ fn decode(source: impl Read, filled: &SyncSender<Piece>, returned: &Receiver<Vec
     }
 }
 
-/// The uncompressed stream.
+/// The uncompressed stream, hashed as it is read.
 #[derive(Debug)]
-pub struct Pieces {
-    filled: Receiver<Piece>,
+pub struct Inflated {
+    pieces: Pieces,
+    /// Where pieces that were read go back to be filled again.
     empty: SyncSender<Vec<u8>>,
-    piece: Vec<u8>,
-    at: usize,
-    /// Of all pieces that came.
     hasher: Hasher,
 }
 
-impl BufRead for Pieces {
+impl BufRead for Inflated {
     fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
-        while self.at == self.piece.len() {
-            // The channel ends with the stream.
-            let Ok(piece) = self.filled.recv() else { return Ok(&[]) };
-            let used = std::mem::replace(&mut self.piece, piece?);
-            self.hasher.update(&self.piece);
-            self.at = 0;
+        while self.pieces.rest().is_empty()
+            && let Some(used) = self.pieces.turn()?
+        {
+            self.hasher.update(self.pieces.rest());
             // It may be full of pieces that nobody wants back.
             let _ = self.empty.try_send(used);
         }
-        Ok(&self.piece[self.at..])
+        Ok(self.pieces.rest())
     }
 
     fn consume(&mut self, length: usize) {
-        self.at += length;
+        self.pieces.consume(length);
     }
 }
 
-impl Read for Pieces {
+impl Read for Inflated {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let piece = self.fill_buf()?;
-        let length = piece.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&piece[..length]);
-        self.consume(length);
-        Ok(length)
+        let read = self.fill_buf()?.read(buffer)?;
+        self.consume(read);
+        Ok(read)
     }
 }

@@ -12,13 +12,14 @@ use crate::lease::Flock;
 use crate::temporary::still_named;
 use crate::unpacked::Unpacked;
 use crate::{Error, Lease, Result, Store};
+use layer::Pieces;
 use oci::digest::{DiffId, Hasher};
 use oci::image::Descriptor;
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use sys::direct::Direct;
 
 /// Blobs that are not complete.
@@ -182,7 +183,7 @@ fn arrive(
     file: &mut File,
     kept: u64,
     mut from: impl Read,
-    mut pieces: Option<SyncSender<Vec<u8>>>,
+    mut pieces: Option<SyncSender<std::io::Result<Vec<u8>>>>,
     arrived: &(dyn Fn(u64) + Sync),
 ) -> Result<()> {
     let what = format!("blob {}", blob.digest);
@@ -191,7 +192,7 @@ fn arrive(
         hasher.update(&piece);
         arrived(hasher.length());
         // Who has seen enough of a bad layer does not listen any more; the blob is judged to its end all the same.
-        pieces = pieces.take().filter(|pieces| pieces.send(piece).is_ok());
+        pieces = pieces.take().filter(|pieces| pieces.send(Ok(piece)).is_ok());
     };
     file.seek(SeekFrom::Start(0)).map_err(Error::io(format!("cannot read {what}")))?;
     while hasher.length() < kept {
@@ -241,31 +242,4 @@ fn piece(from: &mut impl Read, what: &str) -> Result<Vec<u8>> {
     let mut piece = Vec::with_capacity(PIECE);
     from.take(PIECE as u64).read_to_end(&mut piece).map_err(Error::io(format!("cannot read {what}")))?;
     Ok(piece)
-}
-
-/// The pieces as a stream.
-struct Pieces {
-    waiting: Receiver<Vec<u8>>,
-    piece: Vec<u8>,
-    at: usize,
-}
-
-impl Pieces {
-    fn new(waiting: Receiver<Vec<u8>>) -> Self {
-        Self { waiting, piece: Vec::new(), at: 0 }
-    }
-}
-
-impl Read for Pieces {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        while self.at == self.piece.len() {
-            // The channel ends with the blob.
-            let Ok(piece) = self.waiting.recv() else { return Ok(0) };
-            (self.piece, self.at) = (piece, 0);
-        }
-        let length = buffer.len().min(self.piece.len() - self.at);
-        buffer[..length].copy_from_slice(&self.piece[self.at..self.at + length]);
-        self.at += length;
-        Ok(length)
-    }
 }

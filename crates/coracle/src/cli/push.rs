@@ -8,6 +8,7 @@ use crate::render::Progress;
 use engine::flags::Invalid;
 use engine::{Compression, Engine, Format, Image, Repacking};
 use flag::{Flag, Help, Order, parse, put_word};
+use oci::digest::Digest;
 use oci::reference::Reference;
 
 const HELP: Help = Help {
@@ -26,11 +27,15 @@ struct Given {
     remote: Remote,
     all_tags: bool,
     repacking: Repacking,
-    digest_file: Option<String>,
+    digest_file: DigestFile,
     quiet: bool,
 }
 
-crate::cli::parts!(Given { remote: Remote, repacking: Repacking });
+crate::cli::parts!(Given { remote: Remote, repacking: Repacking, digest_file: DigestFile });
+
+/// Where the digest of what was pushed is written.
+#[derive(Debug, Default)]
+pub struct DigestFile(Option<String>);
 
 type F = Flag<Given>;
 
@@ -41,8 +46,7 @@ const FLAGS: &[F] = &[
     compression_format(),
     compression_level(),
     remote::creds(),
-    F::takes("digestfile", "FILE", |g, w| put_word(&mut g.digest_file, w), "Write the digest to this file")
-        .under("Options"),
+    digest_file(),
     F::switch("disable-content-trust", |_, _| (), ""),
     F::switch("force-compression", |_, _| (), ""),
     format(),
@@ -115,9 +119,7 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
         let pushed = engine.push(&client, &image, &to, given.repacking, &progress);
         progress.end();
         let pushed = pushed?;
-        if let Some(file) = &given.digest_file {
-            write_digest(file, &pushed.digest.to_string())?;
-        }
+        given.digest_file.write(&pushed.digest)?;
         print(&if given.quiet {
             format!("{to}\n")
         } else {
@@ -127,9 +129,19 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// `--digestfile`.
-pub fn write_digest(file: &str, digest: &str) -> Result<(), Failure> {
-    std::fs::write(file, digest).map_err(|error| Failure::unreadable("--digestfile", file, error))
+/// `--digestfile`, of a verb whose flags have a [`DigestFile`] among them.
+pub const fn digest_file<G: AsMut<DigestFile>>() -> Flag<G> {
+    let about = "Write the digest to this file";
+    Flag::takes("digestfile", "FILE", |g: &mut G, w| put_word(&mut g.as_mut().0, w), about).under("Options")
+}
+
+impl DigestFile {
+    /// Writes it, where one is wanted.
+    pub fn write(&self, digest: &Digest) -> Result<(), Failure> {
+        let Some(file) = &self.0 else { return Ok(()) };
+        let failed = |error| Failure::unreadable("--digestfile", file, error);
+        std::fs::write(file, digest.to_string()).map_err(failed)
+    }
 }
 
 /// Where an image goes that was named without a destination: the name by which it was found.

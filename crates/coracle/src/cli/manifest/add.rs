@@ -2,11 +2,10 @@
 
 use super::note;
 use crate::cli::output::{help, print};
-use crate::cli::remote::{self, Remote};
+use crate::cli::remote::{self, Machine, Remote};
 use crate::cli::{Context, Failure, Verb};
 use engine::{Listing, Note};
 use flag::{Flag, Help, Order, parse};
-use oci::image::Platform;
 
 const HELP: Help = Help {
     usage: &["manifest add [OPTIONS] LIST IMAGE..."],
@@ -58,20 +57,14 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     let (engine, client) = (context.engine()?, given.remote.client()?);
     engine.list(list)?;
     let which = if given.all { Listing::All } else { Listing::One };
-    let host = Platform::host();
-    let asked = given.note.arch.is_some() || given.note.os.is_some();
-    let wanted = Platform {
-        os: given.note.os.clone().unwrap_or(host.os),
-        architecture: given.note.arch.clone().unwrap_or(host.architecture),
-        variant: given.note.variant.clone(),
-        ..Platform::default()
-    };
+    let Note { arch, os, variant, .. } = given.note.clone();
+    let wanted = Machine { platform: None, arch, os, variant }.platform();
     let mut id = None;
     for image in images {
         // What is no list may be said to be for another machine than it says of itself.
-        let found = engine.list_find(&client, image, which, Some(&wanted).filter(|_| asked));
+        let found = engine.list_find(&client, image, which, wanted.as_ref());
         let mut added = match found {
-            Err(_) if asked => engine.list_find(&client, image, which, None)?,
+            Err(_) if wanted.is_some() => engine.list_find(&client, image, which, None)?,
             found => found?,
         };
         if !given.all {

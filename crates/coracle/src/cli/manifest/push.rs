@@ -1,12 +1,12 @@
 //! `coracle manifest push`: a list to a registry, with the images that it names.
 
 use crate::cli::output::{help, print};
-use crate::cli::push::{compression_format, compression_level, destination, format, write_digest};
+use crate::cli::push::{DigestFile, compression_format, compression_level, destination, digest_file, format};
 use crate::cli::remote::{self, Remote};
 use crate::cli::{Context, Failure, Verb};
 use crate::render::Progress;
 use engine::Repacking;
-use flag::{Flag, Help, Order, parse, put_word};
+use flag::{Flag, Help, Order, parse};
 
 const HELP: Help = Help {
     usage: &["manifest push [OPTIONS] LIST [DESTINATION]"],
@@ -24,11 +24,11 @@ struct Given {
     repacking: Repacking,
     all: Option<bool>,
     purge: bool,
-    digest_file: Option<String>,
+    digest_file: DigestFile,
     quiet: bool,
 }
 
-crate::cli::parts!(Given { remote: Remote, repacking: Repacking });
+crate::cli::parts!(Given { remote: Remote, repacking: Repacking, digest_file: DigestFile });
 
 type F = Flag<Given>;
 
@@ -39,8 +39,7 @@ const FLAGS: &[F] = &[
     compression_format(),
     compression_level(),
     remote::creds(),
-    F::takes("digestfile", "FILE", |g, w| put_word(&mut g.digest_file, w), "Write the digest to this file")
-        .under("Options"),
+    digest_file(),
     format(),
     remote::insecure(),
     F::switch("purge", |g, on| g.purge = on, "Remove the list here when it is there")
@@ -69,10 +68,8 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     let progress = Progress::new(given.quiet);
     let pushed = engine.list_push(&client, &list, &to, given.all.unwrap_or(true), given.repacking, &progress);
     progress.end();
-    let digest = pushed?.digest.to_string();
-    if let Some(file) = &given.digest_file {
-        write_digest(file, &digest)?;
-    }
+    let digest = pushed?.digest;
+    given.digest_file.write(&digest)?;
     if given.purge {
         engine.list_delete(name)?;
     }
