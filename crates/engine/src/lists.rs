@@ -3,6 +3,7 @@
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::push::{Format, Repacking};
+use crate::side_by_side::{at_once, side_by_side};
 use crate::watch::{Moved, Watch};
 use oci::digest::Digest;
 use oci::image::{Descriptor, ImageConfig, Index, LARGEST_CONFIG, Manifest, Platform, media_type};
@@ -267,7 +268,7 @@ fn copy(client: &Client, from: &Reference, to: &Reference, watch: &dyn Watch) ->
     let (descriptor, bytes) = client.manifest(from, from.digest())?;
     let manifest = Manifest::parse(&bytes).map_err(document(&from.to_string()))?;
     watch.layers(&manifest.layers);
-    crate::side_by_side::side_by_side(&manifest.layers, |at, layer| {
+    side_by_side(at_once(&manifest.layers), &manifest.layers, |at, layer| {
         let source = |position: u64| -> io::Result<registry::Blob> {
             let mut reading = client.blob(from, layer, position).map_err(io::Error::other)?;
             let known = position.saturating_sub(reading.from());

@@ -6,7 +6,7 @@
 use crate::config::Pull;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::side_by_side::side_by_side;
+use crate::side_by_side::{at_once, side_by_side};
 use crate::watch::{Moved, Watch};
 use oci::digest::Digest;
 use oci::image::{Descriptor, ImageConfig, ImageId, Index, LARGEST_CONFIG, Manifest, Platform, media_type};
@@ -180,7 +180,7 @@ fn layers(
     watch.layers(layers);
     let mut largest_first: Vec<_> = layers.iter().enumerate().collect();
     largest_first.sort_by_key(|(_, layer)| std::cmp::Reverse(layer.size));
-    side_by_side(&largest_first, |_, &(at, layer)| {
+    side_by_side(at_once(layers), &largest_first, |_, &(at, layer)| {
         let expected = Expected { diff_id: diff_ids[at], lowest: at == 0 };
         let fetched = AtomicBool::new(false);
         let fetch = |from| {

@@ -6,7 +6,7 @@
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::side_by_side::side_by_side;
+use crate::side_by_side::{at_once, side_by_side};
 use crate::watch::{Moved, Watch};
 use layer::{Compression, Decoder, Encoder};
 use oci::digest::Digest;
@@ -84,7 +84,7 @@ impl Engine {
         let layers = &image.manifest.layers;
         watch.layers(layers);
         let sent = Mutex::new(vec![None; layers.len()]);
-        side_by_side(layers, |at, layer| {
+        side_by_side(at_once(layers), layers, |at, layer| {
             // One that the image has twice goes once.
             let again = layers[..at].iter().any(|other| other.digest == layer.digest);
             let (descriptor, how) = match plan.layers[at] {
