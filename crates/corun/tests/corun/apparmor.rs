@@ -2,10 +2,10 @@
 
 use crate::bundle::Bundle;
 use crate::container::Container;
-use crate::counting::{COUNTS, Counting, criu};
+use crate::counting::{COUNTS, Counting, SOON, criu};
 use std::path::PathBuf;
 use testkit::requires::Need;
-use testkit::{Invocation, requires};
+use testkit::{Invocation, requires, within};
 
 /// A profile in the kernel that allows all but to read `/denied`.
 struct Profile {
@@ -74,4 +74,28 @@ fn a_restored_one_has_its_profile_again_or_another_if_that_is_asked_for() {
     assert_eq!(label(), format!("{} (enforce)\n", first.name));
     counting.again(&[], &["--lsm-profile", &format!("apparmor:{}", second.name)]);
     assert_eq!(label(), format!("{} (enforce)\n", second.name));
+    counting.checkpoint(&[]).code(0);
+    assert!(refused(&counting, "no-such-profile").contains("no-such-profile"), "{}", counting.errors());
+}
+
+/// What is said of a restore with this profile, which fails.
+#[track_caller]
+fn refused(counting: &Counting, profile: &str) -> String {
+    let options = ["--detach", "--lsm-profile", &format!("apparmor:{profile}")];
+    counting.quiet(counting.corun("restore", &options)).run().code(1);
+    counting.corun("state", &[]).run().code(1).stderr_contains("does not exist");
+    counting.errors()
+}
+
+#[test]
+fn a_restored_one_that_would_be_unconfined_all_the_same_is_refused() {
+    requires!(root, busybox, cgroups, that = apparmor(), package = "apparmor_parser", that = criu());
+    let counting = Counting::new();
+    let profile = Profile::load(&counting.bundle, "late");
+    counting.checkpoint(&[]).code(0);
+    let last = counting.count();
+    assert!(refused(&counting, &profile.name).contains("AppArmor"), "{}", counting.errors());
+    assert_eq!(counting.count(), last, "it has not gone on");
+    counting.restore(&[]);
+    assert!(within(SOON, || counting.count() > last), "nothing is lost");
 }

@@ -89,6 +89,9 @@ pub fn restore(
             }
         }
         criu::check_version(&options)?;
+        let profile = choices.lsm_profile.as_deref().and_then(|profile| profile.strip_prefix("apparmor:"));
+        let own = || spec.process.as_ref()?.apparmor_profile.as_deref();
+        profile.or_else(own).map_or(Ok(()), loaded)?;
         let inherit: Vec<_> = namespaces.iter().map(AsFd::as_fd).collect();
         // criu works in these, and mounts there.
         let (criu, there) = start_at(&root, dir, || {
@@ -116,6 +119,9 @@ pub fn restore(
                     restored(&found)?;
                     handle = Some(found);
                 }
+                "pre-resume" if profile.is_some_and(|profile| profile != "unconfined") => {
+                    confined(handle.as_ref(), archive)?;
+                }
                 _ => {}
             }
             Ok::<(), Error>(())
@@ -137,6 +143,34 @@ pub fn restore(
 
 /// More tasks than criu has at a time while it restores.
 const CRIU: i64 = 16;
+
+/// Refuses an AppArmor profile that is not in the kernel, as far as that can be told: criu finds out when it can no longer
+/// go back, and hangs.
+fn loaded(profile: &str) -> Result<()> {
+    let Ok(all) = std::fs::read_to_string("/sys/kernel/security/apparmor/profiles") else { return Ok(()) };
+    let simple = !matches!(profile, "" | "unconfined") && !profile.contains("//&") && !profile.starts_with(':');
+    let found = |line: &str| line.strip_prefix(profile).is_some_and(|mode| mode.starts_with(" ("));
+    if !simple || all.lines().any(found) {
+        return Ok(());
+    }
+    Err(Error::spec(format!("the AppArmor profile {profile} is not loaded")))
+}
+
+/// Refuses who is unconfined all the same: where images know of no profile criu passes over the one that is asked for.
+fn confined(handle: Option<&Handle>, archive: &Archive) -> Result<()> {
+    const SIGKILL: i32 = 9;
+    let Some(handle) = handle else { return Ok(()) };
+    let read = |file| std::fs::read_to_string(format!("/proc/{}/attr/{file}", handle.pid));
+    let label = read("apparmor/current").or_else(|_| read("current"));
+    if label.is_ok_and(|label| label.trim_end() == "unconfined") {
+        // It would go on with the end of criu.
+        let _ = handle.signal(SIGKILL);
+        return Err(
+            archive.malformed("core-1.img", "without an AppArmor profile criu gives it none: omit --lsm-profile")
+        );
+    }
+    Ok(())
+}
 
 /// Starts something among mounts of its own, with the container's root mounted at a directory.
 fn start_at<T>(root: &Path, dir: &Path, start: impl FnOnce() -> Result<T>) -> Result<T> {
