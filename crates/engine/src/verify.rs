@@ -146,11 +146,14 @@ fn signed_by(
 /// The signatures that a registry has for a digest.
 fn signatures(client: &Client, name: &Reference, digest: Digest) -> Result<Vec<Signed>> {
     let mut documents = Vec::new();
-    let tag = format!("{}:sha256-{}.sig", name.repository(), digest.hex());
-    match client.manifest(&tag.parse().map_err(registry::Error::from)?, None) {
-        Ok((_, bytes)) => documents.push(bytes),
-        Err(error) if error.is_not_found() => {}
-        Err(error) => return Err(error.into()),
+    let tag = format!("{}:{}-{}.sig", name.repository(), digest.algorithm().name(), digest.hex());
+    // That of a longer digest is too long for a tag.
+    if let Ok(tag) = tag.parse() {
+        match client.manifest(&tag, None) {
+            Ok((_, bytes)) => documents.push(bytes),
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     // Where a registry cannot say what refers to it, there is one place less to look at, and no reason to believe more.
     for entry in client.referrers(name, digest, None).unwrap_or_default().into_iter().take(MOST_SIGNATURES) {

@@ -1,21 +1,63 @@
-//! Content digests: `sha256:` and 64 hexadecimal digits.
+//! Content digests: `sha256:` and 64 hexadecimal digits, or `sha512:` and 128.
 //!
-//! A digest becomes part of a path, so a value of these types is proof that the text was checked: nothing but the
-//! algorithm `sha256` and lower-case digits gets in (CVE-2024-3727 was a digest used unchecked). Three kinds that look
+//! A digest becomes part of a path, so a value of these types is proof that the text was checked: nothing but these
+//! algorithms and lower-case digits gets in (CVE-2024-3727 was a digest used unchecked). Three kinds that look
 //! alike are kept apart by type: the digest of a blob as it is stored and sent, the [`DiffId`] of a layer's
 //! uncompressed tar, and the [`ChainId`] of a layer together with all below it.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest as _, Sha256, Sha512};
 use std::fmt;
 use std::str::FromStr;
 
-/// The SHA-256 of some bytes.
+/// How a digest is computed (image spec, "Registered algorithms"). What we make ourselves has the first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Algorithm {
+    /// SHA-256.
+    #[default]
+    Sha256,
+    /// SHA-512.
+    Sha512,
+}
+
+impl Algorithm {
+    /// All that there are.
+    pub const ALL: [Self; 2] = [Self::Sha256, Self::Sha512];
+
+    /// Its name in digests and paths.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sha256 => "sha256",
+            Self::Sha512 => "sha512",
+        }
+    }
+
+    /// The digest of `bytes`.
+    pub fn of(self, bytes: &[u8]) -> Digest {
+        let mut hasher = Hasher::of(self);
+        hasher.update(bytes);
+        hasher.finish()
+    }
+
+    /// How many bytes it gives.
+    fn length(self) -> usize {
+        match self {
+            Self::Sha256 => 32,
+            Self::Sha512 => 64,
+        }
+    }
+}
+
+/// The digest of some bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Digest([u8; 32]);
+pub struct Digest {
+    algorithm: Algorithm,
+    /// Zero behind the end of a shorter one.
+    bytes: [u8; 64],
+}
 
 /// How the refusal of an algorithm reads.
-pub(crate) const UNSUPPORTED: &str = "is not supported, only sha256 is";
+pub(crate) const UNSUPPORTED: &str = "is not supported, only sha256 and sha512 are";
 
 /// Why a text is not a digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,35 +68,52 @@ pub enum DigestError {
     /// An algorithm that we do not compute.
     #[error("digest algorithm {0:?} {UNSUPPORTED}")]
     Algorithm(String),
-    /// What follows is not 64 lower-case hexadecimal digits.
-    #[error("digest {0:?} does not have 64 lower-case hexadecimal digits")]
-    Digits(String),
+    /// What follows is not as many lower-case hexadecimal digits as there have to be.
+    #[error("digest {0:?} does not have {1} lower-case hexadecimal digits")]
+    Digits(String, usize),
 }
 
 impl Digest {
-    /// The digest of `bytes`.
+    /// The SHA-256 of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
-        let mut hasher = Hasher::default();
-        hasher.update(bytes);
-        hasher.finish()
+        Algorithm::Sha256.of(bytes)
     }
 
-    /// The 64 digits alone, as they name files.
+    /// How it was computed.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The digits alone, as they name files.
     pub fn hex(&self) -> String {
         use fmt::Write as _;
-        let mut text = String::with_capacity(64);
-        for byte in self.0 {
+        let bytes = &self.bytes[..self.algorithm.length()];
+        let mut text = String::with_capacity(2 * bytes.len());
+        for byte in bytes {
             let _ = write!(text, "{byte:02x}");
         }
         text
     }
 
-    /// Reads the 64 digits alone.
+    /// Where a blob lies below the `blobs` of an image layout: `sha256/HEX`.
+    pub fn path(&self) -> String {
+        format!("{}/{}", self.algorithm.name(), self.hex())
+    }
+
+    /// Reads the digits alone; how many there are tells the algorithm.
     pub fn from_hex(hex: &str) -> Result<Self, DigestError> {
-        let wrong = || DigestError::Digits(shortened(hex));
-        let digits: &[u8; 64] = hex.as_bytes().try_into().map_err(|_| wrong())?;
-        let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(digits.as_chunks::<2>().0) {
+        let by_length = |algorithm: &Algorithm| 2 * algorithm.length() == hex.len();
+        Self::read(Algorithm::ALL.into_iter().find(by_length).unwrap_or_default(), hex)
+    }
+
+    fn read(algorithm: Algorithm, hex: &str) -> Result<Self, DigestError> {
+        let digits = 2 * algorithm.length();
+        let wrong = || DigestError::Digits(shortened(hex), digits);
+        if hex.len() != digits {
+            return Err(wrong());
+        }
+        let mut bytes = [0; 64];
+        for (byte, pair) in bytes.iter_mut().zip(hex.as_bytes().as_chunks::<2>().0) {
             let [high, low] = pair.map(|digit| match digit {
                 b'0'..=b'9' => Some(digit - b'0'),
                 b'a'..=b'f' => Some(digit - b'a' + 10),
@@ -62,7 +121,7 @@ impl Digest {
             });
             *byte = high.ok_or_else(wrong)? << 4 | low.ok_or_else(wrong)?;
         }
-        Ok(Self(bytes))
+        Ok(Self { algorithm, bytes })
     }
 
     /// The first twelve digits, as people see image ids.
@@ -78,7 +137,7 @@ fn shortened(text: &str) -> String {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sha256:{}", self.hex())
+        write!(f, "{}:{}", self.algorithm.name(), self.hex())
     }
 }
 
@@ -92,11 +151,9 @@ impl FromStr for Digest {
     type Err = DigestError;
 
     fn from_str(text: &str) -> Result<Self, DigestError> {
-        match text.split_once(':') {
-            Some(("sha256", hex)) => Self::from_hex(hex),
-            Some((algorithm, _)) => Err(DigestError::Algorithm(shortened(algorithm))),
-            None => Err(DigestError::NoAlgorithm(shortened(text))),
-        }
+        let (name, hex) = text.split_once(':').ok_or_else(|| DigestError::NoAlgorithm(shortened(text)))?;
+        let known = Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == name);
+        Self::read(known.ok_or_else(|| DigestError::Algorithm(shortened(name)))?, hex)
     }
 }
 
@@ -164,16 +221,34 @@ macro_rules! shown_as_digest {
 shown_as_digest! { DiffId ChainId }
 
 /// Computes a digest piece by piece.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Hasher {
-    state: Sha256,
+    state: State,
     length: u64,
 }
 
+#[derive(Clone)]
+enum State {
+    Sha256(Sha256),
+    Sha512(Sha512),
+}
+
 impl Hasher {
+    /// By this algorithm.
+    pub fn of(algorithm: Algorithm) -> Self {
+        let state = match algorithm {
+            Algorithm::Sha256 => State::Sha256(Sha256::default()),
+            Algorithm::Sha512 => State::Sha512(Sha512::default()),
+        };
+        Self { state, length: 0 }
+    }
+
     /// Takes more bytes.
     pub fn update(&mut self, bytes: &[u8]) {
-        self.state.update(bytes);
+        match &mut self.state {
+            State::Sha256(state) => state.update(bytes),
+            State::Sha512(state) => state.update(bytes),
+        }
         self.length += bytes.len() as u64;
     }
 
@@ -184,7 +259,25 @@ impl Hasher {
 
     /// The digest of all of them.
     pub fn finish(self) -> Digest {
-        Digest(self.state.finalize().into())
+        let mut bytes = [0; 64];
+        let mut keep = |own: &[u8]| bytes[..own.len()].copy_from_slice(own);
+        let algorithm = match self.state {
+            State::Sha256(state) => {
+                keep(&state.finalize());
+                Algorithm::Sha256
+            }
+            State::Sha512(state) => {
+                keep(&state.finalize());
+                Algorithm::Sha512
+            }
+        };
+        Digest { algorithm, bytes }
+    }
+}
+
+impl Default for Hasher {
+    fn default() -> Self {
+        Self::of(Algorithm::default())
     }
 }
 
@@ -204,6 +297,11 @@ mod tests {
         let known = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(Digest::of(b"").to_string(), known);
         assert_eq!(known.parse(), Ok(Digest::of(b"")));
+        let known = "sha512:cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce\
+                     47d0d13c5d85f2b0ff8318d2877eec2f63b931bd47417a81a538327af927da3e";
+        let digest = Algorithm::Sha512.of(b"");
+        assert_eq!((digest.to_string().as_str(), known.parse()), (known, Ok(digest)));
+        assert_eq!(Digest::from_hex(&digest.hex()), Ok(digest));
     }
 
     #[test]
@@ -212,9 +310,11 @@ mod tests {
             assert!(wrong.parse::<Digest>().is_err(), "{wrong}");
         }
         let upper = format!("sha256:{}", "A".repeat(64));
-        assert!(matches!(upper.parse::<Digest>(), Err(DigestError::Digits(_))));
+        assert!(matches!(upper.parse::<Digest>(), Err(DigestError::Digits(_, 64))));
         let long = format!("sha256:{}", "a".repeat(65));
-        assert!(matches!(long.parse::<Digest>(), Err(DigestError::Digits(_))));
+        assert!(matches!(long.parse::<Digest>(), Err(DigestError::Digits(_, 64))));
+        let other = format!("sha512:{}", "a".repeat(64));
+        assert!(matches!(other.parse::<Digest>(), Err(DigestError::Digits(_, 128))));
     }
 
     #[test]

@@ -90,9 +90,9 @@ impl Client {
         let mut bytes = Vec::new();
         let failed = |source| Error::Source { what: descriptor.digest.to_string(), source };
         self.blob(reference, descriptor, 0)?.read_to_end(&mut bytes).map_err(failed)?;
-        match Digest::of(&bytes) {
+        match descriptor.digest.algorithm().of(&bytes) {
             found if found == descriptor.digest => Ok(bytes),
-            found => Err(Error::Digest { what, found, wanted: descriptor.digest }),
+            found => Err(Error::Digest { what, found: found.into(), wanted: descriptor.digest.into() }),
         }
     }
 }

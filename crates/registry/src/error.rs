@@ -147,9 +147,9 @@ pub enum Error {
         /// What.
         what: String,
         /// What it has.
-        found: oci::digest::Digest,
+        found: Box<oci::digest::Digest>,
         /// What it should have.
-        wanted: oci::digest::Digest,
+        wanted: Box<oci::digest::Digest>,
     },
     /// Content that is longer or shorter than said.
     #[error("{what} {reason}")]
@@ -222,7 +222,7 @@ impl Error {
             Self::Status { status, .. } if crate::retry::is_transient(*status) => AGAIN.to_owned(),
             Self::Unreachable { .. } if self.is_transient() => AGAIN.to_owned(),
             Self::Manifest { source, .. } if source.is_unsupported() => {
-                "ask its publisher for one of schema 2 with sha256 digests".to_owned()
+                "ask its publisher for one of schema 2 with digests of sha256 or sha512".to_owned()
             }
             Self::Digest { .. } | Self::Length { .. } | Self::Answer { .. } | Self::Manifest { .. } => {
                 AT_FAULT.to_owned()

@@ -172,8 +172,8 @@ impl Client {
 
     /// The list of what refers to a manifest that is kept under a tag; empty where there is none.
     fn listed(&self, endpoint: &Endpoint, reference: &Reference, digest: Digest) -> Result<Index> {
-        let tail = format!("manifests/sha256-{}", digest.hex());
-        match self.document(endpoint, reference, &tail) {
+        let tail = format!("manifests/{}", list_tag(digest));
+        match self.document(endpoint, reference, &tail, None) {
             Ok((descriptor, bytes)) if media_type::is_index(&descriptor.media_type) => {
                 Index::parse(&bytes).map_err(|source| Error::Manifest { reference: reference.to_string(), source })
             }
@@ -217,12 +217,17 @@ impl Client {
         }
         index.manifests.push(entry);
         let text = serde_json::to_vec(&index).unwrap_or_default();
-        let path = endpoint.path(&format!("manifests/sha256-{}", subject.digest.hex()));
+        let path = endpoint.path(&format!("manifests/{}", list_tag(subject.digest)));
         let call = Call::get(Target::Path(path), writing(endpoint)).method("PUT");
         let call = call.header("content-type", media_type::INDEX).payload(Payload::Bytes(&text));
         self.call(endpoint, &call)?.expect(&[200, 201, 202], reference.registry(), "the list of what refers to it")?;
         Ok(())
     }
+}
+
+/// Under which tag what refers to a digest is listed (distribution spec, "Referrers Tag Schema").
+fn list_tag(digest: Digest) -> String {
+    format!("{}-{}", digest.algorithm().name(), &digest.hex()[..64])
 }
 
 /// A page, of at most so many bytes, and whose it is.

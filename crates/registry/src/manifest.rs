@@ -5,7 +5,7 @@ use crate::client::{reading, writing};
 use crate::endpoint::{Endpoint, Purpose};
 use crate::error::{Error, Result};
 use crate::exchange::{Call, Payload, Reply, Target};
-use oci::digest::Digest;
+use oci::digest::{Algorithm, Digest};
 use oci::image::{Descriptor, DocumentError, Index, Kind, LARGEST_DOCUMENT, Manifest, media_type};
 use oci::reference::Reference;
 use serde::Deserialize;
@@ -20,25 +20,28 @@ impl Client {
     /// What a reference means now. The server is asked for the document's head alone, and for the document only where the
     /// head does not say it all.
     pub fn resolve(&self, reference: &Reference) -> Result<Descriptor> {
-        let tail = format!("manifests/{}", version(reference, None));
+        let (tail, wanted) = (format!("manifests/{}", version(reference, None)), reference.digest());
         self.ask(reference, Purpose::Resolve, |endpoint| {
             let call = accepting(endpoint, &tail).method("HEAD");
             let reply = self.call(endpoint, &call)?;
             match reply.status() {
                 200 => {}
                 // Some servers know no HEAD; of all others the refusal is believed.
-                405 | 501 => return Ok(self.document(endpoint, reference, &tail)?.0),
+                405 | 501 => return Ok(self.document(endpoint, reference, &tail, wanted)?.0),
                 _ => return Err(reply.refusal(reference.registry(), &reference.to_string())),
             }
             let digest = told_digest(&reply)?;
             let kind = content_type(&reply);
             let known = media_type::is_manifest(&kind) || media_type::is_index(&kind);
             match (digest, reply.number("content-length")) {
-                (Some(digest), Some(size)) if known => {
-                    check_digest(reference, reference.digest(), digest)?;
+                // One of another algorithm than was asked for is no lie, and says nothing.
+                (Some(digest), Some(size))
+                    if known && wanted.is_none_or(|own| own.algorithm() == digest.algorithm()) =>
+                {
+                    check_digest(reference, wanted, digest)?;
                     Ok(Descriptor::new(&kind, digest, size))
                 }
-                _ => Ok(self.document(endpoint, reference, &tail)?.0),
+                _ => Ok(self.document(endpoint, reference, &tail, wanted)?.0),
             }
         })
     }
@@ -49,7 +52,7 @@ impl Client {
         let tail = format!("manifests/{}", version(reference, digest));
         let wanted = digest.or(reference.digest());
         self.ask(reference, Purpose::Pull, |endpoint| {
-            let (descriptor, bytes) = self.document(endpoint, reference, &tail)?;
+            let (descriptor, bytes) = self.document(endpoint, reference, &tail, wanted)?;
             check_digest(reference, wanted, descriptor.digest)?;
             Ok((descriptor, bytes))
         })
@@ -57,7 +60,7 @@ impl Client {
 
     /// Sends a document under the reference's tag, or under its own digest where it has none, and returns its digest.
     pub fn push_manifest(&self, reference: &Reference, media_type: &str, bytes: &[u8]) -> Result<Digest> {
-        let digest = Digest::of(bytes);
+        let digest = reference.digest().map_or_else(Algorithm::default, |digest| digest.algorithm()).of(bytes);
         check_digest(reference, reference.digest(), digest)?;
         let tail = format!("manifests/{}", reference.tag().map_or_else(|| digest.to_string(), str::to_owned));
         self.ask(reference, Purpose::Push, |endpoint| {
@@ -66,7 +69,7 @@ impl Client {
             let reply =
                 self.call(endpoint, &call)?.expect(&[200, 201, 202], reference.registry(), &reference.to_string())?;
             if let Some(told) = told_digest(&reply)? {
-                check_digest(reference, Some(digest), told)?;
+                check_digest(reference, Some(told.algorithm().of(bytes)), told)?;
             }
             if reply.header("oci-subject").is_none() {
                 self.list_referrer(endpoint, reference, media_type, bytes)?;
@@ -75,23 +78,25 @@ impl Client {
         })
     }
 
-    /// Gets and checks a document.
+    /// Gets and checks a document. Its digest is computed as that which is wanted, or else told, was.
     pub(crate) fn document(
         &self,
         endpoint: &Endpoint,
         reference: &Reference,
         tail: &str,
+        wanted: Option<Digest>,
     ) -> Result<(Descriptor, Vec<u8>)> {
         let what = reference.to_string();
         let call = accepting(endpoint, tail);
         let (reply, bytes) = self.read(endpoint, &call, reference.registry(), &what, LARGEST_DOCUMENT as u64)?;
-        let digest = Digest::of(&bytes);
-        if let Some(told) = told_digest(&reply)? {
-            check_digest(reference, Some(told), digest)?;
+        let told = told_digest(&reply)?;
+        if let Some(told) = told {
+            check_digest(reference, Some(told), told.algorithm().of(&bytes))?;
         }
+        let digest = wanted.or(told).map_or_else(Algorithm::default, |digest| digest.algorithm()).of(&bytes);
         let refused = |source| Error::Manifest { reference: reference.to_string(), source };
         let media_type = checked_type(&content_type(&reply), &bytes).map_err(refused)?;
-        Ok((Descriptor::of(&media_type, &bytes), bytes))
+        Ok((Descriptor::new(&media_type, digest, bytes.len() as u64), bytes))
     }
 }
 
@@ -112,12 +117,7 @@ fn told_digest(reply: &Reply) -> Result<Option<Digest>> {
     let Some(value) = reply.response.headers().get(DIGEST) else { return Ok(None) };
     let wrong = |reason: String| Error::Answer { url: reply.url.clone(), reason };
     let text = value.to_str().map_err(|_| wrong("its digest is no text".to_owned()))?;
-    // One of another algorithm is no lie; the content's own is computed then.
-    match text.parse() {
-        Ok(digest) => Ok(Some(digest)),
-        Err(oci::digest::DigestError::Algorithm(_)) if text.starts_with("sha512:") => Ok(None),
-        Err(error) => Err(wrong(error.to_string())),
-    }
+    text.parse().map(Some).map_err(|error: oci::digest::DigestError| wrong(error.to_string()))
 }
 
 pub(crate) fn content_type(reply: &Reply) -> String {
@@ -127,7 +127,9 @@ pub(crate) fn content_type(reply: &Reply) -> String {
 
 fn check_digest(reference: &Reference, wanted: Option<Digest>, found: Digest) -> Result<()> {
     match wanted {
-        Some(wanted) if wanted != found => Err(Error::Digest { what: reference.to_string(), found, wanted }),
+        Some(wanted) if wanted != found => {
+            Err(Error::Digest { what: reference.to_string(), found: found.into(), wanted: wanted.into() })
+        }
         _ => Ok(()),
     }
 }

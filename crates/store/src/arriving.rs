@@ -7,6 +7,7 @@ use crate::image::Tagged;
 use crate::layers::LAYERS;
 use crate::temporary::Temporary;
 use crate::{Arrivals, Driver, Lease, Result, Store};
+use oci::digest::Algorithm;
 use oci::image::{Descriptor, ImageId};
 use oci::reference::Reference;
 use std::io::{BufWriter, Write};
@@ -34,7 +35,8 @@ impl Store {
     /// Puts a document in its place, if it is what its descriptor says.
     pub fn put_document(&self, arriving: &Arriving, descriptor: &Descriptor, bytes: &[u8]) -> Result<()> {
         verify(bytes, descriptor, &format!("document {}", descriptor.digest))?;
-        self.put_blob(&arriving.tmp, &descriptor.media_type, bytes).map(drop)
+        let algorithm = descriptor.digest.algorithm();
+        self.put_blob_by(algorithm, &arriving.tmp, &descriptor.media_type, bytes).map(drop)
     }
 
     /// Makes a document.
@@ -49,7 +51,7 @@ impl Store {
         media_type: &str,
         write: impl FnOnce(&mut dyn Write) -> Result<(), E>,
     ) -> Result<Descriptor, E> {
-        let mut spooling = BufWriter::with_capacity(256 << 10, Spooling::start(&arriving.tmp)?);
+        let mut spooling = BufWriter::with_capacity(256 << 10, Spooling::start(&arriving.tmp, Algorithm::default())?);
         write(&mut spooling)?;
         let spooling =
             spooling.into_inner().map_err(|error| crate::Error::io("cannot write a layer")(error.into_error()))?;

@@ -4,17 +4,23 @@
 //! either nothing or exactly what the name says. One that is there already is replaced: had the disk damaged it, it is
 //! whole again.
 
-use crate::file::{open_file, read_limited, sync_dir};
+use crate::file::{names, open_file, read_limited, sync_dir};
 use crate::temporary::Temporary;
 use crate::{Error, Result, Store};
-use oci::digest::{Digest, Hasher};
+use oci::digest::{Algorithm, Digest, Hasher};
 use oci::image::Descriptor;
 use rustix::fs::{Mode, OFlags, RenameFlags};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
-pub(crate) const BLOBS: &str = "images/blobs/sha256";
+const BLOBS: &str = "images/blobs";
+
+/// Where a blob lies in the store.
+pub(crate) fn place(digest: Digest) -> String {
+    format!("{BLOBS}/{}", digest.path())
+}
 
 /// A file under `tmp/` whose digest is known.
 #[derive(Debug, Clone)]
@@ -33,12 +39,12 @@ pub(crate) struct Spooling {
 }
 
 impl Spooling {
-    pub(crate) fn start(tmp: &Temporary) -> Result<Self> {
+    pub(crate) fn start(tmp: &Temporary, algorithm: Algorithm) -> Result<Self> {
         let name = tmp.next_name();
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
         let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH;
         let file = File::from(sys::fs::open_beneath(tmp, &*name, flags, mode)?);
-        Ok(Self { file, name, hasher: Hasher::default() })
+        Ok(Self { file, name, hasher: Hasher::of(algorithm) })
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
@@ -95,7 +101,7 @@ impl Spooled {
 impl Store {
     /// Opens a blob and checks its length. Its content was checked when it came.
     pub(crate) fn open_blob(&self, descriptor: &Descriptor, what: &str) -> Result<File> {
-        let file = match open_file(self.root(), format!("{BLOBS}/{}", descriptor.digest.hex())) {
+        let file = match open_file(self.root(), place(descriptor.digest)) {
             Err(error) if error.is_absent() => return Err(Error::MissingBlob { what: what.to_owned() }),
             other => other?,
         };
@@ -123,13 +129,24 @@ impl Store {
     /// Moves a spooled file to its place among the blobs, on disk before it is seen.
     pub(crate) fn adopt_blob(&self, tmp: &Temporary, spooled: &Spooled) -> Result<()> {
         spooled.open(tmp)?.sync_data().map_err(Error::io(format!("cannot sync blob {}", spooled.digest)))?;
-        let blobs = self.dir(BLOBS)?;
+        let blobs = self.blobs_for(spooled.digest.algorithm())?;
         Ok(sys::fs::renameat(tmp, &*spooled.name, &blobs, &*spooled.digest.hex(), RenameFlags::empty())?)
     }
 
     /// Makes a blob of these bytes.
     pub(crate) fn put_blob(&self, tmp: &Temporary, media_type: &str, bytes: &[u8]) -> Result<Descriptor> {
-        let mut spooling = Spooling::start(tmp)?;
+        self.put_blob_by(Algorithm::default(), tmp, media_type, bytes)
+    }
+
+    /// The same, named by a digest of this algorithm.
+    pub(crate) fn put_blob_by(
+        &self,
+        algorithm: Algorithm,
+        tmp: &Temporary,
+        media_type: &str,
+        bytes: &[u8],
+    ) -> Result<Descriptor> {
+        let mut spooling = Spooling::start(tmp, algorithm)?;
         spooling.write(bytes)?;
         let spooled = spooling.finish();
         self.adopt_blob(tmp, &spooled)?;
@@ -138,7 +155,41 @@ impl Store {
 
     /// The blobs' names are on disk.
     pub(crate) fn sync_blobs(&self) -> Result<()> {
-        sync_dir(self.dir(BLOBS)?.as_fd())
+        let dirs = self.blob_dirs()?;
+        dirs.iter().try_for_each(|(_, dir)| sync_dir(dir.as_fd()))?;
+        // One beside the first may be new itself.
+        if dirs.len() > 1 { sync_dir(self.dir(BLOBS)?.as_fd()) } else { Ok(()) }
+    }
+
+    /// The directory for blobs whose digests are of this algorithm. Only that of the first is in each store.
+    pub(crate) fn blobs_for(&self, algorithm: Algorithm) -> Result<OwnedFd> {
+        let path = format!("{BLOBS}/{}", algorithm.name());
+        if algorithm != Algorithm::default() {
+            sys::fs::ensure_dir(self.root(), &*path, Mode::from(0o755))?;
+        }
+        self.dir(&path)
+    }
+
+    /// The directories of blobs that there are.
+    pub(crate) fn blob_dirs(&self) -> Result<Vec<(Algorithm, OwnedFd)>> {
+        let mut dirs = Vec::new();
+        for algorithm in Algorithm::ALL {
+            match self.dir(&format!("{BLOBS}/{}", algorithm.name())) {
+                Err(error) if error.is_absent() && algorithm != Algorithm::default() => {}
+                dir => dirs.push((algorithm, dir?)),
+            }
+        }
+        Ok(dirs)
+    }
+
+    /// The digests of all blobs that there are.
+    pub(crate) fn all_blobs(&self) -> Result<BTreeSet<Digest>> {
+        let mut all = BTreeSet::new();
+        for (algorithm, dir) in self.blob_dirs()? {
+            let digests = names(dir.as_fd())?.into_iter().filter_map(|name| Digest::from_hex(&name).ok());
+            all.extend(digests.filter(|digest| digest.algorithm() == algorithm));
+        }
+        Ok(all)
     }
 }
 
@@ -148,9 +199,9 @@ pub(crate) fn verify(bytes: &[u8], descriptor: &Descriptor, what: &str) -> Resul
     if expected != found {
         return Err(Error::SizeMismatch { what: what.to_owned(), expected, found });
     }
-    let (expected, found) = (descriptor.digest, Digest::of(bytes));
+    let (expected, found) = (descriptor.digest, descriptor.digest.algorithm().of(bytes));
     if expected != found {
-        return Err(Error::DigestMismatch { what: what.to_owned(), expected, found });
+        return Err(Error::digest(what, expected, found));
     }
     Ok(())
 }

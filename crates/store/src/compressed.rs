@@ -3,7 +3,7 @@
 //!
 //! It is a hint and no more: what cannot be read counts as not there. Only what the store still has is remembered.
 
-use crate::blob::BLOBS;
+use crate::blob::place;
 use crate::file::{read_record, write_record};
 use crate::lease::Flock;
 use crate::{Result, Store};
@@ -33,10 +33,8 @@ impl Store {
     /// Remembers that.
     pub fn remember_compressed(&self, plain: Digest, how: &str, compressed: &Descriptor) -> Result<()> {
         let _lock = Flock::exclusive(self.dir(".")?)?;
-        let there = |blob: &Digest| {
-            let path = format!("{BLOBS}/{}", blob.hex());
-            rustix::fs::accessat(self.root(), path, Access::EXISTS, AtFlags::empty()).is_ok()
-        };
+        let there =
+            |blob: &Digest| rustix::fs::accessat(self.root(), place(*blob), Access::EXISTS, AtFlags::empty()).is_ok();
         let mut all = self.all_compressed();
         all.retain(|known| (known.plain, known.how.as_str()) != (plain, how) && there(&known.plain));
         all.push(Known { plain, how: how.to_owned(), digest: compressed.digest, size: compressed.size });

@@ -105,7 +105,7 @@ pub enum Error {
     OneImage,
     /// A name that is to be given cannot have a digest: that the image has by itself.
     #[error("the name {} has a digest, which only an image's content can give it", .0.familiar())]
-    DigestAsName(Reference),
+    DigestAsName(Box<Reference>),
     /// A name that is to be taken from an image is none of its own.
     #[error("{name:?} is no name of the image; it has {}", shown(names))]
     NotItsName {
@@ -172,9 +172,9 @@ pub enum Error {
         /// Which blob.
         what: String,
         /// The digest promised.
-        expected: Digest,
+        expected: Box<Digest>,
         /// The digest of the content.
-        found: Digest,
+        found: Box<Digest>,
     },
     /// A blob's length is not what its descriptor says.
     #[error("{what} should have {expected} bytes, but has {found}")]
@@ -204,11 +204,11 @@ pub enum Error {
     #[error("layer {layer} should have diff id {expected}, but has {found}")]
     DiffIdMismatch {
         /// The layer's blob.
-        layer: Digest,
+        layer: Box<Digest>,
         /// The diff ID promised.
-        expected: DiffId,
+        expected: Box<DiffId>,
         /// That of the content.
-        found: DiffId,
+        found: Box<DiffId>,
     },
     /// An image that does not hang together.
     #[error("image {image}: {reason}")]
@@ -245,6 +245,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// Content of another digest than was promised.
+    pub(crate) fn digest(what: impl Into<String>, expected: Digest, found: Digest) -> Self {
+        Self::DigestMismatch { what: what.into(), expected: expected.into(), found: found.into() }
+    }
+
+    /// A layer with another tar than was promised.
+    pub(crate) fn diff_id(layer: Digest, expected: DiffId, found: DiffId) -> Self {
+        Self::DiffIdMismatch { layer: layer.into(), expected: expected.into(), found: found.into() }
+    }
+
     /// A failed reading or writing, for `map_err`.
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let what = what.into();

@@ -7,7 +7,7 @@
 //! Who makes garbage leaves a mark first. Whoever then finds that nobody holds a lease removes it, and the mark; a pull
 //! that holds one for minutes makes nobody wait, but looks for the mark when it ends, as does every sweep.
 
-use crate::blob::BLOBS;
+use crate::blob::place;
 use crate::container::Container;
 use crate::file::{names, open_dir};
 use crate::image::Tagged;
@@ -81,7 +81,7 @@ impl Store {
         let digests = |dir: BorrowedFd<'_>| -> Result<BTreeSet<Digest>> {
             Ok(names(dir)?.iter().filter_map(|name| Digest::from_hex(name).ok()).collect())
         };
-        let blobs = digests(self.dir(BLOBS)?.as_fd())?;
+        let blobs = self.all_blobs()?;
         let mut orphans: Vec<_> = blobs.difference(&needed.blobs).map(|digest| format!("blob {digest}")).collect();
         for layers in self.layer_dirs()? {
             let layers = digests(layers.as_fd())?;
@@ -94,13 +94,9 @@ impl Store {
     pub(crate) fn collect(&self, removed: &mut Removed) -> Result<()> {
         let needed = self.needed()?;
         if !needed.blobs_unknown {
-            let blobs = self.dir(BLOBS)?;
-            for name in names(blobs.as_fd())? {
-                let Ok(digest) = Digest::from_hex(&name) else { continue };
-                if !needed.blobs.contains(&digest) {
-                    sys::fs::unlinkat(&blobs, &*name, AtFlags::empty())?;
-                    removed.blobs.push(digest);
-                }
+            for digest in self.all_blobs()?.difference(&needed.blobs) {
+                sys::fs::unlinkat(self.root(), place(*digest), AtFlags::empty())?;
+                removed.blobs.push(*digest);
             }
         }
         let may_write = LayerMode::current().is_ok_and(|_| self.layer_mode().is_ok());

@@ -7,6 +7,7 @@ use crate::image::Tagged;
 use crate::load::layer_type;
 use crate::temporary::Temporary;
 use crate::{Error, LoadedImage, Result, Store};
+use oci::digest::Algorithm;
 use oci::image::{Descriptor, History, ImageConfig, ImageId, Manifest, Platform, RootFs, media_type, rfc3339};
 use oci::reference::Reference;
 use std::io::Read;
@@ -45,7 +46,7 @@ impl Store {
         // Before anything is read: a wrong change must not cost a copy of the tar.
         import.changes.iter().try_for_each(|change| changes::apply(change, &mut config.config))?;
         let (lease, tmp) = (self.lease()?, Temporary::make(self)?);
-        let mut spooling = Spooling::start(&tmp)?;
+        let mut spooling = Spooling::start(&tmp, Algorithm::default())?;
         spooling.write_from(tar, u64::MAX, &import.source)?;
         let spooled = spooling.finish();
         let archive = |source| Error::ArchiveTar { archive: import.source.clone(), source };

@@ -231,7 +231,7 @@ impl Store {
             return Ok(unpacked);
         }
         let (layer, expected, found) = (blob.digest, wanted.diff_id, unpacked.diff_id());
-        Err(Error::DiffIdMismatch { layer, expected, found })
+        Err(Error::diff_id(layer, expected, found))
     }
 
     /// Makes each layer of an image that is there, with the store's own ids, once more from its blob, and hands both

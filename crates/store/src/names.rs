@@ -10,7 +10,7 @@ impl Store {
         let _lease = self.lease()?;
         let (found, image) = self.find(text)?;
         if let Some(name) = names.iter().find(|name| name.digest().is_some()) {
-            return Err(Error::DigestAsName(name.clone()));
+            return Err(Error::DigestAsName(name.clone().into()));
         }
         self.enter(&Tagged { names: names.to_vec(), ..found })?;
         Ok(image)

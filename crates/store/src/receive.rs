@@ -7,7 +7,6 @@
 //! A blob that is not complete keeps what it has under `partial/`, so that the next pull goes on where this one was cut
 //! off. Whoever receives a blob holds the lock of that file; the others wait, and find the blob.
 
-use crate::blob::BLOBS;
 use crate::lease::Flock;
 use crate::temporary::still_named;
 use crate::unpacked::Unpacked;
@@ -90,7 +89,7 @@ impl Store {
             }
             return Err(error);
         };
-        sys::fs::renameat(&dir, &*name, &self.dir(BLOBS)?, &*name, RenameFlags::empty())?;
+        sys::fs::renameat(&dir, &*name, &self.blobs_for(blob.digest.algorithm())?, &*name, RenameFlags::empty())?;
         if let (Some(unpacked), Some(expected)) = (unpacked?, expected) {
             self.take_layer(unpacked, blob, expected)?;
         }
@@ -150,7 +149,7 @@ impl Store {
     fn take_layer(&self, unpacked: Unpacked, blob: &Descriptor, expected: Expected) -> Result<()> {
         if unpacked.diff_id() != expected.diff_id {
             let (layer, expected, found) = (blob.digest, expected.diff_id, unpacked.diff_id());
-            return Err(Error::DiffIdMismatch { layer, expected, found });
+            return Err(Error::diff_id(layer, expected, found));
         }
         if unpacked.depends_on_lowers() && !expected.lowest {
             return Ok(());
@@ -187,7 +186,7 @@ fn arrive(
     arrived: &(dyn Fn(u64) + Sync),
 ) -> Result<()> {
     let what = format!("blob {}", blob.digest);
-    let mut hasher = Hasher::default();
+    let mut hasher = Hasher::of(blob.digest.algorithm());
     let mut hand_on = |piece: Vec<u8>, hasher: &mut Hasher| {
         hasher.update(&piece);
         arrived(hasher.length());
@@ -231,7 +230,7 @@ fn arrive(
     }
     let (expected, found) = (blob.digest, hasher.finish());
     if expected != found {
-        return Err(Error::DigestMismatch { what, expected, found });
+        return Err(Error::digest(what, expected, found));
     }
     // Here, while the layer is unpacked still: the disk takes what both have for it together.
     file.sync_data().map_err(Error::io(format!("cannot sync {what}")))

@@ -7,7 +7,7 @@
 use crate::image::INDEX;
 use crate::{Error, Image, Lease, Result, Store};
 use layer::{Decoder, Entry, Kind, Writer};
-use oci::digest::{Digest, Hasher};
+use oci::digest::{Algorithm, Digest, Hasher};
 use oci::image::{
     ArchiveImage, CONTAINERD_NAME, Descriptor, Index, LAYOUT, LAYOUT_FILE, Manifest, REF_NAME, Repositories, media_type,
 };
@@ -93,10 +93,18 @@ impl Store {
         let (mut index, mut table, mut repositories) = (Index::default(), Vec::new(), Repositories::new());
         to.file(LAYOUT_FILE, LAYOUT.as_bytes())?;
         to.directory("blobs")?;
-        to.directory("blobs/sha256")?;
+        let all = images.iter().flat_map(|one| {
+            let manifest = &one.image.manifest;
+            let own = [one.image.descriptor.digest, manifest.config.digest];
+            manifest.layers.iter().map(|layer| layer.digest).chain(own).map(|digest| digest.algorithm())
+        });
+        // What is written anew has the first.
+        for algorithm in all.chain([Algorithm::default()]).collect::<BTreeSet<_>>() {
+            to.directory(&format!("blobs/{}", algorithm.name()))?;
+        }
         for Outgoing { image, names } in images {
             let (descriptor, manifest) =
-                self.write_image(image, layers, &mut there, &|hex| format!("blobs/sha256/{hex}"), to)?;
+                self.write_image(image, layers, &mut there, &|digest| format!("blobs/{}", digest.path()), to)?;
             let entry = |name: Option<&Reference>| {
                 let mut entry = descriptor.clone();
                 let names = name.map(ToString::to_string);
@@ -109,7 +117,7 @@ impl Store {
             if names.is_empty() {
                 index.manifests.push(entry(None));
             }
-            let blob = |digest: Digest| format!("blobs/sha256/{}", digest.hex());
+            let blob = |digest: Digest| format!("blobs/{}", digest.path());
             table.push(ArchiveImage {
                 config: blob(manifest.config.digest),
                 repo_tags: names.iter().map(Reference::familiar).collect(),
@@ -137,7 +145,7 @@ impl Store {
         image: &Image,
         layers: Layers,
         there: &mut BTreeSet<Digest>,
-        name: &dyn Fn(String) -> String,
+        name: &dyn Fn(Digest) -> String,
         to: &mut dyn Place,
     ) -> Result<(Descriptor, Manifest)> {
         let mut manifest = image.manifest.clone();
@@ -147,7 +155,7 @@ impl Store {
             let blob = self.open_blob(layer, &what)?;
             if layers == Layers::AsStored || media_type::is_plain_layer(&layer.media_type) {
                 if there.insert(layer.digest) {
-                    to.blob(&name(layer.digest.hex()), layer, blob, &what)?;
+                    to.blob(&name(layer.digest), layer, blob, &what)?;
                 }
                 continue;
             }
@@ -161,36 +169,41 @@ impl Store {
             };
             let inflated = Descriptor::new(plain, diff_id.0, size);
             if there.insert(inflated.digest) {
-                to.blob(&name(inflated.digest.hex()), &inflated, Decoder::new(blob).map_err(failed)?, &what)?;
+                to.blob(&name(inflated.digest), &inflated, Decoder::new(blob).map_err(failed)?, &what)?;
             }
             *layer = inflated;
         }
         let config = &manifest.config;
         if there.insert(config.digest) {
             let what = format!("configuration {}", config.digest);
-            to.blob(&name(config.digest.hex()), config, self.open_blob(config, &what)?, &what)?;
+            to.blob(&name(config.digest), config, self.open_blob(config, &what)?, &what)?;
         }
         let mut bare = image.descriptor.clone();
         bare.annotations.clear();
         if manifest == image.manifest {
             if there.insert(bare.digest) {
                 let what = format!("manifest {}", bare.digest);
-                to.blob(&name(bare.digest.hex()), &bare, self.open_blob(&bare, &what)?, &what)?;
+                to.blob(&name(bare.digest), &bare, self.open_blob(&bare, &what)?, &what)?;
             }
             return Ok((bare, manifest));
         }
         let bytes = json(&manifest)?;
         let descriptor = Descriptor { platform: bare.platform, ..Descriptor::of(&bare.media_type, &bytes) };
         if there.insert(descriptor.digest) {
-            to.blob(&name(descriptor.digest.hex()), &descriptor, &*bytes, "the manifest")?;
+            to.blob(&name(descriptor.digest), &descriptor, &*bytes, "the manifest")?;
         }
         Ok((descriptor, manifest))
     }
 
     /// The form that skopeo calls `dir`: the blobs by their bare digests, the manifest with docker's media types.
     fn write_dir(&self, one: &Outgoing, layers: Layers, to: &mut Files) -> Result<()> {
-        let (descriptor, mut manifest) =
-            self.write_image(&one.image, layers, &mut BTreeSet::from([one.image.descriptor.digest]), &|hex| hex, to)?;
+        let (descriptor, mut manifest) = self.write_image(
+            &one.image,
+            layers,
+            &mut BTreeSet::from([one.image.descriptor.digest]),
+            &|digest| digest.hex(),
+            to,
+        )?;
         to.file("version", b"Directory Transport Version: 1.1\n")?;
         if media_type::is_docker(&descriptor.media_type) && manifest == one.image.manifest {
             return to.file("manifest.json", &self.read_blob(&descriptor, oci::image::LARGEST_DOCUMENT, "manifest")?);
@@ -225,10 +238,11 @@ trait Place {
 impl dyn Place + '_ {
     /// A blob, which is checked on the way: what the disk has damaged is not handed on.
     fn blob(&mut self, name: &str, descriptor: &Descriptor, content: impl Read, what: &str) -> Result<()> {
-        let mut hashed = Hashed { content: content.take(descriptor.size), hasher: Hasher::default() };
+        let hasher = Hasher::of(descriptor.digest.algorithm());
+        let mut hashed = Hashed { content: content.take(descriptor.size), hasher };
         self.put(name, descriptor.size, &mut hashed, what)?;
         let (expected, found) = (descriptor.digest, hashed.hasher.finish());
-        if expected == found { Ok(()) } else { Err(Error::DigestMismatch { what: what.to_owned(), expected, found }) }
+        if expected == found { Ok(()) } else { Err(Error::digest(what, expected, found)) }
     }
 }
 

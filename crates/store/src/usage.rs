@@ -1,7 +1,7 @@
 //! What takes up room, and for whom: bytes on disk of blobs and unpacked layers, of containers' own files, and of pulls
 //! that were cut off.
 
-use crate::blob::BLOBS;
+use crate::blob::place;
 use crate::container::Container;
 use crate::file::{names, open_dir};
 use crate::garbage::Needed;
@@ -82,11 +82,8 @@ impl Store {
     /// Looks at what takes up room. Sees more of a user's files from inside his user namespace.
     pub fn usage(&self) -> Result<Usage> {
         let mut usage = Usage::default();
-        let blobs = self.dir(BLOBS)?;
-        for name in names(blobs.as_fd())? {
-            if let Ok(digest) = Digest::from_hex(&name) {
-                usage.pieces.insert(Piece::Blob(digest), size_of(blobs.as_fd(), &name));
-            }
+        for digest in self.all_blobs()? {
+            usage.pieces.insert(Piece::Blob(digest), size_of(self.root(), &place(digest)));
         }
         for layers in self.layer_dirs()? {
             for name in names(layers.as_fd())? {

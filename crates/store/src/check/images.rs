@@ -1,11 +1,11 @@
 //! The check of the image layout: its index, its blobs, and what each image needs of them.
 
 use super::{Check, Depth, reason};
-use crate::blob::BLOBS;
+use crate::blob::place;
 use crate::file::{Sync, names, open_file, read_limited, write_record, write_whole};
 use crate::image::{INDEX, Tagged};
 use crate::{Image, Result, Store};
-use oci::digest::{Digest, Hasher};
+use oci::digest::{Algorithm, Digest, Hasher};
 use oci::image::{
     Descriptor, ImageConfig, Index, LARGEST_CONFIG, LARGEST_DOCUMENT, LAYOUT, LAYOUT_FILE, Manifest, REF_NAME,
     media_type,
@@ -54,18 +54,25 @@ impl Check<'_> {
 
     /// Every blob has the content that it is named by.
     pub(super) fn blobs(&mut self) -> Result<()> {
-        let blobs = self.store.dir(BLOBS)?;
+        for (algorithm, blobs) in self.store.blob_dirs()? {
+            self.blobs_in(algorithm, &blobs)?;
+        }
+        Ok(())
+    }
+
+    fn blobs_in(&mut self, algorithm: Algorithm, blobs: &OwnedFd) -> Result<()> {
         for name in names(blobs.as_fd())? {
-            let remove = |_: &Store| Ok(sys::fs::unlinkat(&blobs, &*name, AtFlags::empty())?);
-            let Ok(digest) = Digest::from_hex(&name) else {
-                self.mend(format!("{BLOBS}/{name}"), "it is no blob", "removed", remove)?;
+            let remove = |_: &Store| Ok(sys::fs::unlinkat(blobs, &*name, AtFlags::empty())?);
+            let named = Digest::from_hex(&name).ok().filter(|digest| digest.algorithm() == algorithm);
+            let Some(digest) = named else {
+                self.mend(format!("images/blobs/{}/{name}", algorithm.name()), "it is no blob", "removed", remove)?;
                 continue;
             };
             self.checked.blobs += 1;
             if self.depth == Depth::Quick {
                 continue;
             }
-            let problem = match open_file(&blobs, &*name).and_then(digest_of) {
+            let problem = match open_file(blobs, &*name).and_then(|file| digest_of(file, algorithm)) {
                 Ok(found) if found == digest => continue,
                 Ok(found) => format!("its content is that of {found}"),
                 Err(error) => reason(&error),
@@ -151,9 +158,9 @@ impl Store {
     /// An index of all manifests among the blobs whose configuration is there.
     fn index_of_manifests(&self) -> Result<Index> {
         let mut index = Index::default();
-        for digest in digests(&self.dir(BLOBS)?)? {
+        for digest in self.all_blobs()? {
             let what = format!("blob {digest}");
-            let file = open_file(self.root(), format!("{BLOBS}/{}", digest.hex()))?;
+            let file = open_file(self.root(), place(digest))?;
             let Some(bytes) = read_limited(file, LARGEST_DOCUMENT as u64, &what)? else { continue };
             let Ok(manifest) = Manifest::parse(&bytes) else { continue };
             let config = self.read_blob(&manifest.config, LARGEST_CONFIG, &what);
@@ -170,13 +177,8 @@ impl Store {
     }
 }
 
-/// The names in a directory that are digests.
-fn digests(dir: &OwnedFd) -> Result<BTreeSet<Digest>> {
-    Ok(names(dir.as_fd())?.iter().filter_map(|name| Digest::from_hex(name).ok()).collect())
-}
-
-fn digest_of(mut file: std::fs::File) -> Result<Digest> {
-    let (mut hasher, mut buffer) = (Hasher::default(), vec![0; 256 << 10]);
+fn digest_of(mut file: std::fs::File, algorithm: Algorithm) -> Result<Digest> {
+    let (mut hasher, mut buffer) = (Hasher::of(algorithm), vec![0; 256 << 10]);
     loop {
         match file.read(&mut buffer) {
             Ok(0) => return Ok(hasher.finish()),

@@ -33,7 +33,7 @@ fn one(source: &mut Source<'_>, image: &ArchiveImage) -> Result<Found> {
     for (path, &expected) in image.layers.iter().zip(diff_ids) {
         let layer = source.take_layer(path)?;
         if layer.diff_id != expected {
-            return Err(Error::DiffIdMismatch { layer: layer.descriptor.digest, expected, found: layer.diff_id });
+            return Err(Error::diff_id(layer.descriptor.digest, expected, layer.diff_id));
         }
         layers.push(layer.descriptor);
     }

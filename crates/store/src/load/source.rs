@@ -5,7 +5,7 @@ use crate::file::{open_file, read_limited};
 use crate::temporary::Temporary;
 use crate::{Error, Result, Store};
 use layer::{Archive, Decoder, Kind, scan};
-use oci::digest::{DiffId, Digest};
+use oci::digest::{Algorithm, DiffId, Digest};
 use oci::image::{Descriptor, media_type};
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
@@ -60,7 +60,7 @@ impl<'a> Source<'a> {
             let Some(path) = normal(&[], &entry.path) else { continue };
             let member = match entry.kind {
                 Kind::File if entry.extents.is_none() => {
-                    let mut spooling = Spooling::start(tmp)?;
+                    let mut spooling = Spooling::start(tmp, algorithm_of(&path))?;
                     loop {
                         let piece = archive.data().map_err(unreadable)?;
                         if piece.is_empty() {
@@ -168,7 +168,7 @@ impl<'a> Source<'a> {
                     other => other?,
                 };
                 // A file that is too long is not read to its end.
-                self.spool(file, descriptor.size, &what)?
+                self.spool(file, descriptor, &what)?
             }
         };
         let (expected, found) = (descriptor.size, spooled.size);
@@ -177,13 +177,14 @@ impl<'a> Source<'a> {
         }
         let (expected, found) = (descriptor.digest, spooled.digest);
         if expected != found {
-            return Err(Error::DigestMismatch { what, expected, found });
+            return Err(Error::digest(what, expected, found));
         }
         self.adopt(&spooled)
     }
 
-    fn spool(&self, file: File, limit: u64, what: &str) -> Result<Spooled> {
-        let mut spooling = Spooling::start(self.tmp)?;
+    fn spool(&self, file: File, descriptor: &Descriptor, what: &str) -> Result<Spooled> {
+        let limit = descriptor.size;
+        let mut spooling = Spooling::start(self.tmp, descriptor.digest.algorithm())?;
         match spooling.write_from(file, limit, what)? {
             Some(()) => Ok(spooling.finish()),
             None => Err(Error::SizeMismatch { what: what.to_owned(), expected: limit, found: spooling.length() }),
@@ -238,19 +239,23 @@ pub(crate) fn layer_type(compression: layer::Compression) -> &'static str {
 }
 
 fn blob_path(digest: Digest) -> String {
-    format!("blobs/sha256/{}", digest.hex())
+    format!("blobs/{}", digest.path())
+}
+
+/// How a file of an archive is hashed: as its place says that it was.
+fn algorithm_of(path: &str) -> Algorithm {
+    let below =
+        |algorithm: &Algorithm| path.strip_prefix("blobs/").is_some_and(|path| path.starts_with(algorithm.name()));
+    Algorithm::ALL.into_iter().find(below).unwrap_or_default()
 }
 
 /// `HEX.json` and `blobs/sha256/HEX` promise a digest.
 fn check_name(path: &str, what: &str, spooled: &Spooled) -> Result<()> {
-    let name = path.strip_prefix("blobs/sha256/").or_else(|| path.strip_suffix(".json"));
+    let below = path.strip_prefix("blobs/").and_then(|path| path.split_once('/')).map(|(_, name)| name);
+    let name = below.or_else(|| path.strip_suffix(".json"));
     let Some(expected) = name.and_then(|hex| Digest::from_hex(hex).ok()) else { return Ok(()) };
     let found = spooled.digest;
-    if expected == found {
-        Ok(())
-    } else {
-        Err(Error::DigestMismatch { what: format!("{what} {path}"), expected, found })
-    }
+    if expected == found { Ok(()) } else { Err(Error::digest(format!("{what} {path}"), expected, found)) }
 }
 
 /// A path without `.`, `..` and doubled slashes; `None` for one that leads out, or is not UTF-8.
