@@ -98,6 +98,9 @@ impl Engine {
     }
 }
 
+/// In a run directory: the specification that runs, for what is to run beside it.
+pub(crate) const SPEC: &str = "spec.json";
+
 /// Who makes or holds the container of a run directory, and lives.
 fn holder(run_dir: &RunDir) -> Option<Holder> {
     let state = || run_dir.state().ok().flatten().map(|state| state.holder);

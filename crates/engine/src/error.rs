@@ -72,6 +72,18 @@ pub enum Error {
     /// Neither `--root` nor HOME says where the data goes.
     #[error("no place for data: {0} is not set")]
     NoHome(&'static str),
+    /// The process that holds a container was killed.
+    #[error("the container's monitor has ended unexpectedly: coracle ps -a tells what became of the container")]
+    MonitorLost,
+    /// It runs already.
+    #[error("container {0} is running already")]
+    Runs(String),
+    /// What was asked for needs one that runs.
+    #[error("container {0} is not running: coracle start starts it")]
+    NotRunning(String),
+    /// Its streams are the business of the command that runs it.
+    #[error("container {0} has the streams of the command that runs it: they cannot be had here")]
+    NotHeld(String),
     /// A container that still runs.
     #[error("container {0} is running: stop it, or use --force")]
     Running(String),

@@ -4,6 +4,7 @@ use crate::config::{Changes, ContainerConfig, ImageRef, Rootfs};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::host;
+use crate::record::Record;
 use crate::spec::{ImageDefaults, UserNamespace};
 use crate::stage::Stage;
 use crate::userns;
@@ -71,6 +72,15 @@ pub fn find(engine: &Engine, config: &ContainerConfig) -> Result<Source> {
         meta: layers.root,
         lease,
     })
+}
+
+/// The same for a container that is there: the image that it was made from, whatever has its name by now.
+pub fn of(engine: &Engine, container: &store::Container<Record>) -> Result<Source> {
+    let mut config = container.config.config.clone();
+    if let (ImageRef::Name(name), Some(image)) = (&mut config.image, &container.image) {
+        *name = image.0.to_string();
+    }
+    find(engine, &config)
 }
 
 /// A root, ready to be mounted, and its tree for looking things up in it.

@@ -29,7 +29,22 @@ pub enum Error {
         /// Why.
         source: serde_json::Error,
     },
+    /// The kernel refused something.
+    #[error("{what}")]
+    System {
+        /// What was being done.
+        what: &'static str,
+        /// Why it failed.
+        source: sys::Error,
+    },
     /// A signal came before the container was there.
     #[error("interrupted by signal {0} before the container was started")]
     Interrupted(i32),
+}
+
+impl Error {
+    /// What the kernel refused, as an error of ours.
+    pub(crate) fn system(what: &'static str) -> impl FnOnce(sys::Error) -> Self {
+        move |source| Self::System { what, source }
+    }
 }

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// Who holds a container.
@@ -75,6 +75,19 @@ impl RunDir {
         }
         made.path = path.into();
         Ok(made)
+    }
+
+    /// The directory of a container that its holder starts once more: emptied, but for the socket at which others know
+    /// him.
+    pub fn renew(path: &Path, state: &State) -> Result<Self> {
+        let dir = Self::open(path)?;
+        for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
+            if entry.file_name() != STATE && entry.file_name() != crate::SOCKET {
+                let _ = sys::fs::unlinkat(&dir.fd, entry.file_name(), AtFlags::empty());
+            }
+        }
+        dir.write_state(state)?;
+        Ok(dir)
     }
 
     /// Who makes, or made, a directory that has not got its name.
@@ -155,5 +168,11 @@ impl RunDir {
             }
             _ => Ok(()),
         }
+    }
+}
+
+impl AsFd for RunDir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }

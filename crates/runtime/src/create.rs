@@ -282,6 +282,7 @@ fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
         inherit: &inherit,
         gate: gate.as_ref().map(|(ours, theirs)| (ours.as_fd(), theirs.as_fd())),
         ids: maps.map_or([0, 0], |maps| idmap::maker(maps, process)),
+        sibling: holding.sibling,
     };
     let born = sys::process::clone_stub(&order).what("create the container's namespaces");
     let born = born.and_then(|born| group::settle_in(born, cgroup, preparation.layout, directory.is_some()));

@@ -134,6 +134,7 @@ pub fn exec(request: &Exec<'_>) -> Result<Container> {
         inherit: &inherit,
         gate: None,
         ids: [uid, gid],
+        sibling: false,
     };
     let born = sys::process::clone_stub(&order);
     // A cgroup of v2 with controllers below holds no processes itself.

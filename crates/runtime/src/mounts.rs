@@ -183,6 +183,7 @@ fn enter(
         inherit: &inherit,
         gate: None,
         ids: [uid, gid],
+        sibling: false,
     };
     let born = pid.and_then(|pid| {
         let born = sys::process::clone_stub(&order);

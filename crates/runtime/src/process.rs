@@ -94,6 +94,8 @@ pub fn capability_bits(names: &[String]) -> u64 {
 pub struct Holding {
     /// It dies when the process that made it dies.
     pub die_with_parent: bool,
+    /// It is the child of our parent, who is to hold it, and not ours: we cannot wait for it.
+    pub sibling: bool,
     /// The stub stays PID 1 and reaps.
     pub reaper: bool,
     /// It waits for the parent's word before the command runs.

@@ -108,6 +108,7 @@ fn the_default_profile_refuses() {
             inherit: &[],
             gate: None,
             ids: [0, 0],
+            sibling: false,
         };
         assert_eq!(sys::process::clone_stub(&stub).map(drop).unwrap_err().errno, Errno::NOSYS, "clone3");
     });

@@ -351,11 +351,46 @@ impl AsFd for RootDir {
 
 /// Makes standard input read nothing.
 pub fn stdin_from_null() -> Result<()> {
-    let null = open("/dev/null", OFlags::RDONLY, Mode::empty())?;
-    // SAFETY: no pointers; standard input is replaced, as is meant.
-    unsafe { call(nr::dup3, [raw(null.as_fd()), 0, 0, 0, 0, 0]) }
+    put(open("/dev/null", OFlags::RDONLY, Mode::empty())?.as_fd(), 0)
+}
+
+/// The standard streams as they were, while others stand in their place: children get those. Dropping it puts them back.
+#[derive(Debug)]
+pub struct Standard([OwnedFd; 3]);
+
+impl Standard {
+    /// Puts others in their place.
+    pub fn replace(with: [BorrowedFd<'_>; 3]) -> Result<Self> {
+        let ours = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()];
+        let keep = |fd: BorrowedFd<'static>| {
+            rustix::io::fcntl_dupfd_cloexec(fd, 3).map_err(|errno| Error::new("fcntl", "F_DUPFD_CLOEXEC", errno))
+        };
+        let kept = Self([keep(ours[0])?, keep(ours[1])?, keep(ours[2])?]);
+        for (number, fd) in with.iter().enumerate() {
+            put(*fd, number)?;
+        }
+        Ok(kept)
+    }
+
+    /// What was standard error before.
+    pub fn error(&self) -> BorrowedFd<'_> {
+        self.0[2].as_fd()
+    }
+}
+
+impl Drop for Standard {
+    fn drop(&mut self) {
+        for (number, fd) in self.0.iter().enumerate() {
+            let _ = put(fd.as_fd(), number);
+        }
+    }
+}
+
+fn put(fd: BorrowedFd<'_>, number: usize) -> Result<()> {
+    // SAFETY: no pointers; a standard stream is replaced, as is meant.
+    unsafe { call(nr::dup3, [raw(fd), number, 0, 0, 0, 0]) }
         .map(drop)
-        .map_err(|errno| Error::new("dup3", "/dev/null, 0", errno))
+        .map_err(|errno| Error::new("dup3", format!("{}, {number}", shown(fd)), errno))
 }
 
 /// An fd that children get while this lives; it closes at exec before and after.

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 const CLONE_VM: u64 = 0x100;
 const CLONE_PIDFD: u64 = 0x1000;
 const CLONE_VFORK: u64 = 0x4000;
+const CLONE_PARENT: u64 = 0x8000;
 const CLONE_CLEAR_SIGHAND: u64 = 1 << 32;
 const CLONE_INTO_CGROUP: u64 = 1 << 33;
 const SIGCHLD: u64 = 17;
@@ -36,6 +37,8 @@ pub struct Stub<'a> {
     /// User and group that a child with a gate becomes: root of its namespace, or where that has none, somebody whom it
     /// knows, for nobody else can make a file.
     pub ids: [u32; 2],
+    /// It is our parent's child and not ours (`CLONE_PARENT`): he reaps it.
+    pub sibling: bool,
 }
 
 /// A new child.
@@ -122,6 +125,11 @@ pub fn clone_stub(stub: &Stub<'_>) -> Result<Born> {
     };
     if stub.gate.is_none() {
         args.flags |= CLONE_VFORK;
+    }
+    if stub.sibling {
+        // The signal of its end is then the one of ours; the kernel takes no other (clone(2)).
+        args.flags |= CLONE_PARENT;
+        args.exit_signal = 0;
     }
     if let Some(cgroup) = stub.cgroup {
         args.flags |= CLONE_INTO_CGROUP;

@@ -118,8 +118,13 @@ pub fn receive<const N: usize>(socket: impl AsFd) -> Result<Option<([u8; N], Opt
 
 /// One datagram of any length up to 64 KiB, and the fd that came with it; `None` at the end of file.
 pub fn receive_any(socket: impl AsFd) -> Result<Option<(Vec<u8>, Option<OwnedFd>)>> {
+    Ok(receive_all(socket)?.map(|(bytes, fds)| (bytes, fds.into_iter().next())))
+}
+
+/// One datagram of any length up to 64 KiB, and the fds, at most 8, that came with it; `None` at the end of file.
+pub fn receive_all(socket: impl AsFd) -> Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
     let mut bytes = vec![0; 64 << 10];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let length = loop {
         match recvmsg(&socket, &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
@@ -129,12 +134,14 @@ pub fn receive_any(socket: impl AsFd) -> Result<Option<(Vec<u8>, Option<OwnedFd>
             Ok(message) => break message.bytes,
         }
     };
-    let fd = ancillary.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
-        _ => None,
-    });
+    let mut fds = Vec::new();
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(received) = message {
+            fds.extend(received);
+        }
+    }
     bytes.truncate(length);
-    Ok((length > 0).then_some((bytes, fd)))
+    Ok((length > 0).then_some((bytes, fds)))
 }
 
 /// Sends one byte: go on.

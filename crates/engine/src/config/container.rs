@@ -35,6 +35,12 @@ pub struct ContainerConfig {
     pub cidfile: Option<PathBuf>,
     /// How the command that starts the container stays with it.
     pub foreground: Foreground,
+    /// `--restart`.
+    #[serde(default)]
+    pub restart: monitor::Policy,
+    /// `--log-driver` and `--log-opt`.
+    #[serde(default)]
+    pub log: monitor::log::Config,
 }
 
 impl ContainerConfig {
@@ -54,6 +60,8 @@ impl ContainerConfig {
             remove: false,
             cidfile: None,
             foreground: Foreground::default(),
+            restart: monitor::Policy::default(),
+            log: monitor::log::Config::default(),
         }
     }
 }

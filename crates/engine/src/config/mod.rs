@@ -43,3 +43,6 @@ pub use ulimit::{Resource, Ulimit};
 pub use units::{Bytes, CpuSet, Cpus};
 pub use userns::UsernsMode;
 pub use view::ViewConfig;
+
+pub use monitor::Policy;
+pub use monitor::log::{Config as LogConfig, Driver as LogDriver};

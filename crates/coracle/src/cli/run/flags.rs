@@ -20,6 +20,10 @@ pub struct Given {
     pub interactive: bool,
     pub tty: bool,
     pub detach: bool,
+    pub detach_keys: Option<engine::Keys>,
+    pub restart: Option<engine::config::Policy>,
+    pub log_driver: Option<engine::config::LogDriver>,
+    pub log_opts: Vec<String>,
     pub env: Vec<String>,
     pub env_files: Vec<String>,
     pub workdir: Option<String>,
@@ -133,6 +137,9 @@ type F = Flag<Given>;
 pub const FLAGS: &[Flag<Given>] = &[
     F::switch("interactive", |g, on| g.interactive = on, "Keep standard input open").short('i').under(PROCESS),
     F::switch("tty", |g, on| g.tty = on, "Give the command a terminal").short('t').under(PROCESS),
+    F::switch("detach", |g, on| g.detach = on, "Leave it running, and tell its id").short('d').under(PROCESS),
+    F::takes("detach-keys", "KEYS", |g, w| put(&mut g.detach_keys, w), "Keys that leave it running (ctrl-p,ctrl-q)")
+        .under(PROCESS),
     F::takes("env", "NAME[=VALUE]", |g, w| push_word(&mut g.env, w), "Set a variable; a name alone passes yours on")
         .short('e')
         .under(PROCESS),
@@ -371,9 +378,29 @@ pub const FLAGS: &[Flag<Given>] = &[
     F { heading: Some(OTHER), ..remote::retry() },
     F { heading: Some(OTHER), ..remote::retry_delay() },
     F { heading: Some(OTHER), ..remote::tls_verify() },
+    F::takes(
+        "restart",
+        "POLICY",
+        |g, w| keep(&mut g.restart, flags::restart(w)),
+        "Start it again when it ends: no, on-failure[:TIMES], always, unless-stopped (no)",
+    )
+    .under(OTHER),
+    F::takes(
+        "log-driver",
+        "DRIVER",
+        |g, w| keep(&mut g.log_driver, flags::log_driver(w)),
+        "Where its output is kept: local, json-file, none (local)",
+    )
+    .under(OTHER),
+    F::takes(
+        "log-opt",
+        "NAME=VALUE",
+        |g, w| push_word(&mut g.log_opts, w),
+        "How much of it: max-size=SIZE (10m), max-file=COUNT (3)",
+    )
+    .under(OTHER),
     F::switch("disable-content-trust", |_, _| (), ""),
     F::switch("explain", |g, on| g.explain = on, "Tell each step of the start, and who asked for it").under(OTHER),
-    F::switch("detach", |g, on| g.detach = on, "").short('d'),
 ];
 
 #[allow(clippy::unnecessary_wraps, reason = "the shape of a setter")]
@@ -385,7 +412,6 @@ fn mount(given: &mut Given, word: MountWord) -> Result<(), Invalid> {
 /// Flags of docker's and podman's `run` that mean something there and nothing here yet, with what is missing. Refused
 /// by name: a container that quietly lacks its port or its restart would be worse than none.
 pub const LATER: &[(&str, Option<char>, &str)] = &[
-    ("detach-keys", None, "leaving a container that goes on"),
     ("attach", Some('a'), "attaching to single streams"),
     ("publish", Some('p'), "publishing ports, which needs networks"),
     ("publish-all", Some('P'), "publishing ports, which needs networks"),
@@ -395,7 +421,6 @@ pub const LATER: &[(&str, Option<char>, &str)] = &[
     ("mac-address", None, "networks"),
     ("network-alias", None, "networks"),
     ("link", None, "networks"),
-    ("restart", None, "restarting containers"),
     ("health-cmd", None, "health checks"),
     ("health-interval", None, "health checks"),
     ("health-retries", None, "health checks"),
@@ -404,8 +429,6 @@ pub const LATER: &[(&str, Option<char>, &str)] = &[
     ("no-healthcheck", None, "health checks"),
     ("volumes-from", None, "named volumes"),
     ("volume-driver", None, "named volumes"),
-    ("log-driver", None, "logs"),
-    ("log-opt", None, "logs"),
     ("runtime", None, "other runtimes"),
     ("pod", None, "pods"),
     ("secret", None, "secrets"),

@@ -8,9 +8,11 @@ use self::flags::{FLAGS, Given, LATER};
 use self::provide::{From, provide};
 use self::request::{Surroundings, request};
 use super::{Context, Failure, Verb};
-use crate::cli::output::help;
+use crate::cli::output::{help, print};
+use engine::attach::{How, Left, attach};
 use engine::config::{Bytes, ContainerConfig, StdinMode, TerminalMode};
-use engine::run::Io;
+use engine::supervised::Attached;
+use engine::{Engine, Io, Keys};
 use flag::{Help, Order, Usage, parse};
 use oci::runtime::ConsoleSize;
 use std::io::Write;
@@ -33,9 +35,6 @@ pub const VERB: Verb =
 fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     let mut given = Given::default();
     let words = parse(FLAGS, words, Order::First, &mut given).map_err(not_yet)?;
-    if given.detach {
-        return Err(later("-d", "containers in the background"));
-    }
     let around = Surroundings {
         cwd: std::env::current_dir().map_err(|error| Failure::unreadable("run", ".", error))?,
         env: &|name| std::env::var(name).ok(),
@@ -46,10 +45,18 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
         machine: std::mem::take(&mut given.machine),
         quiet: given.quiet,
     };
-    let mut config = request(given, words, &around)?;
-    terminal(&config)?;
+    let detach = given.detach;
+    let keys = given.detach_keys.take().unwrap_or_default();
+    let config = request(given, words, &around)?;
+    if !detach {
+        terminal(&config)?;
+    }
     engine::spec::sources(&config.files.mounts).map_err(engine::Error::from)?;
     let engine = context.engine()?;
+    if detach || !is_ours_alone(&config) {
+        return supervised(&engine, config, &from, detach, keys);
+    }
+    let mut config = config;
     if let Some(code) = provide(&engine, &mut config, &from)? {
         return Ok(code);
     }
@@ -61,6 +68,62 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
         tell(&out_of_memory(killed, limit));
     }
     Ok(outcome.code)
+}
+
+/// A container that nobody looks for later, and whose streams can be ours as they are: it lives and dies with us, and no
+/// byte of it is copied.
+fn is_ours_alone(config: &ContainerConfig) -> bool {
+    let streams = config.process.terminal == TerminalMode::Streams;
+    (config.remove && streams) || config.foreground.explain || config.process.preserve_fds > 0
+}
+
+/// One with a monitor: it may be left, and found again.
+fn supervised(
+    engine: &Engine,
+    mut config: ContainerConfig,
+    from: &From,
+    detach: bool,
+    keys: Keys,
+) -> Result<u8, Failure> {
+    let input = !detach && config.process.stdin == StdinMode::Open;
+    let how = How {
+        input,
+        signals: config.foreground.proxy_signals,
+        terminal: config.process.terminal == TerminalMode::Pty,
+        keys,
+    };
+    let limit = config.limits.memory.map(Bytes::get);
+    let io = Io { console_size: console_size() };
+    let begun = engine.supervised(Attached { streams: !detach, input }, |starter| {
+        let started = provide(engine, &mut config, from).and_then(|code| match code {
+            Some(code) => Ok(code),
+            None => {
+                let id = engine.run(starter, &config, io)?;
+                if detach { print(&format!("{id}\n")).map(|()| 0) } else { Ok(0) }
+            }
+        });
+        started.unwrap_or_else(|failure| {
+            let code = failure.code();
+            _ = failure.report("run");
+            code
+        })
+    })?;
+    let signals = engine::attach::signals()?;
+    if let Err(code) = begun.runs()? {
+        return Ok(code);
+    }
+    if detach {
+        return Ok(0);
+    }
+    match attach(&begun.into_socket(), &how, &signals)? {
+        Left::Ended(code, killed) => {
+            if killed > 0 {
+                tell(&out_of_memory(killed.into(), limit));
+            }
+            Ok(code)
+        }
+        Left::Detached => Ok(0),
+    }
 }
 
 /// Standard output is the container's; what is to be said of it goes beside.

@@ -3,7 +3,7 @@
 use super::flags::{Given, MountWord};
 use crate::cli::Failure;
 use engine::config::{
-    BindMount, ContainerConfig, CpuTime, FilesConfig, Foreground, ImageRef, LimitsConfig, Mount, Privileges,
+    BindMount, ContainerConfig, CpuTime, FilesConfig, Foreground, ImageRef, LimitsConfig, Mount, Policy, Privileges,
     PrivilegesConfig, ProcessConfig, RootAccess, SeccompChoice, StdinMode, TerminalMode, ViewConfig,
 };
 use engine::flags::{self, Invalid, SecurityOpt};
@@ -34,6 +34,14 @@ pub fn request(given: Given, words: Vec<String>, around: &Surroundings<'_>) -> R
     let annotations = given.annotations.iter().map(String::as_str);
     config.annotations = flags::annotations(annotations).map_err(of("--annotation"))?;
     config.process = process(&given, words.collect(), around)?;
+    config.restart = given.restart.unwrap_or_default();
+    if given.rm && config.restart != Policy::No {
+        return Err(Failure::words("--rm and --restart exclude each other", "leave out either of them"));
+    }
+    config.log.driver = given.log_driver.unwrap_or_default();
+    for option in &given.log_opts {
+        flags::log_option(&mut config.log, option).map_err(of("--log-opt"))?;
+    }
     config.name = given.name;
     config.remove = given.rm;
     config.cidfile = given.cidfile.map(|file| flags::absolute(&file, &around.cwd));

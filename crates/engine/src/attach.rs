@@ -1,0 +1,192 @@
+//! Attached to a container: its output to ours, our input to its, our signals and our window to it, until it ends or
+//! the keys are pressed that leave it.
+
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::keys::Keys;
+use monitor::{CHUNK, RunDir, Word};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use sys::signal::Signals;
+
+/// How somebody is attached.
+#[derive(Debug, Clone, Default)]
+pub struct How {
+    /// Our standard input is the container's.
+    pub input: bool,
+    /// Signals that we get go to it.
+    pub signals: bool,
+    /// It has a terminal.
+    pub terminal: bool,
+    /// The keys that leave it.
+    pub keys: Keys,
+}
+
+/// How it came to an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// The container has ended: with this code, and so many processes killed for want of memory.
+    Ended(u8, u32),
+    /// The keys were pressed: it runs on.
+    Detached,
+}
+
+const SIGCHLD: i32 = 17;
+const SIGPIPE: i32 = 13;
+const SIGURG: i32 = 23;
+const SIGWINCH: i32 = 28;
+const SIGTTIN: i32 = 21;
+const SIGTTOU: i32 = 22;
+
+impl Engine {
+    /// Connects to the monitor of a container that runs.
+    pub fn monitor(&self, text: &str) -> Result<OwnedFd> {
+        let (id, run_dir) = self.running(text)?;
+        let socket = sys::socket::connect_in(&run_dir, monitor::SOCKET);
+        socket.map_err(|error| match error.errno {
+            sys::Errno::NOENT | sys::Errno::CONNREFUSED => Error::NotHeld(id),
+            _ => Error::System { what: "connect to the container's monitor", source: error },
+        })
+    }
+
+    /// The run directory of a container that runs.
+    pub(crate) fn running(&self, text: &str) -> Result<(String, RunDir)> {
+        crate::containers::clean_up(self);
+        let id = self.store()?.find_container(text)?;
+        let run_dir = RunDir::open(&self.run_dir(id.as_str())).ok();
+        match run_dir.filter(|run_dir| run_dir.process().is_some_and(|process| process.lives())) {
+            Some(run_dir) => Ok((id.to_string(), run_dir)),
+            None => Err(Error::NotRunning(text.to_owned())),
+        }
+    }
+}
+
+/// Takes over the signals of this process.
+pub fn signals() -> Result<Signals> {
+    Signals::block().map_err(Error::system("take over the signals"))
+}
+
+/// Stays with a container to the end of either. `signals` were blocked before the container was there to be told.
+pub fn attach(socket: &OwnedFd, how: &How, signals: &Signals) -> Result<Left> {
+    let failed = || Error::system("talk with the container's monitor");
+    let _raw = Raw::new(how)?;
+    let say = |word: Word| match word.send(socket) {
+        // What is still to be heard says why it has ended.
+        Err(error) if matches!(error.errno, Errno::PIPE | Errno::CONNRESET) => Ok(()),
+        other => other.map_err(failed()),
+    };
+    let resize = || match window() {
+        Some((rows, columns)) if how.terminal => say(Word::Size(rows, columns)),
+        _ => Ok(()),
+    };
+    resize()?;
+    let mut keys = how.keys.clone();
+    let mut input = how.input;
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        let stdin = rustix::stdio::stdin();
+        let mut fds = vec![
+            PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN),
+        ];
+        if input {
+            fds.push(PollFd::from_borrowed_fd(stdin, PollFlags::IN));
+        }
+        match poll(&mut fds, None) {
+            Ok(_) => {}
+            Err(Errno::INTR) => continue,
+            Err(errno) => return Err(failed()(sys::Error::new("poll", "the container", errno))),
+        }
+        let ready = |at: usize| fds.get(at).is_some_and(|fd| !fd.revents().is_empty());
+        let (heard, signalled, typed) = (ready(0), ready(1), ready(2));
+        drop(fds);
+        if signalled {
+            while let Some(signal) = signals.next() {
+                match signal {
+                    SIGWINCH => resize()?,
+                    SIGCHLD | SIGPIPE | SIGURG | SIGTTIN | SIGTTOU => {}
+                    _ if how.signals => say(Word::Signal(signal))?,
+                    _ => return Ok(Left::Detached),
+                }
+            }
+        }
+        if typed {
+            match rustix::io::read(stdin, &mut buffer) {
+                Err(Errno::INTR | Errno::AGAIN) => {}
+                Ok(0) | Err(_) => {
+                    input = false;
+                    say(Word::InputEnd)?;
+                }
+                Ok(length) => {
+                    let (bytes, leave) = keys.pass(buffer.get(..length).unwrap_or_default());
+                    if !bytes.is_empty() {
+                        say(Word::Input(bytes))?;
+                    }
+                    if leave {
+                        return Ok(Left::Detached);
+                    }
+                }
+            }
+        }
+        if heard {
+            match Word::receive(socket).map_err(failed())? {
+                Some(Word::Output(bytes)) => put(rustix::stdio::stdout(), &bytes),
+                Some(Word::ErrorOutput(bytes)) => put(rustix::stdio::stderr(), &bytes),
+                Some(Word::Ended(code, killed)) => return Ok(Left::Ended(code, killed)),
+                Some(Word::Failed(code)) => return Ok(Left::Ended(code, 0)),
+                Some(_) => {}
+                None => return Err(Error::MonitorLost),
+            }
+        }
+    }
+}
+
+/// Rows and columns of our terminal, if there is one.
+fn window() -> Option<(u16, u16)> {
+    let size = tcgetwinsize(rustix::stdio::stdin()).or_else(|_| tcgetwinsize(rustix::stdio::stdout())).ok()?;
+    (size.ws_row > 0 && size.ws_col > 0).then_some((size.ws_row, size.ws_col))
+}
+
+/// Writes to a stream of ours. One that nobody reads takes nothing from the container.
+fn put(to: BorrowedFd<'_>, mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        match rustix::io::write(to, bytes) {
+            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => {
+                let mut fds = [PollFd::from_borrowed_fd(to, PollFlags::OUT)];
+                let _ = poll(&mut fds, None);
+            }
+            Err(_) => return,
+        }
+    }
+}
+
+/// Our terminal, raw while this lives, if the container has one and we write to it.
+struct Raw(Option<Termios>);
+
+impl Raw {
+    fn new(how: &How) -> Result<Self> {
+        let stdin = rustix::stdio::stdin();
+        if !how.terminal || !how.input || !isatty(stdin) {
+            return Ok(Self(None));
+        }
+        let failed =
+            |errno| Error::system("make the terminal raw")(sys::Error::new("tcsetattr", "standard input", errno));
+        let saved = tcgetattr(stdin).map_err(failed)?;
+        let mut raw = saved.clone();
+        raw.make_raw();
+        tcsetattr(stdin, OptionalActions::Now, &raw).map_err(failed)?;
+        Ok(Self(Some(saved)))
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        if let Some(saved) = &self.0 {
+            let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Flush, saved);
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! `--log-driver` and `--log-opt`: where a container's output is kept, and how much of it.
+
+use super::Invalid;
+use crate::config::Bytes;
+use monitor::log::{Config, Driver};
+
+/// docker's and podman's names.
+pub fn log_driver(text: &str) -> Result<Driver, Invalid> {
+    match text {
+        "local" | "k8s-file" => Ok(Driver::Local),
+        "json-file" => Ok(Driver::JsonFile),
+        "none" => Ok(Driver::None),
+        _ => Err(Invalid::new(text, "no such log driver").hint("local, json-file or none")),
+    }
+}
+
+/// `max-size=10m` and `max-file=3` on top of what is there.
+pub fn log_option(config: &mut Config, text: &str) -> Result<(), Invalid> {
+    let wrong = |problem: &'static str| Invalid::new(text, problem).hint("max-size=SIZE or max-file=COUNT");
+    match text.split_once('=') {
+        Some(("max-size", size)) => {
+            let size: Bytes = size.parse()?;
+            config.max_size = u64::try_from(size.get()).unwrap_or(0);
+            // Lines of one chunk have to fit into a file.
+            if config.max_size < 64 << 10 {
+                return Err(wrong("less than 64k"));
+            }
+        }
+        Some(("max-file", count)) => {
+            config.max_files = count
+                .parse()
+                .ok()
+                .filter(|count| (1..=1000).contains(count))
+                .ok_or_else(|| wrong("not a number of files from 1 to 1000"))?;
+        }
+        _ => return Err(wrong("no such option")),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logs_are_bounded_by_what_is_said() {
+        let mut config = Config::default();
+        log_option(&mut config, "max-size=1m").expect("a size");
+        log_option(&mut config, "max-file=5").expect("a count");
+        assert_eq!((config.max_size, config.max_files), (1 << 20, 5));
+        for wrong in ["max-size=0", "max-size=-1", "max-size=1k", "max-file=0", "max-file=x", "compress", "tag=a"] {
+            assert!(log_option(&mut config, wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(log_driver("k8s-file"), Ok(Driver::Local));
+        assert!(log_driver("syslog").is_err());
+    }
+}

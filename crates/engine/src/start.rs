@@ -1,0 +1,253 @@
+//! From a container's record to its process: the root is mounted, the specification composed, the cgroup made. Who
+//! holds the process then is decided by whoever asks for the start.
+
+use crate::config::{CgroupUse, Changes, ContainerConfig, Mount, SeccompChoice};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::record::Record;
+use crate::root::{self, Source};
+use crate::spec::{Composed, Facts, UserNamespace, compose, user};
+use crate::userns::Ids;
+use crate::{etc, gather, spec, userns};
+use cgroup::{Cgroup, CgroupPath, Layout};
+use monitor::{Holder, RunDir, State};
+use oci::runtime::{ConsoleSize, Spec};
+use runtime::{Group, Holding, Request};
+use std::path::{Path, PathBuf};
+use store::{Container, ContainerDir};
+
+/// What the caller's terminal is like.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Io {
+    /// Size of the terminal, if there is one.
+    pub console_size: Option<ConsoleSize>,
+}
+
+/// What is there before the container is: who is going to hold it, where its cgroup will be, and its ids. All of it is
+/// removed again by the one teardown, whoever calls that.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// What is written down while it runs.
+    pub run_dir: RunDir,
+    /// Its ids.
+    pub ids: Ids,
+    layout: Layout,
+    /// Where its cgroup is to be; `None` where there are none, or none is wanted.
+    cgroup: Option<CgroupPath>,
+}
+
+impl Place {
+    /// Makes it. A run directory that is there already, of a container that is started again by who holds it, is used
+    /// once more.
+    pub fn make(engine: &Engine, config: &ContainerConfig, id: &str, holder: Holder, again: bool) -> Result<Self> {
+        let layout = Layout::detect()?;
+        let cgroup = cgroup_of(engine, config, &layout, id)?;
+        // First what says how to remove all that follows: whoever finds it after our violent end does so.
+        let planned = cgroup.as_ref().map(|path| Cgroup::planned(&layout, path)).transpose()?;
+        let planned = planned.as_ref().map(Cgroup::paths).unwrap_or_default();
+        let state = State { holder, cgroup: planned, ephemeral: config.remove };
+        let path = engine.run_dir(id);
+        let run_dir = if again { RunDir::renew(&path, &state)? } else { RunDir::create(&path, &state)? };
+        match userns::choose(engine, config, id) {
+            Ok(ids) => Ok(Self { run_dir, ids, layout, cgroup }),
+            Err(error) => {
+                let _ = run_dir.remove();
+                Err(error)
+            }
+        }
+    }
+
+    /// Nothing of the container stays behind.
+    pub fn clear(&self) -> Result<()> {
+        let cleared = monitor::teardown(&self.run_dir);
+        self.ids.release();
+        Ok(cleared?)
+    }
+}
+
+/// How the process is held.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Hold {
+    /// It ends with its starter, whose child it is; else it is the child of the starter's parent.
+    pub with_us: bool,
+    /// What its terminal does.
+    pub newlines: runtime::Newlines,
+}
+
+/// A container about to be started.
+pub(crate) struct Start<'a> {
+    /// The engine.
+    pub engine: &'a Engine,
+    /// What was asked for.
+    pub config: &'a ContainerConfig,
+    /// Its directory, locked.
+    pub container: &'a mut ContainerDir,
+    /// Its record.
+    pub record: &'a Container<Record>,
+    /// What was made for it.
+    pub place: &'a Place,
+    /// The terminal of whoever starts it.
+    pub io: Io,
+    /// The steps are recorded.
+    pub recorder: Option<&'a sys::Recorder>,
+}
+
+impl Start<'_> {
+    /// Composes the container, and hands it to who makes and holds it. Its lock is let go right before.
+    pub fn go<T>(
+        &mut self,
+        source: Source,
+        hold: Hold,
+        make: impl FnOnce(Request<'_>, &Composed) -> Result<T>,
+    ) -> Result<(T, Composed)> {
+        let (engine, config) = (self.engine, self.config);
+        let id = self.container.id().as_str().to_owned();
+        let Place { layout, cgroup: path, ids, .. } = self.place;
+        // Root's is made while the container is: what an ordinary user gets has to be known before.
+        let reserve = if runtime::is_root() { Cgroup::reserve } else { Cgroup::create };
+        let mut cgroup = Limited { cgroup: path.as_ref().map(|path| reserve(layout, path)).transpose()? };
+        let root = root::make(engine, config, &source, self.container, &ids.namespace)?;
+        let facts = self.facts(&source, &root, cgroup.cgroup.as_ref())?;
+        let composed = compose(config, &facts)?;
+        for directory in &composed.directories {
+            crate::engine::make_parents(directory)?;
+        }
+        for chown in &composed.chowns {
+            crate::chown::tree(chown).map_err(Error::file("change the owner (option U) of", chown.path.as_path()))?;
+        }
+        let group = cgroup.group(path.as_ref(), &composed.spec, layout)?;
+        drop(source);
+        self.container.unlock();
+        let request = Request {
+            id: &id,
+            spec: &composed.spec,
+            bundle: Path::new("/"),
+            rootfs: root.rootfs,
+            filter: composed.filter.clone(),
+            layout,
+            cgroup: group,
+            rdt: Vec::new(),
+            holding: Holding {
+                die_with_parent: hold.with_us,
+                sibling: !hold.with_us,
+                reaper: composed.init,
+                wait: true,
+                preserve_fds: config.process.preserve_fds,
+                newlines: hold.newlines,
+                no_setgroups: !engine.setgroups(),
+            },
+            gate: None,
+            no_new_keyring: false,
+            ring: self.recorder.map(sys::Recorder::memory),
+        };
+        let made = make(request, &composed)?;
+        Ok((made, composed))
+    }
+
+    /// A directory for what overlays over bind mounts (`:O`) write; it goes with the container.
+    fn scratch(&self) -> Result<Option<PathBuf>> {
+        let asked = |mount: &Mount| matches!(mount, Mount::Bind(bind) if bind.changes == Changes::ThrownAway);
+        if !self.config.files.mounts.iter().any(asked) {
+            return Ok(None);
+        }
+        let path = self.engine.store()?.path().join("containers").join(self.container.id().as_str()).join("scratch");
+        sys::fs::ensure_dir(rustix::fs::CWD, &path, rustix::fs::Mode::RWXU).map_err(Error::file("make", &path))?;
+        Ok(Some(path))
+    }
+
+    fn facts(&self, source: &Source, root: &root::Root, cgroup: Option<&Cgroup>) -> Result<Facts> {
+        let (engine, config, record) = (self.engine, self.config, self.record);
+        let namespace = &self.place.ids.namespace;
+        let (passwd, group) = gather::user_files(root);
+        let who = user::choose(config, &source.defaults.user, engine.caller().ids())?;
+        let user = user::resolve(&who, &config.process.groups, &passwd, &group).map_err(spec::Error::from)?;
+        let own_userns = *namespace != UserNamespace::Host;
+        let bounding = gather::bounding(own_userns);
+        let granted = spec::grant(&config.privileges, user.uid, bounding)?;
+        let capabilities = granted.bounding.names();
+        let devices = if config.privileges.level == crate::config::Privileges::Privileged {
+            spec::all_devices(own_userns)?
+        } else {
+            spec::devices(&config.files.devices)?
+        };
+        let host_name = gather::host_name();
+        let cpus = gather::list("/sys/devices/system/cpu/online");
+        let etc = etc::write(
+            &self.place.run_dir,
+            config,
+            &etc::host_name(config, &host_name, record.id.as_str()),
+            record.name.as_str(),
+        )?;
+        Ok(Facts {
+            id: record.id.as_str().to_owned(),
+            name: record.name.as_str().to_owned(),
+            image: source.defaults.clone(),
+            user,
+            rootless: !engine.caller().is_root(),
+            user_namespace: namespace.clone(),
+            setgroups: engine.setgroups(),
+            bounding,
+            rlimits: gather::rlimits(engine, own_userns),
+            controllers: gather::controllers(&self.place.layout, cgroup),
+            cgroup_path: None,
+            thermal_throttle: spec::thermal_throttle(&cpus),
+            cpus,
+            mems: gather::list("/sys/devices/system/node/online"),
+            host_name,
+            etc,
+            scratch: self.scratch()?,
+            devices,
+            default_filter: match config.privileges.seccomp {
+                SeccompChoice::Default => Some(seccomp::default_filter(&capabilities)?),
+                _ => None,
+            },
+            custom_seccomp: custom_profile(config, &capabilities)?,
+            mqueue: gather::has_file_system("mqueue"),
+            apparmor: false,
+            recursive_read_only: true,
+            console_size: self.io.console_size,
+        })
+    }
+}
+
+/// Where the container's cgroup is to be; `None` where there are none, or none is wanted.
+fn cgroup_of(engine: &Engine, config: &ContainerConfig, layout: &Layout, id: &str) -> Result<Option<CgroupPath>> {
+    if config.limits.cgroups == CgroupUse::Disabled || layout.hierarchies().is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(crate::cgroup_path::choose(engine, config, layout, id)?))
+}
+
+/// A cgroup that is removed again unless somebody else has taken it over.
+struct Limited {
+    cgroup: Option<Cgroup>,
+}
+
+impl Limited {
+    /// It with its limits, made or to be made, for who makes the container.
+    fn group(&mut self, path: Option<&CgroupPath>, spec: &Spec, layout: &Layout) -> Result<Option<Group>> {
+        let (Some(cgroup), Some(path)) = (self.cgroup.take(), path) else { return Ok(None) };
+        let limits = spec.linux.as_ref().and_then(|linux| linux.resources.clone()).unwrap_or_default();
+        if runtime::is_root() {
+            return Ok(Some(Group::reserved(cgroup, path.clone(), limits, spec, layout)?));
+        }
+        let cgroup = self.cgroup.insert(cgroup);
+        cgroup.apply(&limits)?;
+        Ok(self.cgroup.take().map(Group::Made))
+    }
+}
+
+impl Drop for Limited {
+    fn drop(&mut self) {
+        if let Some(cgroup) = &self.cgroup {
+            let _ = runtime::delete(cgroup);
+        }
+    }
+}
+
+fn custom_profile(config: &ContainerConfig, capabilities: &[String]) -> Result<Option<oci::runtime::Seccomp>> {
+    let SeccompChoice::Profile { path, json } = &config.privileges.seccomp else { return Ok(None) };
+    seccomp::docker::from_json(json.as_bytes(), capabilities, gather::kernel())
+        .map(Some)
+        .map_err(|source| Error::Profile { path: path.clone(), source })
+}

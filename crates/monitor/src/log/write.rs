@@ -1,0 +1,100 @@
+//! Writing a log. A disk that is full, or fails, costs lines and never stops the container: how much was lost is told
+//! in the log as soon as it takes something again.
+
+use super::line::{Format, Line};
+use super::{Config, Driver, name};
+use crate::streams::Stream;
+use rustix::fs::{Mode, OFlags, RenameFlags};
+use std::os::fd::OwnedFd;
+
+/// Writes one container's log.
+#[derive(Debug)]
+pub struct Writer {
+    dir: OwnedFd,
+    config: Config,
+    file: Option<OwnedFd>,
+    size: u64,
+    lost: u64,
+    buffer: Vec<u8>,
+}
+
+impl Writer {
+    /// For a container's directory. The file is there from now on.
+    pub fn new(dir: OwnedFd, config: Config) -> Self {
+        let mut writer = Self { dir, config, file: None, size: 0, lost: 0, buffer: Vec::new() };
+        writer.open();
+        writer
+    }
+
+    fn format(&self) -> Option<Format> {
+        match self.config.driver {
+            Driver::Local => Some(Format::Plain),
+            Driver::JsonFile => Some(Format::Json),
+            Driver::None => None,
+        }
+    }
+
+    fn open(&mut self) {
+        if self.format().is_none() {
+            return;
+        }
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::NOFOLLOW;
+        self.file = sys::fs::open_beneath(&self.dir, name(0), flags, Mode::from_raw_mode(0o600)).ok();
+        let size = self.file.as_ref().and_then(|file| rustix::fs::fstat(file).ok());
+        self.size = size.map_or(0, |stat| stat.st_size as u64);
+    }
+
+    /// Writes what was read from a stream just now.
+    pub fn write(&mut self, stream: Stream, bytes: &[u8]) {
+        let Some(format) = self.format() else { return };
+        let time = Line::now();
+        self.buffer.clear();
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let text = piece.strip_suffix(b"\n").unwrap_or(piece);
+            let line = Line { time, stream, whole: text.len() < piece.len(), text: text.to_vec() };
+            line.write(format, &mut self.buffer);
+        }
+        if self.lost > 0 {
+            let text = format!("[{} bytes of output were lost: the log could not be written]", self.lost).into_bytes();
+            let mut marked = Vec::new();
+            Line { time, stream: Stream::Error, whole: true, text }.write(format, &mut marked);
+            marked.extend_from_slice(&self.buffer);
+            self.buffer = marked;
+        }
+        if self.size > 0 && self.size + self.buffer.len() as u64 > self.config.max_size {
+            self.turn_over();
+        }
+        if self.file.is_none() {
+            self.open();
+        }
+        let written = self.file.as_ref().is_some_and(|file| self.append(file));
+        if written {
+            self.size += self.buffer.len() as u64;
+            self.lost = 0;
+        } else {
+            self.lost += bytes.len() as u64;
+        }
+    }
+
+    /// Appends the buffer, all of it or nothing.
+    fn append(&self, file: &OwnedFd) -> bool {
+        if sys::fs::write_all(file, &self.buffer).is_ok() {
+            return true;
+        }
+        // Half a line would be a damaged one.
+        let _ = rustix::fs::ftruncate(file, self.size);
+        false
+    }
+
+    /// Every file gets the next number; the last one goes.
+    fn turn_over(&mut self) {
+        self.file = None;
+        if self.config.max_files <= 1 {
+            let _ = sys::fs::unlinkat(&self.dir, name(0), rustix::fs::AtFlags::empty());
+        }
+        for number in (1..self.config.max_files).rev() {
+            let _ = sys::fs::renameat(&self.dir, name(number - 1), &self.dir, name(number), RenameFlags::empty());
+        }
+        self.open();
+    }
+}
