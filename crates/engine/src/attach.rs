@@ -27,8 +27,8 @@ pub struct How {
 /// How it came to an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Left {
-    /// The container has ended: with this code, and so many processes killed for want of memory.
-    Ended(u8, u32),
+    /// The container has ended: with this code, if anybody knows it, and so many processes killed for want of memory.
+    Ended(Option<u8>, u32),
     /// The keys were pressed: it runs on.
     Detached,
 }
@@ -61,6 +61,12 @@ impl Engine {
             None => Err(Error::NotRunning(text.to_owned())),
         }
     }
+}
+
+/// Tells the monitor what is wanted of it.
+pub fn greet(socket: &OwnedFd, how: &How) -> Result<()> {
+    let hello = Word::Hello { streams: true, input: how.input };
+    hello.send(socket).map_err(Error::system("talk with the container's monitor"))
 }
 
 /// Takes over the signals of this process.
@@ -135,7 +141,7 @@ pub fn attach(socket: &OwnedFd, how: &How, signals: &Signals) -> Result<Left> {
                 Some(Word::Output(bytes)) => put(rustix::stdio::stdout(), &bytes),
                 Some(Word::ErrorOutput(bytes)) => put(rustix::stdio::stderr(), &bytes),
                 Some(Word::Ended(code, killed)) => return Ok(Left::Ended(code, killed)),
-                Some(Word::Failed(code)) => return Ok(Left::Ended(code, 0)),
+                Some(Word::Failed(code)) => return Ok(Left::Ended(Some(code), 0)),
                 Some(_) => {}
                 None => return Err(Error::MonitorLost),
             }

@@ -1,6 +1,6 @@
 //! Whether what the engine keeps is whole.
 
-use crate::containers::{Status, clean_up};
+use crate::containers::clean_up;
 use crate::engine::Engine;
 use crate::error::Result;
 use store::{Checked, Depth, Repair};
@@ -12,7 +12,7 @@ impl Engine {
         self.enter()?;
         let store = self.store()?;
         let running = self.containers()?.into_iter().flatten();
-        let running = running.filter(|listed| matches!(listed.status, Status::Running { .. }));
+        let running = running.filter(|listed| listed.status.is_alive());
         let in_use = running.flat_map(|listed| listed.container.layers).collect();
         let checked = store.check(depth, repair, &in_use)?;
         self.settle_later();

@@ -1,8 +1,10 @@
 //! Containers as their users know them: listed, looked at, removed, and cleaned up after.
 
+use crate::config::Signal;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::record::{End, Record, now};
+use cgroup::Cgroup;
 use monitor::{Holder, RunDir};
 use std::time::{Duration, Instant};
 use store::{Broken, Container, ContainerId, Durability};
@@ -16,7 +18,18 @@ pub enum Status {
     Running {
         /// Its pid as the host sees it.
         pid: i32,
+        /// Seconds since 1970 when it was there.
+        since: Option<u64>,
     },
+    /// Its process is there, and stands still.
+    Paused {
+        /// Its pid as the host sees it.
+        pid: i32,
+        /// Seconds since 1970 when it was there.
+        since: Option<u64>,
+    },
+    /// Its process has ended so, and another is to come.
+    Restarting(End),
     /// Its process has ended.
     Exited(End),
 }
@@ -28,6 +41,13 @@ pub struct Listed {
     pub container: Container<Record>,
     /// What it is doing.
     pub status: Status,
+}
+
+impl Status {
+    /// Its process is there.
+    pub fn is_alive(&self) -> bool {
+        matches!(self, Self::Running { .. } | Self::Paused { .. })
+    }
 }
 
 impl Engine {
@@ -57,17 +77,23 @@ impl Engine {
     }
 
     fn status(&self, container: &Container<Record>) -> Status {
-        let process = RunDir::open(&self.run_dir(container.id.as_str())).ok().and_then(|run_dir| run_dir.process());
-        match (process.filter(Holder::lives), container.config.ended) {
-            (Some(process), _) => Status::Running { pid: process.pid },
-            (None, Some(end)) => Status::Exited(end),
-            (None, None) => Status::Created,
+        let ended = container.config.ended.map_or(Status::Created, Status::Exited);
+        let Ok(run_dir) = RunDir::open(&self.run_dir(container.id.as_str())) else { return ended };
+        if let Some(Holder { pid, .. }) = run_dir.process().filter(Holder::lives) {
+            let since = run_dir.began();
+            let state = run_dir.state().ok().flatten();
+            let frozen = state.is_some_and(|state| Cgroup::from_paths(&state.cgroup).is_frozen().unwrap_or(false));
+            return if frozen { Status::Paused { pid, since } } else { Status::Running { pid, since } };
+        }
+        match ended {
+            Status::Exited(end) if holder(&run_dir).is_some() => Status::Restarting(end),
+            ended => ended,
         }
     }
 
     /// Whether somebody has it in hand, who starts it or watches it run.
     pub(crate) fn is_held(&self, id: &ContainerId) -> bool {
-        RunDir::open(&self.run_dir(id.as_str())).is_ok_and(|run_dir| holder(&run_dir).is_some())
+        holder_of(self, id).is_some()
     }
 
     /// Removes a container; one that runs only with `force`, which kills it.
@@ -78,6 +104,9 @@ impl Engine {
         let holder = run_dir.as_ref().and_then(holder);
         if holder.is_some() && !force {
             return Err(Error::Running(text.to_owned()));
+        }
+        if holder.is_some() {
+            self.stop(id.as_str(), Some(Signal::KILL), Some(-1))?;
         }
         if let Some(run_dir) = &run_dir {
             if let Some(process) = run_dir.process() {
@@ -100,6 +129,11 @@ impl Engine {
 
 /// In a run directory: the specification that runs, for what is to run beside it.
 pub(crate) const SPEC: &str = "spec.json";
+
+/// Who holds a container, and lives.
+pub(crate) fn holder_of(engine: &Engine, id: &ContainerId) -> Option<Holder> {
+    RunDir::open(&engine.run_dir(id.as_str())).ok().as_ref().and_then(holder)
+}
 
 /// Who makes or holds the container of a run directory, and lives.
 fn holder(run_dir: &RunDir) -> Option<Holder> {
@@ -134,6 +168,9 @@ pub(crate) fn clean_up(engine: &Engine) {
         if holder(&run_dir).is_some() {
             continue;
         }
+        if run_dir.process().is_some_and(|process| process.lives()) && take_over(engine, &run_dir) {
+            continue;
+        }
         let id = entry.file_name().to_string_lossy().into_owned();
         // The run directory goes last: while it is there, what could not be done is done by the next command.
         let ephemeral = run_dir.state().ok().flatten().is_some_and(|state| state.ephemeral);
@@ -142,6 +179,12 @@ pub(crate) fn clean_up(engine: &Engine) {
             let _ = run_dir.remove();
         }
     }
+}
+
+/// A container that has outlived its monitor gets a new one, from whoever is first to see it.
+fn take_over(engine: &Engine, run_dir: &RunDir) -> bool {
+    let Ok(Some(_lock)) = run_dir.try_lock() else { return true };
+    holder(run_dir).is_some() || crate::supervised::adopt(engine, run_dir).is_ok()
 }
 
 /// How long a container whose holder is dead may stay locked.
@@ -169,7 +212,7 @@ fn settle(engine: &Engine, id: &str, ephemeral: bool) -> Result<()> {
     }
     let mut record: Container<Record> = container.read()?;
     if record.config.ended.is_none() {
-        record.config.ended = Some(End { code: None, at: now(), out_of_memory: false });
+        record.config.ended = Some(End { code: None, at: now(), out_of_memory: false, stopped: false });
         container.write(&record, Durability::Durable)?;
     }
     Ok(())

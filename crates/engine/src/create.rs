@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::record::{Maps, Record, now};
 use crate::root::{self, Source};
 use crate::spec::UserNamespace;
-use crate::{containers, names, userns};
+use crate::{containers, names, spec, userns};
 use std::io::Write as _;
 use store::{Container, ContainerDir, ContainerId, Durability, NewContainer};
 
@@ -47,7 +47,8 @@ pub(crate) fn create(
         config: Record {
             config: config.clone(),
             image_name: image_name(&config.image),
-            command: config.process.command.clone(),
+            command: spec::command(config, &source.defaults),
+            stop_signal: config.process.stop_signal.or_else(|| source.defaults.stop_signal.parse().ok()),
             maps: namespace.maps().map(|maps| Maps { uids: maps.uids.clone(), gids: maps.gids.clone() }),
             created: now(),
             started: None,

@@ -75,6 +75,9 @@ pub enum Error {
     /// The process that holds a container was killed.
     #[error("the container's monitor has ended unexpectedly: coracle ps -a tells what became of the container")]
     MonitorLost,
+    /// It was made so that nothing is kept.
+    #[error("container {0} keeps no log: it was made with --log-driver none")]
+    NoLog(String),
     /// It runs already.
     #[error("container {0} is running already")]
     Runs(String),

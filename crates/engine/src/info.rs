@@ -38,11 +38,7 @@ impl Engine {
     /// Looks at engine and machine.
     pub fn info(&self) -> Result<Info> {
         let containers = self.containers()?;
-        let running = containers
-            .iter()
-            .flatten()
-            .filter(|listed| matches!(listed.status, crate::containers::Status::Running { .. }))
-            .count();
+        let running = containers.iter().flatten().filter(|listed| listed.status.is_alive()).count();
         let uname = rustix::system::uname();
         Ok(Info {
             version: env!("CARGO_PKG_VERSION"),

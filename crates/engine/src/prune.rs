@@ -1,6 +1,6 @@
 //! Removal by rule: containers that have ended, images that no container was made from, pulls that were cut off.
 
-use crate::containers::{Listed, Status, clean_up};
+use crate::containers::{Listed, clean_up};
 use crate::engine::Engine;
 use crate::error::Result;
 use oci::image::ImageId;
@@ -47,8 +47,7 @@ impl Engine {
         self.enter()?;
         let mut usage = self.store()?.usage()?;
         // One that has been started may not be known to run yet.
-        let rests =
-            |listed: &Listed| !matches!(listed.status, Status::Running { .. }) && !self.is_held(&listed.container.id);
+        let rests = |listed: &Listed| !listed.status.is_alive() && !self.is_held(&listed.container.id);
         let goes = |listed: &Listed| rests(listed) && rules.containers.is_some_and(|fits| fits(listed));
         let (gone, left): (Vec<_>, Vec<_>) = containers.iter().partition(|listed| goes(listed));
         let mut pruned = Pruned::default();

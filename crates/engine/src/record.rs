@@ -1,6 +1,6 @@
 //! What is written down of a container beside what the store itself must know.
 
-use crate::config::ContainerConfig;
+use crate::config::{ContainerConfig, Signal};
 use oci::runtime::IdMapping;
 use serde::{Deserialize, Serialize};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -15,6 +15,9 @@ pub struct Record {
     /// The command that runs, as far as it is known.
     #[serde(default)]
     pub command: Vec<String>,
+    /// The signal that asks it to end, where it is not SIGTERM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_signal: Option<Signal>,
     /// The ids that the files of its own layer have on disk, where these are not the container's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maps: Option<Maps>,
@@ -60,6 +63,9 @@ pub struct End {
     /// The kernel killed processes for want of memory.
     #[serde(default)]
     pub out_of_memory: bool,
+    /// Somebody has asked for it: it does not come back by itself after a reboot, unless it always does.
+    #[serde(default)]
+    pub stopped: bool,
 }
 
 /// Seconds since 1970.

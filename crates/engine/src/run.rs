@@ -82,10 +82,11 @@ pub fn run(engine: &Engine, config: &ContainerConfig, io: Io) -> Result<Outcome>
         }
     };
     let run = Run {
-        exit: ended.exit,
+        exit: Some(ended.exit),
         oom_kills: ended.oom_kills,
         started: started.unwrap_or_default(),
         command: command_of(&composed),
+        stopped: false,
     };
     finish(engine, container, config.remove, &run)?;
     cleaned?;
@@ -111,14 +112,16 @@ pub struct Ended {
 /// What is to be written down of a run that has ended.
 #[derive(Debug, Clone)]
 pub(crate) struct Run {
-    /// How.
-    pub exit: Exit,
+    /// How; nobody knows where whoever held it was killed, and the kernel does not tell others (before Linux 6.15).
+    pub exit: Option<Exit>,
     /// Processes that the kernel killed for want of memory.
     pub oom_kills: u64,
     /// Seconds since 1970 when its process started.
     pub started: u64,
     /// What ran.
     pub command: Vec<String>,
+    /// Somebody has asked for its end.
+    pub stopped: bool,
 }
 
 /// The command that a composed container runs.
@@ -152,6 +155,7 @@ fn write_end(container: &mut ContainerDir, run: &Run) -> store::Result<()> {
     let mut record: Container<Record> = container.read()?;
     record.config.started = Some(run.started);
     record.config.command.clone_from(&run.command);
-    record.config.ended = Some(End { code: Some(run.exit.code()), at: now(), out_of_memory: run.oom_kills > 0 });
+    record.config.ended =
+        Some(End { code: run.exit.map(Exit::code), at: now(), out_of_memory: run.oom_kills > 0, stopped: run.stopped });
     container.write(&record, Durability::Durable)
 }

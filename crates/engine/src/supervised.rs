@@ -22,7 +22,8 @@ use crate::run::{Run, command_of, finish};
 use crate::spec::Composed;
 use crate::start::{Hold, Io, Place, Start};
 use crate::{containers, userns};
-use monitor::{Client, History, Holder, Life, Policy, RunDir, Streams, Supervisor, Word, log};
+use cgroup::Cgroup;
+use monitor::{Client, History, Holder, Life, Policy, RunDir, State, Streams, Supervisor, Word, log};
 use runtime::{Newlines, Request};
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
@@ -30,7 +31,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use store::{Container, ContainerDir, ContainerId};
-use sys::process::Child;
+use sys::process::{Child, Exit};
 
 /// What the command that starts a container wants of it while it runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -92,6 +93,9 @@ struct Order {
     command: Vec<String>,
 }
 
+/// In a run directory: the same, for the monitor that takes over when this one is killed.
+const ORDER: &str = "order.json";
+
 impl Engine {
     /// Does `work`, which starts a container, in a child of a new monitor. Called with one thread, before the store was
     /// opened.
@@ -104,7 +108,7 @@ impl Engine {
             let Ok((socket, worker)) = starter(false, work) else { return 1 };
             // The command's own end is closed with everything else that is the command's.
             match sys::detached::apart(&[command.as_fd(), socket.as_fd(), worker.pidfd.as_fd()]) {
-                Ok(()) => watch(self, command, attached, socket, worker),
+                Ok(()) => watch(self, command, attached, &socket, &worker),
                 Err(_) => return 1,
             }
             0
@@ -224,13 +228,8 @@ fn hand_over(
     };
     let mut container = {
         // Its streams are those that it is born with: ours, for that moment.
-        let _ours = pipes.as_ref().map(|(_, ends)| {
-            sys::fs::Standard::replace([ends.input.as_fd(), ends.output.as_fd(), ends.error.as_fd()])
-                .map_err(Error::system("give it its streams"))
-        });
-        if let Some(Err(error)) = _ours {
-            return Err(error);
-        }
+        let theirs = pipes.as_ref().map(|(_, ends)| [ends.input.as_fd(), ends.output.as_fd(), ends.error.as_fd()]);
+        let _ours = theirs.map(sys::fs::Standard::replace).transpose().map_err(Error::system("give it its streams"))?;
         runtime::create(request)?
     };
     let streams = match (container.terminal.take(), pipes) {
@@ -245,6 +244,7 @@ fn hand_over(
     place.run_dir.put(containers::SPEC, &spec_json, 0o600)?;
     let failed = || Error::system("hand the container over to its monitor");
     let bytes = serde_json::to_vec(&order).unwrap_or_default();
+    place.run_dir.put(ORDER, &bytes, 0o600)?;
     sys::socket::send_with(&starter.socket, &bytes, &streams.fds()).map_err(failed())?;
     if sys::socket::receive::<1>(&starter.socket).map_err(failed())?.is_none() {
         return Err(Error::MonitorLost);
@@ -264,56 +264,120 @@ fn starter(again: bool, work: impl FnOnce(&Starter) -> u8) -> sys::Result<(Owned
     Ok((ours, child))
 }
 
-/// The monitor: from the word of one starter to the next, until there is to be no other.
-fn watch(engine: &Engine, command: OwnedFd, attached: Attached, mut socket: OwnedFd, mut worker: Child) {
-    let mut command = Some(Client::starter(command, attached.streams, attached.input));
-    let mut supervisor: Option<Supervisor> = None;
-    let mut history = History::default();
-    loop {
-        let Some((order, mut life)) = take_over(&socket) else {
-            let code = sys::process::wait(&worker.pidfd).map_or(125, |exit| exit.code());
-            return fail(command, supervisor, code);
-        };
-        let Ok(run_dir) = RunDir::open(&order.run_dir) else { return fail(command, supervisor, 125) };
-        let held = match supervisor.take() {
-            Some(supervisor) => Ok(supervisor),
-            None => listen(&run_dir, &order, command.take(), attached.input),
-        };
-        let Ok(mut held) = held else { return fail(command, None, 125) };
-        let _ = sys::socket::release(&socket);
-        let code = sys::process::wait(&worker.pidfd).map_or(125, |exit| exit.code());
-        if code != 0 {
-            // It has cleared away everything but the dead.
-            let _ = sys::process::wait(&life.pidfd);
-            return fail(None, Some(held), code);
+/// The monitor, from its birth.
+fn watch(engine: &Engine, command: OwnedFd, attached: Attached, socket: &OwnedFd, worker: &Child) {
+    let command = Client::starter(command, attached.streams, attached.input);
+    let Some((order, life)) = take_over(socket) else {
+        let code = sys::process::wait(&worker.pidfd).map_or(125, Exit::code);
+        return command.tell(&Word::Failed(code));
+    };
+    if let Ok(mut watch) = Watch::new(engine, order, Some(command), attached.input) {
+        match watch.go(socket, worker, &life) {
+            Ok(()) => watch.lives(life),
+            Err(code) => watch.fail(code),
         }
-        held.tell(&Word::Begun);
-        let (began, started) = (Instant::now(), crate::record::now());
-        let Ok(exit) = held.hold(&mut life) else { return };
-        let cgroup = run_dir.state().ok().flatten().map(|state| cgroup::Cgroup::from_paths(&state.cgroup));
-        let oom_kills = cgroup.and_then(|cgroup| cgroup.oom_kills().ok()).unwrap_or(0);
-        let run = Run { exit, oom_kills, started, command: order.command.clone() };
-        let again = if held.is_last() { None } else { history.next(order.policy, exit.code(), began.elapsed()) };
-        if let Some(delay) = again {
-            let until = Instant::now() + delay;
-            let _ = monitor::end(&run_dir);
-            // In a child, as all that needs the store: this process stays as small as it is.
-            let written = sys::process::fork(|| i32::from(write_down(engine, &order, &run, false).is_err()));
-            let _ = written.and_then(|child| sys::process::wait(&child.pidfd));
-            if held.rest(until).unwrap_or(false) {
-                let work = |starter: &Starter| u8::from(engine.start(starter, &order.id, Io::default()).is_err());
-                if let Ok(next) = starter(true, work) {
-                    (socket, worker) = next;
-                    supervisor = Some(held);
-                    continue;
-                }
+    }
+}
+
+/// A monitor and what it has in hand.
+struct Watch<'a> {
+    engine: &'a Engine,
+    order: Order,
+    run_dir: RunDir,
+    supervisor: Supervisor,
+    history: History,
+}
+
+impl<'a> Watch<'a> {
+    fn new(engine: &'a Engine, order: Order, command: Option<Client>, input_ends: bool) -> Result<Self> {
+        let run_dir = RunDir::open(&order.run_dir)?;
+        let dir = sys::fs::open(&order.dir, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())
+            .map_err(Error::file("open", order.dir.as_path()))?;
+        let log = log::Writer::new(dir, order.log.clone());
+        let supervisor = Supervisor::new(&run_dir, command, log, input_ends)?;
+        Ok(Self { engine, order, run_dir, supervisor, history: History::default() })
+    }
+
+    /// Has the starter let the command run; else its exit code.
+    fn go(&mut self, socket: &OwnedFd, worker: &Child, life: &Life) -> std::result::Result<(), u8> {
+        // One that is gone has failed, which its code tells.
+        let _ = sys::socket::release(socket);
+        match sys::process::wait(&worker.pidfd).map_or(125, Exit::code) {
+            0 => {
+                self.supervisor.tell(&Word::Begun);
+                Ok(())
+            }
+            code => {
+                // It has cleared away everything but the dead.
+                let _ = sys::process::wait(&life.pidfd);
+                Err(code)
             }
         }
-        let _ = monitor::teardown(&run_dir);
-        userns::release(engine, &order.id);
-        let _ = write_down(engine, &order, &run, order.ephemeral);
-        held.tell(&Word::Ended(exit.code(), oom_kills.try_into().unwrap_or(u32::MAX)));
-        return held.finish();
+    }
+
+    fn fail(mut self, code: u8) {
+        self.supervisor.tell(&Word::Failed(code));
+        self.supervisor.finish();
+    }
+
+    /// From one end to the next start, until there is none.
+    fn lives(mut self, mut life: Life) {
+        loop {
+            let began = Instant::now();
+            let Ok(exit) = self.supervisor.hold(&mut life) else { return };
+            let cgroup = self.run_dir.state().ok().flatten().map(|state| Cgroup::from_paths(&state.cgroup));
+            let run = Run {
+                exit,
+                oom_kills: cgroup.and_then(|cgroup| cgroup.oom_kills().ok()).unwrap_or(0),
+                started: self.run_dir.began().unwrap_or_default(),
+                command: self.order.command.clone(),
+                stopped: self.supervisor.is_last(),
+            };
+            let code = exit.map(Exit::code);
+            let ended = Word::Ended(code, run.oom_kills.try_into().unwrap_or(u32::MAX));
+            let again = match code {
+                Some(code) if !run.stopped => self.history.next(self.order.policy, code, began.elapsed()),
+                _ => None,
+            };
+            let Some(next) = again.and_then(|delay| self.again(&run, &ended, delay)) else {
+                let stopped = self.supervisor.is_last();
+                return self.end(&Run { stopped, ..run }, &ended);
+            };
+            life = next;
+        }
+    }
+
+    /// Starts it once more after a while, unless somebody says meanwhile that it is enough, or it cannot be started.
+    fn again(&mut self, run: &Run, ended: &Word, delay: Duration) -> Option<Life> {
+        let until = Instant::now() + delay;
+        let _ = monitor::end(&self.run_dir);
+        let _ = self.run_dir.forget_process();
+        // In a child, as all that needs the store: this process stays as small as it is.
+        let (engine, order) = (self.engine, &self.order);
+        let written = sys::process::fork(|| i32::from(write_down(engine, order, run, false).is_err()));
+        let _ = written.and_then(|child| sys::process::wait(&child.pidfd));
+        self.supervisor.tell(ended);
+        if !self.supervisor.rest(until).unwrap_or(false) {
+            return None;
+        }
+        let work = |starter: &Starter| u8::from(engine.start(starter, &order.id, Io::default()).is_err());
+        let (socket, worker) = starter(true, work).ok()?;
+        let Some((order, life)) = take_over(&socket) else {
+            let _ = sys::process::wait(&worker.pidfd);
+            return None;
+        };
+        self.go(&socket, &worker, &life).ok()?;
+        self.order = order;
+        Some(life)
+    }
+
+    /// Clears away what was its own, and tells everybody.
+    fn end(mut self, run: &Run, ended: &Word) {
+        let _ = monitor::teardown(&self.run_dir);
+        userns::release(self.engine, &self.order.id);
+        let _ = write_down(self.engine, &self.order, run, self.order.ephemeral);
+        self.supervisor.tell(ended);
+        self.supervisor.finish();
     }
 }
 
@@ -327,22 +391,6 @@ fn take_over(socket: &OwnedFd) -> Option<(Order, Life)> {
     Some((order, Life { pidfd, streams, deadline }))
 }
 
-fn listen(run_dir: &RunDir, order: &Order, command: Option<Client>, input_ends: bool) -> Result<Supervisor> {
-    let dir = sys::fs::open(&order.dir, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())
-        .map_err(Error::file("open", order.dir.as_path()))?;
-    let log = log::Writer::new(dir, order.log.clone());
-    Ok(Supervisor::new(run_dir, command, log, input_ends)?)
-}
-
-fn fail(command: Option<Client>, supervisor: Option<Supervisor>, code: u8) {
-    if let Some(mut supervisor) = supervisor {
-        supervisor.tell(&Word::Failed(code));
-        supervisor.finish();
-    } else if let Some(command) = command {
-        command.tell(&Word::Failed(code));
-    }
-}
-
 fn write_down(engine: &Engine, order: &Order, run: &Run, remove: bool) -> Result<()> {
     if remove {
         engine.enter()?;
@@ -353,4 +401,40 @@ fn write_down(engine: &Engine, order: &Order, run: &Run, remove: bool) -> Result
         found => found?,
     };
     finish(engine, container, remove, run)
+}
+
+/// Takes over a container whose monitor was killed and which runs: a new monitor. What it wrote meanwhile is in its
+/// FIFOs; its terminal, if it had one, is lost. Nobody else does the same: the run directory is locked meanwhile.
+pub(crate) fn adopt(engine: &Engine, run_dir: &RunDir) -> Result<()> {
+    let Some(order) = run_dir.read(ORDER).and_then(|bytes| serde_json::from_slice::<Order>(&bytes).ok()) else {
+        return Err(Error::MonitorLost);
+    };
+    let failed = || Error::system("take over a container");
+    // Found before it can have ended, so that its end can be told (Linux 6.15).
+    let pidfd = sys::process::pidfd_open(order.pid).map_err(failed())?;
+    let streams = Streams::found(run_dir);
+    let (ours, theirs) = sys::socket::pair().map_err(failed())?;
+    let mut work = Some((order, streams, theirs, pidfd));
+    sys::process::fork(|| {
+        let Some((order, streams, theirs, pidfd)) = work.take() else { return 1 };
+        let kept: Vec<_> = streams.fds().into_iter().chain([theirs.as_fd(), pidfd.as_fd()]).collect();
+        if sys::detached::apart(&kept).is_err() {
+            return 1;
+        }
+        let taken = RunDir::open(&order.run_dir).and_then(|run_dir| {
+            let state = run_dir.state()?.map(|state| State { holder: Holder::me(), ..state });
+            state.map_or(Ok(()), |state| run_dir.write_state(&state))
+        });
+        let Ok(watch) = taken.map_err(Error::from).and_then(|()| Watch::new(engine, order, None, false)) else {
+            return 1;
+        };
+        // Whoever waits for it may go on.
+        drop(theirs);
+        watch.lives(Life { pidfd, streams, deadline: None });
+        0
+    })
+    .map_err(failed())?;
+    drop(work);
+    let _ = sys::socket::receive::<1>(&ours);
+    Ok(())
 }

@@ -149,6 +149,38 @@ impl RunDir {
         self.put(PID, format!("{} {}", process.pid, process.start_time).as_bytes(), 0o600)
     }
 
+    /// Its process has ended, and another is to come.
+    pub fn forget_process(&self) -> Result<()> {
+        sys::fs::unlinkat(&self.fd, PID, AtFlags::empty()).map_err(|source| Error::File {
+            what: "remove",
+            path: self.path.join(PID),
+            source,
+        })
+    }
+
+    /// Seconds since 1970 when its process was there.
+    pub fn began(&self) -> Option<u64> {
+        let stat = rustix::fs::statat(&self.fd, PID, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        u64::try_from(stat.st_mtime).ok()
+    }
+
+    /// A file of it, if it is there.
+    pub fn read(&self, name: &str) -> Option<Vec<u8>> {
+        std::fs::read(self.path.join(name)).ok()
+    }
+
+    /// Its lock, if nobody else has it; given back when it is dropped.
+    pub fn try_lock(&self) -> Result<Option<OwnedFd>> {
+        let failed = |source| Error::File { what: "lock", path: self.path.clone(), source };
+        let dir = sys::fs::open_beneath(&self.fd, ".", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty());
+        let dir = dir.map_err(failed)?;
+        match rustix::fs::flock(&dir, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(dir)),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+            Err(errno) => Err(failed(sys::Error::new("flock", "LOCK_EX", errno))),
+        }
+    }
+
     /// The container's process, if it was written down.
     pub fn process(&self) -> Option<Holder> {
         let text = std::fs::read_to_string(self.path.join(PID)).ok()?;

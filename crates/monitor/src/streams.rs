@@ -92,6 +92,14 @@ impl Streams {
         Ok((streams, Ends { input, output, error }))
     }
 
+    /// The FIFOs of a container whose monitor was killed, as far as it has any. Its input has ended with that.
+    pub fn found(run_dir: &RunDir) -> Self {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW;
+        let open = |name: &str| sys::fs::open_beneath(run_dir, name, flags, Mode::empty()).ok();
+        let (output, error) = (open("out"), open("err"));
+        Self { output, error, input: None, rest: Vec::new(), ending: false, terminal: false }
+    }
+
     /// A terminal's master.
     pub fn of_terminal(master: OwnedFd, with_input: bool) -> Self {
         let _ = rustix::io::ioctl_fionbio(&master, true);

@@ -46,8 +46,9 @@ impl Supervisor {
         Ok(Self { clients: Clients::listen(run_dir, starter)?, log, last: false, input_ends })
     }
 
-    /// Holds the container until its process ends, and reaps it.
-    pub fn hold(&mut self, life: &mut Life) -> Result<Exit> {
+    /// Holds the container until its process ends, and reaps it. How it ended nobody can say of a process that is not our
+    /// child, where the kernel does not (before Linux 6.15).
+    pub fn hold(&mut self, life: &mut Life) -> Result<Option<Exit>> {
         loop {
             let (reading, hearing) = (self.clients.take_more(), life.streams.takes_input());
             let mut fds = vec![PollFd::new(&life.pidfd, PollFlags::IN)];
@@ -63,7 +64,7 @@ impl Supervisor {
                 life.deadline = None;
             }
             if ended {
-                let exit = sys::process::wait(&life.pidfd).map_err(Error::system("wait for the container"))?;
+                let exit = sys::process::wait(&life.pidfd).ok().or_else(|| sys::process::pidfd_exit(&life.pidfd));
                 self.drain(life);
                 return Ok(exit);
             }

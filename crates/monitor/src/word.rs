@@ -33,8 +33,9 @@ pub enum Word {
     ErrorOutput(Vec<u8>),
     /// Its command runs.
     Begun,
-    /// It has ended, and all that was its own is away: exit code, and processes that were killed for want of memory.
-    Ended(u8, u32),
+    /// It has ended, and what was its own is away: exit code, if anybody knows, and processes that were killed for want
+    /// of memory.
+    Ended(Option<u8>, u32),
     /// It could not be started; why was told where it was asked for. The exit code for that.
     Failed(u8),
 }
@@ -58,7 +59,7 @@ impl Word {
             Self::Begun => vec![b'b'],
             Self::Ended(code, killed) => {
                 let [a, b, c, d] = killed.to_le_bytes();
-                vec![b'x', *code, a, b, c, d]
+                vec![b'x', u8::from(code.is_some()), code.unwrap_or(0), a, b, c, d]
             }
             Self::Failed(code) => vec![b'f', *code],
         }
@@ -77,7 +78,9 @@ impl Word {
             (b'o', rest) => Self::Output(rest.to_vec()),
             (b'e', rest) => Self::ErrorOutput(rest.to_vec()),
             (b'b', []) => Self::Begun,
-            (b'x', [code, rest @ ..]) => Self::Ended(*code, u32::from_le_bytes(rest.try_into().ok()?)),
+            (b'x', [known, code, rest @ ..]) => {
+                Self::Ended((*known != 0).then_some(*code), u32::from_le_bytes(rest.try_into().ok()?))
+            }
             (b'f', [code]) => Self::Failed(*code),
             _ => return None,
         })
@@ -90,7 +93,7 @@ impl Word {
 
     /// Hears the next one; `None` at the end.
     pub fn receive(socket: impl AsFd) -> Result<Option<Self>> {
-        let mut buffer = [0; CHUNK + 1];
+        let mut buffer = vec![0; CHUNK + 1];
         loop {
             return match rustix::net::recv(&socket, &mut buffer, rustix::net::RecvFlags::empty()) {
                 Err(Errno::INTR) => continue,
@@ -122,7 +125,8 @@ mod tests {
             Word::Output(Vec::new()),
             Word::ErrorOutput(b"e".to_vec()),
             Word::Begun,
-            Word::Ended(137, 2),
+            Word::Ended(Some(137), 2),
+            Word::Ended(None, 0),
             Word::Failed(125),
         ];
         for word in words {

@@ -115,7 +115,9 @@ fn container(Listed { container, status }: &Listed) -> Value {
     let asked = &record.config;
     let (word, pid, end) = match status {
         Status::Created => ("created", 0, None),
-        Status::Running { pid } => ("running", *pid, None),
+        Status::Running { pid, .. } => ("running", *pid, None),
+        Status::Paused { pid, .. } => ("paused", *pid, None),
+        Status::Restarting(end) => ("restarting", 0, Some(*end)),
         Status::Exited(end) => ("exited", 0, Some(*end)),
     };
     json!({

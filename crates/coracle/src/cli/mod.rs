@@ -1,5 +1,6 @@
 //! The verbs, and the way to them: `coracle [--root DIR] [--runroot DIR] VERB …`.
 
+mod attach;
 mod commit;
 mod confirm;
 mod context;
@@ -14,27 +15,35 @@ mod images;
 mod import;
 mod info;
 mod inspect;
+mod kill;
 mod load;
 mod login;
 mod logout;
+mod logs;
 mod manifest;
 mod outgoing;
 mod output;
+mod pause;
 mod ps;
 mod pull;
 mod push;
 mod remote;
+mod restart;
 mod rm;
 mod rmi;
 mod run;
 mod save;
 mod search;
+mod start;
+mod stop;
 mod system;
 mod tag;
 mod tree;
+mod unpause;
 mod untag;
 mod verify;
 mod version;
+mod wait;
 
 /// Says which fields of a verb's flags have flags that stand elsewhere, such as [`remote`]'s.
 macro_rules! parts {
@@ -76,6 +85,16 @@ pub struct Verb {
 /// All of them, in the order of the list.
 const VERBS: &[Verb] = &[
     run::VERB,
+    run::CREATE,
+    start::VERB,
+    stop::VERB,
+    restart::VERB,
+    kill::VERB,
+    pause::VERB,
+    unpause::VERB,
+    wait::VERB,
+    attach::VERB,
+    logs::VERB,
     ps::VERB,
     rm::VERB,
     diff::VERB,
@@ -203,9 +222,14 @@ pub fn main(words: impl Iterator<Item = OsString>) -> ExitCode {
     match (verb.run)(rest, &context) {
         Ok(code) => ExitCode::from(code),
         Err(failure) if failure.is_help() => print(&(verb.help)(render::width())),
-        Err(failure) if verb.name == run::VERB.name => failure.report(verb.name),
+        Err(failure) if starts(verb) => failure.report(verb.name),
         Err(failure) => failure.of_plain_verb().report(verb.name),
     }
+}
+
+/// Verbs whose exit code may be a command's: ours are told from it.
+fn starts(verb: &Verb) -> bool {
+    ["run", "create", "start", "attach"].contains(&verb.name)
 }
 
 /// The verb that the first one or two words name, and the words behind it.
@@ -233,10 +257,7 @@ fn help_of(words: &[String]) -> ExitCode {
 
 /// Verbs of docker and podman that are to come are not slips of the finger.
 fn unknown_verb(words: &[String], word: &str) -> Failure {
-    const LATER: &[&str] = &[
-        "attach", "build", "cp", "create", "events", "exec", "kill", "logs", "network", "pause", "pod", "restart",
-        "start", "stats", "stop", "volume",
-    ];
+    const LATER: &[&str] = &["build", "cp", "events", "exec", "network", "pod", "stats", "top", "volume"];
     if let Some(noun) = NOUNS.into_iter().find(|noun| *noun == word) {
         let known: Vec<&str> = VERBS.iter().flat_map(|verb| names_under(verb, noun)).collect();
         let list = format!("there are {}", known.join(", "));
@@ -330,6 +351,24 @@ fn code_apart(engine: &engine::Engine, verb: &str, work: impl FnOnce() -> Result
         code
     };
     Ok(engine.apart(told)?)
+}
+
+/// The containers that were named, or all of a kind.
+fn chosen(
+    names: Vec<String>,
+    all: bool,
+    engine: &engine::Engine,
+    kind: impl Fn(&engine::containers::Status) -> bool,
+) -> Result<Vec<String>, Failure> {
+    if !all {
+        some_words(&names, "a container")?;
+        return Ok(names);
+    }
+    if !names.is_empty() {
+        return Err(Failure::words("--all and names exclude each other", "leave out either of them"));
+    }
+    let listed = engine.containers()?.into_iter().flatten().filter(|listed| kind(&listed.status));
+    Ok(listed.map(|listed| listed.container.id.to_string()).collect())
 }
 
 /// Does something for each word; the failures are told as they come, and the last is returned.

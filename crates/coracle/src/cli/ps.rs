@@ -5,6 +5,7 @@ use super::output::{Format, id, label_list, lines, print};
 use super::{Context, Failure, Verb};
 use crate::cli::output::help;
 use crate::render::{self, Table};
+use engine::End;
 use engine::containers::{Listed, Status};
 use engine::flags::Invalid;
 use flag::{Flag, Help, Order, parse, push_word};
@@ -74,7 +75,7 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     }
     listed.sort_by_key(|listed| std::cmp::Reverse(listed.container.config.created));
     if !given.all && newest.is_none() && !asks_status {
-        listed.retain(|listed| matches!(listed.status, Status::Running { .. }));
+        listed.retain(|listed| listed.status.is_alive());
     }
     listed.retain(|listed| filters.fits(listed));
     if let Some(newest) = newest {
@@ -106,7 +107,7 @@ fn table(listed: &[Listed], no_trunc: bool) -> String {
             record.image_name.clone(),
             command(&record.command, no_trunc),
             render::ago(now, record.created),
-            status_text(*status, record.started, now),
+            status_text(*status, now),
             String::new(),
             container.name.to_string(),
         ]);
@@ -123,17 +124,21 @@ pub fn command(words: &[String], no_trunc: bool) -> String {
     format!("\"{}…\"", text.chars().take(19).collect::<String>())
 }
 
-pub fn status_text(status: Status, started: Option<u64>, now: u64) -> String {
+pub fn status_text(status: Status, now: u64) -> String {
+    let up = |since: Option<u64>| match since {
+        Some(since) => format!("Up {}", render::span(now.saturating_sub(since))),
+        None => "Up".to_owned(),
+    };
+    let ended = |end: End| {
+        let code = end.code.map_or("unknown".to_owned(), |code| code.to_string());
+        format!("({code}) {}", render::ago(now, end.at))
+    };
     match status {
         Status::Created => "Created".to_owned(),
-        Status::Running { .. } => match started {
-            Some(started) => format!("Up {}", render::span(now.saturating_sub(started))),
-            None => "Up".to_owned(),
-        },
-        Status::Exited(end) => match end.code {
-            Some(code) => format!("Exited ({code}) {}", render::ago(now, end.at)),
-            None => format!("Exited (unknown) {}", render::ago(now, end.at)),
-        },
+        Status::Running { since, .. } => up(since),
+        Status::Paused { since, .. } => format!("{} (Paused)", up(since)),
+        Status::Restarting(end) => format!("Restarting {}", ended(end)),
+        Status::Exited(end) => format!("Exited {}", ended(end)),
     }
 }
 
@@ -172,7 +177,7 @@ fn object(listed: &Listed, no_trunc: bool) -> serde_json::Value {
         "Ports": "",
         "RunningFor": render::ago(now, record.created),
         "State": status_word(*status),
-        "Status": status_text(*status, record.started, now),
+        "Status": status_text(*status, now),
     })
 }
 

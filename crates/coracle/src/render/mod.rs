@@ -18,3 +18,10 @@ pub fn width() -> usize {
         .filter(|columns| *columns > 0)
         .unwrap_or(80)
 }
+
+/// Rows and columns of the terminal that the command talks to, if there is one.
+pub fn console_size() -> Option<oci::runtime::ConsoleSize> {
+    let size = rustix::termios::tcgetwinsize(rustix::stdio::stdin()).ok()?;
+    (size.ws_row > 0 && size.ws_col > 0)
+        .then_some(oci::runtime::ConsoleSize { height: size.ws_row, width: size.ws_col })
+}

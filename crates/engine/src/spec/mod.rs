@@ -30,4 +30,5 @@ pub use idmap::IdMaps;
 pub use mask::thermal_throttle;
 pub use mounts::sources;
 pub use origin::{Origin, SpecPath};
+pub use process::command;
 pub use user::User;

@@ -1,7 +1,7 @@
 //! The process: its words, its directory, its ids and its limits.
 
 use super::origin::Origins;
-use super::{Error, Facts, Origin, capabilities, env};
+use super::{Error, Facts, ImageDefaults, Origin, capabilities, env};
 use crate::config::{AppArmor, ContainerConfig, Resource, SelinuxLabel, TerminalMode, Ulimit};
 use crate::flags::Invalid;
 use oci::runtime::{Process, Rlimit, User};
@@ -39,16 +39,21 @@ pub(super) fn compose(
 }
 
 /// Entrypoint and command. A user's entrypoint drops the image's command, which was meant for the image's own.
-fn args(config: &ContainerConfig, facts: &Facts, origins: &mut Origins) -> Result<Vec<String>, Error> {
+pub fn command(config: &ContainerConfig, image: &ImageDefaults) -> Vec<String> {
     let asked = &config.process;
-    let entrypoint = asked.entrypoint.as_ref().unwrap_or(&facts.image.entrypoint);
+    let entrypoint = asked.entrypoint.as_ref().unwrap_or(&image.entrypoint);
     // podman and docker: an image whose entrypoint is one empty word has none.
     let entrypoint = if entrypoint.len() == 1 && entrypoint[0].is_empty() { &[][..] } else { entrypoint };
     let command = match (&asked.command, &asked.entrypoint) {
         (command, _) if !command.is_empty() => command,
         (_, Some(_)) => &asked.command,
-        (_, None) => &facts.image.cmd,
+        (_, None) => &image.cmd,
     };
+    entrypoint.iter().chain(command).cloned().collect()
+}
+
+fn args(config: &ContainerConfig, facts: &Facts, origins: &mut Origins) -> Result<Vec<String>, Error> {
+    let asked = &config.process;
     let origin = if asked.entrypoint.is_some() {
         Origin::Flag("--entrypoint")
     } else if asked.command.is_empty() {
@@ -57,7 +62,7 @@ fn args(config: &ContainerConfig, facts: &Facts, origins: &mut Origins) -> Resul
         Origin::Flag("COMMAND")
     };
     origins.note("process.args", origin);
-    let args: Vec<String> = entrypoint.iter().chain(command).cloned().collect();
+    let args = command(config, &facts.image);
     if args.is_empty() {
         return Err(Error::NoCommand);
     }

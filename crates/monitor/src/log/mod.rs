@@ -5,7 +5,7 @@ mod line;
 mod read;
 mod write;
 
-pub use line::{Format, Line};
+pub use line::{Format, Line, rfc3339};
 pub use read::Reader;
 pub use write::Writer;
 

@@ -69,6 +69,8 @@ pub fn status_word(status: Status) -> &'static str {
     match status {
         Status::Created => "created",
         Status::Running { .. } => "running",
+        Status::Paused { .. } => "paused",
+        Status::Restarting(_) => "restarting",
         Status::Exited(_) => "exited",
     }
 }

@@ -9,12 +9,12 @@ use self::provide::{From, provide};
 use self::request::{Surroundings, request};
 use super::{Context, Failure, Verb};
 use crate::cli::output::{help, print};
+use crate::render::console_size;
 use engine::attach::{How, Left, attach};
 use engine::config::{Bytes, ContainerConfig, StdinMode, TerminalMode};
 use engine::supervised::Attached;
 use engine::{Engine, Io, Keys};
 use flag::{Help, Order, Usage, parse};
-use oci::runtime::ConsoleSize;
 use std::io::Write;
 
 const HELP: Help = Help {
@@ -32,7 +32,23 @@ const HELP: Help = Help {
 pub const VERB: Verb =
     Verb { name: "run", aliases: &["container run"], about: HELP.about, run, help: |width| help(&HELP, FLAGS, width) };
 
-fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
+const CREATING: Help = Help {
+    usage: &["create [OPTIONS] IMAGE [COMMAND [ARG...]]", "create [OPTIONS] --rootfs PATH[:O] [COMMAND [ARG...]]"],
+    about: "Make a container that does not run yet",
+    more: &["Its id is printed; coracle start starts it. IMAGE and options are those of coracle run."],
+};
+
+/// `coracle create`.
+pub const CREATE: Verb = Verb {
+    name: "create",
+    aliases: &["container create"],
+    about: CREATING.about,
+    run: create,
+    help: |width| help(&CREATING, FLAGS, width),
+};
+
+/// What the words ask for, where its image comes from, and what of it is not the container's.
+fn read(words: &[String]) -> Result<(ContainerConfig, From, bool, Keys), Failure> {
     let mut given = Given::default();
     let words = parse(FLAGS, words, Order::First, &mut given).map_err(not_yet)?;
     let around = Surroundings {
@@ -47,7 +63,21 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     };
     let detach = given.detach;
     let keys = given.detach_keys.take().unwrap_or_default();
-    let config = request(given, words, &around)?;
+    Ok((request(given, words, &around)?, from, detach, keys))
+}
+
+fn create(words: &[String], context: &Context) -> Result<u8, Failure> {
+    let (mut config, from, ..) = read(words)?;
+    engine::spec::sources(&config.files.mounts).map_err(engine::Error::from)?;
+    let engine = context.engine()?;
+    if let Some(code) = provide(&engine, &mut config, &from)? {
+        return Ok(code);
+    }
+    print(&format!("{}\n", engine.create(&config)?)).map(|()| 0)
+}
+
+fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
+    let (config, from, detach, keys) = read(words)?;
     if !detach {
         terminal(&config)?;
     }
@@ -95,12 +125,12 @@ fn supervised(
     let limit = config.limits.memory.map(Bytes::get);
     let io = Io { console_size: console_size() };
     let begun = engine.supervised(Attached { streams: !detach, input }, |starter| {
-        let started = provide(engine, &mut config, from).and_then(|code| match code {
-            Some(code) => Ok(code),
-            None => {
-                let id = engine.run(starter, &config, io)?;
-                if detach { print(&format!("{id}\n")).map(|()| 0) } else { Ok(0) }
+        let started = provide(engine, &mut config, from).and_then(|code| {
+            if let Some(code) = code {
+                return Ok(code);
             }
+            let id = engine.run(starter, &config, io)?;
+            if detach { print(&format!("{id}\n")).map(|()| 0) } else { Ok(0) }
         });
         started.unwrap_or_else(|failure| {
             let code = failure.code();
@@ -120,7 +150,7 @@ fn supervised(
             if killed > 0 {
                 tell(&out_of_memory(killed.into(), limit));
             }
-            Ok(code)
+            code.ok_or_else(|| engine::Error::MonitorLost.into())
         }
         Left::Detached => Ok(0),
     }
@@ -140,12 +170,6 @@ fn out_of_memory(killed: u64, limit: Option<i64>) -> String {
         }
         None => format!("coracle: run: out of memory: {processes} killed, and the container had no limit of its own\n"),
     }
-}
-
-/// Rows and columns of the terminal that the command talks to, if there is one.
-fn console_size() -> Option<ConsoleSize> {
-    let size = rustix::termios::tcgetwinsize(rustix::stdio::stdin()).ok()?;
-    (size.ws_row > 0 && size.ws_col > 0).then_some(ConsoleSize { height: size.ws_row, width: size.ws_col })
 }
 
 /// A flag that docker or podman know is not a slip of the finger.

@@ -5,7 +5,7 @@ use crate::cli::output::{Format, help, id, print};
 use crate::cli::ps::{command, status_text};
 use crate::cli::{Context, Failure, Verb};
 use crate::render::{self, Table};
-use engine::containers::{Listed, Status};
+use engine::containers::Listed;
 use engine::{Engine, Usage};
 use flag::{Flag, Help, Order, parse, put};
 use serde_json::{Value, json};
@@ -88,7 +88,7 @@ struct Kind {
 fn kinds(seen: &Seen) -> Vec<Kind> {
     let usage = &seen.usage;
     let active: Vec<_> = usage.images.iter().filter(|image| seen.users(&image.image) > 0).collect();
-    let runs = |listed: &&Listed| matches!(listed.status, Status::Running { .. });
+    let runs = |listed: &&Listed| listed.status.is_alive();
     let running: Vec<_> = seen.containers.iter().filter(runs).collect();
     let written: u64 = usage.containers.values().sum();
     let none = |name| Kind { name, total: 0, active: 0, size: 0, reclaimable: 0 };
@@ -172,7 +172,7 @@ fn object(seen: &Seen) -> Value {
             "LocalVolumes": "0",
             "Size": render::size(seen.size(listed)),
             "RunningFor": render::ago(now, record.created),
-            "Status": status_text(listed.status, record.started, now),
+            "Status": status_text(listed.status, now),
             "Names": listed.container.name.as_str(),
         })
     };

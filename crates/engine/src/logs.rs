@@ -1,0 +1,55 @@
+//! What a container has written.
+
+use crate::containers;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::record::Record;
+pub use monitor::Stream;
+use monitor::log::{Driver, Format, Reader};
+pub use monitor::log::{Line, rfc3339};
+use std::time::Duration;
+use store::{Container, ContainerDir, ContainerId};
+
+/// How often somebody looks who follows a log: no line is older than that when it is shown.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A container's log, line by line.
+#[derive(Debug)]
+pub struct Log<'a> {
+    engine: &'a Engine,
+    id: ContainerId,
+    reader: Reader<ContainerDir>,
+}
+
+impl Engine {
+    /// The log of a container.
+    pub fn log(&self, text: &str) -> Result<Log<'_>> {
+        containers::clean_up(self);
+        let id = self.store()?.find_container(text)?;
+        let dir = self.store()?.container(&id)?;
+        let record: Container<Record> = dir.read()?;
+        let format = match record.config.config.log.driver {
+            Driver::Local => Format::Plain,
+            Driver::JsonFile => Format::Json,
+            Driver::None => return Err(Error::NoLog(text.to_owned())),
+        };
+        Ok(Log { engine: self, id, reader: Reader::new(dir, format) })
+    }
+}
+
+impl Log<'_> {
+    /// The next line, if it is there.
+    pub fn next_line(&mut self) -> Option<Line> {
+        self.reader.next_line()
+    }
+
+    /// More may come.
+    pub fn grows(&self) -> bool {
+        self.engine.is_held(&self.id)
+    }
+
+    /// Waits a little for more.
+    pub fn wait(&self) {
+        std::thread::sleep(LOOK);
+    }
+}

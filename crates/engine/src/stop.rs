@@ -1,0 +1,173 @@
+//! Ending, pausing and waiting for containers that run.
+
+use crate::config::Signal;
+use crate::containers::{self, clean_up};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::record::Record;
+use cgroup::Cgroup;
+use monitor::{Holder, RunDir, Word};
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+use store::{Container, ContainerId};
+
+/// How long a container is given to end by itself, as docker does.
+const GRACE: Duration = Duration::from_secs(10);
+/// How long a monitor may take to answer.
+const ANSWER: Duration = Duration::from_secs(2);
+/// How long the kernel may take to stop all processes.
+const FREEZE: Duration = Duration::from_secs(10);
+/// How often somebody looks who cannot be told.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A container and what is known of it while somebody holds it.
+struct Held {
+    id: ContainerId,
+    run_dir: Option<RunDir>,
+    record: Container<Record>,
+}
+
+impl Held {
+    fn process(&self) -> Option<Holder> {
+        self.run_dir.as_ref()?.process().filter(Holder::lives)
+    }
+
+    /// Has the monitor take the next end for the last; whoever has none does so anyway.
+    fn last(&self) {
+        let Some(run_dir) = &self.run_dir else { return };
+        let Ok(socket) = sys::socket::connect_in(run_dir, monitor::SOCKET) else { return };
+        if Word::Last.send(&socket).is_ok() && sys::process::wait_readable(&socket, ANSWER) {
+            let _ = Word::receive(&socket);
+        }
+    }
+
+    fn signal(&self, signal: Signal) -> Result<Option<OwnedFd>> {
+        let Some(process) = self.process() else { return Ok(None) };
+        let failed = || Error::system("signal the container");
+        let Ok(pidfd) = sys::process::pidfd_open(process.pid) else { return Ok(None) };
+        if !process.lives() {
+            return Ok(None);
+        }
+        match sys::process::pidfd_send_signal(&pidfd, signal.number()) {
+            Err(error) if error.errno == sys::Errno::SRCH => Ok(None),
+            other => other.map(|()| Some(pidfd)).map_err(failed()),
+        }
+    }
+
+    fn cgroup(&self) -> Option<Cgroup> {
+        let state = self.run_dir.as_ref()?.state().ok()??;
+        Some(Cgroup::from_paths(&state.cgroup))
+    }
+}
+
+impl Engine {
+    fn held(&self, text: &str) -> Result<Held> {
+        clean_up(self);
+        let id = self.store()?.find_container(text)?;
+        let record = self.store()?.container(&id)?.read()?;
+        let run_dir = RunDir::open(&self.run_dir(id.as_str())).ok();
+        Ok(Held { id, run_dir, record })
+    }
+
+    /// Asks a container to end, and kills it when it has not after `seconds`: −1 waits for ever, and nothing said means
+    /// what was said when it was made, or ten. One that does not run is left as it is. Comes back when all is cleared
+    /// away.
+    pub fn stop(&self, text: &str, signal: Option<Signal>, seconds: Option<i32>) -> Result<ContainerId> {
+        let held = self.held(text)?;
+        held.last();
+        let config = &held.record.config;
+        let signal = signal.or(config.stop_signal).unwrap_or(Signal::TERM);
+        let seconds = seconds.or(config.config.process.stop_timeout);
+        let grace = seconds.map_or(Some(GRACE), |seconds| u64::try_from(seconds).ok().map(Duration::from_secs));
+        if let Some(pidfd) = held.signal(signal)? {
+            if held.cgroup().is_some_and(|cgroup| cgroup.is_frozen().unwrap_or(false)) {
+                // Whoever stands still hears nothing.
+                held.cgroup().map_or(Ok(()), |cgroup| cgroup.thaw())?;
+            }
+            // Without a limit it is waited for as long as it takes.
+            if !sys::process::wait_readable(&pidfd, grace.unwrap_or(Duration::from_secs(u64::from(u32::MAX)))) {
+                held.signal(Signal::KILL)?;
+            }
+        }
+        self.wait_until_cleared(&held.id);
+        Ok(held.id)
+    }
+
+    /// Sends a signal to a container's first process.
+    pub fn kill(&self, text: &str, signal: Signal) -> Result<ContainerId> {
+        let held = self.held(text)?;
+        // What ends it for certain, or by its own wish, is no accident that it would have to come back from.
+        if signal == Signal::KILL || signal == held.record.config.stop_signal.unwrap_or(Signal::TERM) {
+            held.last();
+        }
+        match held.signal(signal)? {
+            None => Err(Error::NotRunning(text.to_owned())),
+            Some(_) => Ok(held.id),
+        }
+    }
+
+    /// Waits until a container does not run, and says what its exit code was, if anybody knows.
+    pub fn wait(&self, text: &str) -> Result<Option<u8>> {
+        loop {
+            let held = match self.held(text) {
+                Err(error) if error.is_not_found() => return Err(error),
+                held => held?,
+            };
+            if let Some(process) = held.process() {
+                let pidfd = sys::process::pidfd_open(process.pid).ok();
+                let ended = held.run_dir.as_ref().and_then(|dir| sys::socket::connect_in(dir, monitor::SOCKET).ok());
+                if let Some(socket) = ended {
+                    while let Some(word) = Word::receive(&socket).map_err(Error::system("wait for the container"))? {
+                        if let Word::Ended(code, _) = word {
+                            return Ok(code);
+                        }
+                    }
+                } else if let Some(pidfd) = pidfd {
+                    sys::process::wait_readable(&pidfd, Duration::from_secs(u64::from(u32::MAX)));
+                    let code = sys::process::pidfd_exit(&pidfd).map(sys::process::Exit::code);
+                    self.wait_until_cleared(&held.id);
+                    return Ok(code);
+                }
+            } else if let Some(end) = held.record.config.ended.filter(|_| !self.is_held(&held.id)) {
+                return Ok(end.code);
+            }
+            // It has not begun yet, or is between two starts.
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    /// Stops all processes of a container where they are.
+    pub fn pause(&self, text: &str) -> Result<ContainerId> {
+        let held = self.running_with_cgroup(text)?;
+        let failed = |source| Error::Pause { container: text.to_owned(), source };
+        held.1.freeze(FREEZE).map_err(failed)?;
+        Ok(held.0)
+    }
+
+    /// Lets them go on.
+    pub fn unpause(&self, text: &str) -> Result<ContainerId> {
+        let held = self.running_with_cgroup(text)?;
+        held.1.thaw()?;
+        Ok(held.0)
+    }
+
+    fn running_with_cgroup(&self, text: &str) -> Result<(ContainerId, Cgroup)> {
+        let held = self.held(text)?;
+        match (held.process(), held.cgroup()) {
+            (Some(_), Some(cgroup)) => Ok((held.id, cgroup)),
+            _ => Err(Error::NotRunning(text.to_owned())),
+        }
+    }
+
+    /// Waits a while until nobody holds it any more.
+    fn wait_until_cleared(&self, id: &ContainerId) {
+        let until = Instant::now() + GRACE;
+        while let Some(holder) = containers::holder_of(self, id) {
+            let left = until.saturating_duration_since(Instant::now());
+            let Ok(pidfd) = sys::process::pidfd_open(holder.pid) else { return };
+            if left.is_zero() || !holder.lives() || sys::process::wait_readable(&pidfd, left) {
+                return;
+            }
+        }
+    }
+}
