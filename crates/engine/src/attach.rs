@@ -88,7 +88,8 @@ pub fn attach(socket: &OwnedFd, how: &How, signals: &Signals) -> Result<Left> {
         _ => Ok(()),
     };
     resize()?;
-    let mut keys = how.keys.clone();
+    // Nobody presses keys where there is no terminal: any bytes may come.
+    let mut keys = if how.terminal { how.keys.clone() } else { Keys::none() };
     let mut input = how.input;
     let mut buffer = vec![0; CHUNK];
     loop {

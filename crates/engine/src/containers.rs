@@ -30,6 +30,8 @@ pub enum Status {
     },
     /// Its process has ended so, and another is to come.
     Restarting(End),
+    /// Its process has ended, and whoever holds it is clearing away.
+    Stopping,
     /// Its process has ended.
     Exited(End),
 }
@@ -79,14 +81,17 @@ impl Engine {
     fn status(&self, container: &Container<Record>) -> Status {
         let ended = container.config.ended.map_or(Status::Created, Status::Exited);
         let Ok(run_dir) = RunDir::open(&self.run_dir(container.id.as_str())) else { return ended };
-        if let Some(Holder { pid, .. }) = run_dir.process().filter(Holder::lives) {
+        let process = run_dir.process();
+        if let Some(Holder { pid, .. }) = process.filter(Holder::lives) {
             let since = run_dir.began();
             let state = run_dir.state().ok().flatten();
             let frozen = state.is_some_and(|state| Cgroup::from_paths(&state.cgroup).is_frozen().unwrap_or(false));
             return if frozen { Status::Paused { pid, since } } else { Status::Running { pid, since } };
         }
         match ended {
-            Status::Exited(end) if holder(&run_dir).is_some() => Status::Restarting(end),
+            _ if holder(&run_dir).is_none() => ended,
+            _ if process.is_some() => Status::Stopping,
+            Status::Exited(end) => Status::Restarting(end),
             ended => ended,
         }
     }

@@ -40,6 +40,11 @@ impl FromStr for Keys {
 }
 
 impl Keys {
+    /// Nothing leaves it.
+    pub fn none() -> Self {
+        Self { keys: Vec::new(), typed: 0 }
+    }
+
     /// What of these bytes goes to the container, and whether the keys are complete.
     pub fn pass(&mut self, bytes: &[u8]) -> (Vec<u8>, bool) {
         let mut out = Vec::with_capacity(bytes.len());

@@ -69,11 +69,10 @@ pub fn run(engine: &Engine, config: &ContainerConfig, io: Io) -> Result<Outcome>
             Ok(monitor::run(monitor::Order { request, run_dir: &place.run_dir, foreground, signals: &signals })?)
         })
     });
-    // Whatever happened, nothing of it stays behind.
-    let cleaned = place.clear();
     let (ended, composed) = match held {
         Ok(held) => held,
         Err(error) => {
+            let _ = place.clear();
             let _ = container.remove(engine.store()?);
             if !matches!(error, Error::CidFile { .. }) {
                 create::remove_cidfile(config);
@@ -88,8 +87,11 @@ pub fn run(engine: &Engine, config: &ContainerConfig, io: Io) -> Result<Outcome>
         command: command_of(&composed),
         stopped: false,
     };
+    // Whatever happened, nothing of it stays behind; what says that it ran goes last.
+    let cleared = place.end();
     finish(engine, container, config.remove, &run)?;
-    cleaned?;
+    cleared?;
+    place.run_dir.remove()?;
     let (code, killed) = (ended.exit.code(), ended.oom_kills);
     let explanation = recorder.map(|recorder| {
         Explanation::new(recorder.records(), &Ended { exit: ended.exit, subjects: ended.subjects, composed })

@@ -57,11 +57,18 @@ impl Place {
         }
     }
 
+    /// Nothing of the container runs any more; what was written down of it stays.
+    pub fn end(&self) -> Result<()> {
+        let ended = monitor::end(&self.run_dir);
+        self.ids.release();
+        Ok(ended?)
+    }
+
     /// Nothing of the container stays behind.
     pub fn clear(&self) -> Result<()> {
-        let cleared = monitor::teardown(&self.run_dir);
-        self.ids.release();
-        Ok(cleared?)
+        let ended = self.end();
+        self.run_dir.remove()?;
+        ended
     }
 }
 

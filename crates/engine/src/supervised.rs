@@ -373,9 +373,13 @@ impl<'a> Watch<'a> {
 
     /// Clears away what was its own, and tells everybody.
     fn end(mut self, run: &Run, ended: &Word) {
-        let _ = monitor::teardown(&self.run_dir);
+        let cleared = monitor::end(&self.run_dir);
+        let written = write_down(self.engine, &self.order, run, self.order.ephemeral);
         userns::release(self.engine, &self.order.id);
-        let _ = write_down(self.engine, &self.order, run, self.order.ephemeral);
+        // What could not be done the next command does, by what stands in the run directory.
+        if cleared.is_ok() && written.is_ok() {
+            let _ = self.run_dir.remove();
+        }
         self.supervisor.tell(ended);
         self.supervisor.finish();
     }

@@ -117,6 +117,7 @@ fn container(Listed { container, status }: &Listed) -> Value {
         Status::Created => ("created", 0, None),
         Status::Running { pid, .. } => ("running", *pid, None),
         Status::Paused { pid, .. } => ("paused", *pid, None),
+        Status::Stopping => ("stopping", 0, None),
         Status::Restarting(end) => ("restarting", 0, Some(*end)),
         Status::Exited(end) => ("exited", 0, Some(*end)),
     };

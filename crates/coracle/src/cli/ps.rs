@@ -137,6 +137,7 @@ pub fn status_text(status: Status, now: u64) -> String {
         Status::Created => "Created".to_owned(),
         Status::Running { since, .. } => up(since),
         Status::Paused { since, .. } => format!("{} (Paused)", up(since)),
+        Status::Stopping => "Stopping".to_owned(),
         Status::Restarting(end) => format!("Restarting {}", ended(end)),
         Status::Exited(end) => format!("Exited {}", ended(end)),
     }

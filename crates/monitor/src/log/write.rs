@@ -49,31 +49,42 @@ impl Writer {
         let Some(format) = self.format() else { return };
         let time = Line::now();
         self.buffer.clear();
+        if self.lost > 0 {
+            let text = format!("[{} bytes of output were lost: the log could not be written]", self.lost).into_bytes();
+            Line { time, stream: Stream::Error, whole: true, text }.write(format, &mut self.buffer);
+        }
+        let mut pending = 0;
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let text = piece.strip_suffix(b"\n").unwrap_or(piece);
             let line = Line { time, stream, whole: text.len() < piece.len(), text: text.to_vec() };
+            let before = self.buffer.len();
             line.write(format, &mut self.buffer);
+            if before > 0 && self.size + self.buffer.len() as u64 > self.config.max_size {
+                let line = self.buffer.split_off(before);
+                self.flush(pending);
+                self.buffer = line;
+                pending = 0;
+            }
+            pending += piece.len();
         }
-        if self.lost > 0 {
-            let text = format!("[{} bytes of output were lost: the log could not be written]", self.lost).into_bytes();
-            let mut marked = Vec::new();
-            Line { time, stream: Stream::Error, whole: true, text }.write(format, &mut marked);
-            marked.extend_from_slice(&self.buffer);
-            self.buffer = marked;
-        }
+        self.flush(pending);
+    }
+
+    /// Writes the buffer, which holds so many bytes of output, into a file that has room for it.
+    fn flush(&mut self, bytes: usize) {
         if self.size > 0 && self.size + self.buffer.len() as u64 > self.config.max_size {
             self.turn_over();
         }
         if self.file.is_none() {
             self.open();
         }
-        let written = self.file.as_ref().is_some_and(|file| self.append(file));
-        if written {
+        if self.file.as_ref().is_some_and(|file| self.append(file)) {
             self.size += self.buffer.len() as u64;
             self.lost = 0;
         } else {
-            self.lost += bytes.len() as u64;
+            self.lost += bytes as u64;
         }
+        self.buffer.clear();
     }
 
     /// Appends the buffer, all of it or nothing.

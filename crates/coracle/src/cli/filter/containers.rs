@@ -70,6 +70,7 @@ pub fn status_word(status: Status) -> &'static str {
         Status::Created => "created",
         Status::Running { .. } => "running",
         Status::Paused { .. } => "paused",
+        Status::Stopping => "stopping",
         Status::Restarting(_) => "restarting",
         Status::Exited(_) => "exited",
     }
