@@ -104,21 +104,6 @@ fn a_container_dies_with_the_coracle_that_held_it() {
 }
 
 #[test]
-fn a_container_that_is_kept_is_known_to_have_ended_when_its_coracle_is_killed() {
-    requires!(root);
-    let world = World::root();
-    let run = ["run", "--name=kept", "host:", "sh", "-c", "echo started; sleep 1000"];
-    let mut running = world.sandbox.coracle(run).spawn();
-    running.stdout_until("started");
-    running.kill(Signal::KILL);
-    running.wait().signal(9);
-    eventually("it is known", || world.sandbox.run(["ps", "-a"]).code(0).stdout.contains("Exited"));
-    world.sandbox.run(["ps"]).code(0).stdout_lacks("kept");
-    world.sandbox.run(["rm", "kept"]).code(0);
-    world.sandbox.run(["ps", "-aq"]).code(0).stdout_is("");
-}
-
-#[test]
 fn signals_to_coracle_are_the_commands() {
     requires!(root);
     let world = World::root();

@@ -268,6 +268,20 @@ fn a_log_never_grows_beyond_its_bounds_and_keeps_the_newest() {
 }
 
 #[test]
+fn it_is_ended_and_started_again() {
+    requires!(root);
+    let sandbox = Sandbox::new();
+    background(&sandbox, "box", &["--stop-timeout", "1"], "echo begun; sleep 1000");
+    let before = shown(&sandbox, "box", "{{.State.Pid}}");
+    sandbox.run(["restart", "box"]).code(0).stdout_is("box\n");
+    assert_ne!(shown(&sandbox, "box", "{{.State.Pid}}"), before);
+    assert!(within(SOON, || sandbox.run(["logs", "box"]).stdout == "begun\nbegun\n"));
+    sandbox.run(["stop", "-t", "0", "box"]).code(0);
+    sandbox.run(["restart", "box"]).code(0);
+    assert_eq!(shown(&sandbox, "box", "{{.State.Status}}"), "running");
+}
+
+#[test]
 fn one_that_is_paused_stands_still() {
     requires!(root, cgroups);
     let sandbox = Sandbox::new();

@@ -301,6 +301,8 @@ mod tests {
             ("--cpus 1 --cpu-quota 5000 host:", "--cpus \"1\": --cpus sets period and quota already"),
             ("-m 1m host:", "--memory \"1m\": less memory than any process needs"),
             ("--security-opt seccomp=none host:", "--security-opt seccomp none: entity not found"),
+            ("--rm --restart always host:", "--rm and --restart exclude each other"),
+            ("--log-opt max-size=1 host:", "--log-opt \"max-size=1\": less than 64k"),
             ("--label =x host:", "--label \"=x\": not a label"),
             ("hots:x", ""),
         ] {
@@ -313,7 +315,7 @@ mod tests {
 
     #[test]
     fn every_flag_can_be_given_with_the_value_that_its_help_names() {
-        let line = "-i -t -e A=b --env-file env -w /x -u 1:2 --group-add adm --entrypoint x --init --stop-signal INT \
+        let line = "-i -t -d --detach-keys a --restart no --log-driver none --log-opt max-size=1m -e A=b --env-file env -w /x -u 1:2 --group-add adm --entrypoint x --init --stop-signal INT \
             --stop-timeout 3 --timeout 4 --umask 022 --ulimit nofile=1:2 --oom-score-adj -5 --preserve-fds 1 \
             --sig-proxy=false --network host -h web --domainname d --add-host a:10.0.0.1 --dns 10.0.0.2 \
             --dns-search x.example --dns-option ndots:1 --pid host --ipc host --uts host --cgroupns host --userns auto \
@@ -321,8 +323,8 @@ mod tests {
             --cpu-period 0 --cpu-quota 0 --cpuset-cpus 0 --cpuset-mems 0 --pids-limit 5 --shm-size 1m \
             --oom-kill-disable --cgroup-parent p --cgroups enabled -v /a:/b --mount type=tmpfs,dst=/c --tmpfs /d \
             --rootfs /r --read-only --read-only-tmpfs=false --device /dev/null --cap-add NET_RAW --cap-drop chown \
-            --security-opt no-new-privileges --privileged --name web --rm -l a=b --annotation c=d --cidfile id \
-            --pull never -q --platform linux/amd64 --authfile a --cert-dir b --creds c --retry 1 --retry-delay 1s --tls-verify=false --explain cmd";
+            --security-opt no-new-privileges --privileged --name web --rm -l a=b \
+            --annotation c=d --cidfile id --pull never -q --platform linux/amd64 --authfile a --cert-dir b --creds c --retry 1 --retry-delay 1s --tls-verify=false --explain cmd";
         let given = config(line);
         let open = ContainerConfig::new(given.image.clone());
         assert_ne!(given.process, open.process);
