@@ -1,4 +1,4 @@
-//! Ending, pausing and waiting for containers that run.
+//! Ending containers that run, and waiting for their end.
 
 use crate::config::Signal;
 use crate::containers::{self, clean_up};
@@ -15,20 +15,18 @@ use store::{Container, ContainerId};
 const GRACE: Duration = Duration::from_secs(10);
 /// How long a monitor may take to answer.
 const ANSWER: Duration = Duration::from_secs(2);
-/// How long the kernel may take to stop all processes.
-const FREEZE: Duration = Duration::from_secs(10);
 /// How often somebody looks who cannot be told.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// A container and what is known of it while somebody holds it.
-struct Held {
-    id: ContainerId,
+pub(crate) struct Held {
+    pub id: ContainerId,
     run_dir: Option<RunDir>,
     record: Container<Record>,
 }
 
 impl Held {
-    fn process(&self) -> Option<Holder> {
+    pub fn process(&self) -> Option<Holder> {
         self.run_dir.as_ref()?.process().filter(Holder::lives)
     }
 
@@ -54,14 +52,14 @@ impl Held {
         }
     }
 
-    fn cgroup(&self) -> Option<Cgroup> {
+    pub fn cgroup(&self) -> Option<Cgroup> {
         let state = self.run_dir.as_ref()?.state().ok()??;
         Some(Cgroup::from_paths(&state.cgroup))
     }
 }
 
 impl Engine {
-    fn held(&self, text: &str) -> Result<Held> {
+    pub(crate) fn held(&self, text: &str) -> Result<Held> {
         clean_up(self);
         let id = self.store()?.find_container(text)?;
         let record = self.store()?.container(&id)?.read()?;
@@ -133,29 +131,6 @@ impl Engine {
             }
             // It has not begun yet, or is between two starts.
             std::thread::sleep(LOOK);
-        }
-    }
-
-    /// Stops all processes of a container where they are.
-    pub fn pause(&self, text: &str) -> Result<ContainerId> {
-        let held = self.running_with_cgroup(text)?;
-        let failed = |source| Error::Pause { container: text.to_owned(), source };
-        held.1.freeze(FREEZE).map_err(failed)?;
-        Ok(held.0)
-    }
-
-    /// Lets them go on.
-    pub fn unpause(&self, text: &str) -> Result<ContainerId> {
-        let held = self.running_with_cgroup(text)?;
-        held.1.thaw()?;
-        Ok(held.0)
-    }
-
-    fn running_with_cgroup(&self, text: &str) -> Result<(ContainerId, Cgroup)> {
-        let held = self.held(text)?;
-        match (held.process(), held.cgroup()) {
-            (Some(_), Some(cgroup)) => Ok((held.id, cgroup)),
-            _ => Err(Error::NotRunning(text.to_owned())),
         }
     }
 

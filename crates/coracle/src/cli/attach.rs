@@ -55,7 +55,12 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
         keys: given.keys.unwrap_or_default(),
     };
     greet(&socket, &how)?;
-    match attach(&socket, &how, &signals)? {
+    code(attach(&socket, &how, &signals)?)
+}
+
+/// The exit code of who was attached.
+pub(super) fn code(left: Left) -> Result<u8, Failure> {
+    match left {
         Left::Ended(code, _) => code.ok_or_else(|| engine::Error::MonitorLost.into()),
         Left::Detached => Ok(0),
     }

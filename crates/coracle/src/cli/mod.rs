@@ -39,7 +39,6 @@ mod stop;
 mod system;
 mod tag;
 mod tree;
-mod unpause;
 mod untag;
 mod verify;
 mod version;
@@ -91,7 +90,7 @@ const VERBS: &[Verb] = &[
     restart::VERB,
     kill::VERB,
     pause::VERB,
-    unpause::VERB,
+    pause::UNPAUSE,
     wait::VERB,
     attach::VERB,
     logs::VERB,

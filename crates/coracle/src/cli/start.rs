@@ -3,7 +3,7 @@
 use super::output::print;
 use super::{Context, Failure, Verb};
 use crate::cli::output::help;
-use engine::attach::{How, Left, attach, signals};
+use engine::attach::{How, attach, signals};
 use engine::config::{StdinMode, TerminalMode};
 use engine::supervised::{Attached, Begun};
 use engine::{Io, Keys};
@@ -80,10 +80,7 @@ fn attached(name: &str, given: Given, context: &Context) -> Result<u8, Failure> 
     if let Err(code) = begun.runs()? {
         return Ok(code);
     }
-    match attach(&begun.into_socket(), &how, &signals)? {
-        Left::Ended(code, _) => code.ok_or_else(|| engine::Error::MonitorLost.into()),
-        Left::Detached => Ok(0),
-    }
+    super::attach::code(attach(&begun.into_socket(), &how, &signals)?)
 }
 
 /// Starts it by a new monitor. What is wrong is told by who finds it.

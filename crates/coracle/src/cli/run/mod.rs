@@ -145,15 +145,11 @@ fn supervised(
     if detach {
         return Ok(0);
     }
-    match attach(&begun.into_socket(), &how, &signals)? {
-        Left::Ended(code, killed) => {
-            if killed > 0 {
-                tell(&out_of_memory(killed.into(), limit));
-            }
-            code.ok_or_else(|| engine::Error::MonitorLost.into())
-        }
-        Left::Detached => Ok(0),
+    let left = attach(&begun.into_socket(), &how, &signals)?;
+    if let Left::Ended(_, killed @ 1..) = left {
+        tell(&out_of_memory(killed.into(), limit));
     }
+    crate::cli::attach::code(left)
 }
 
 /// Standard output is the container's; what is to be said of it goes beside.
