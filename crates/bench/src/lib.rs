@@ -9,6 +9,7 @@
 
 pub mod bundle;
 pub mod capabilities;
+pub mod engine;
 pub mod error;
 pub mod floor;
 pub mod images;

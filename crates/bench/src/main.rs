@@ -10,7 +10,7 @@ use bench::peer::{Kind, Peer};
 use bench::report::{self, Row};
 use bench::spec::Spec;
 use bench::view::View;
-use bench::{floor, images, view};
+use bench::{engine, floor, images, view};
 use lexopt::prelude::*;
 use std::error::Error as _;
 use std::process::ExitCode;
@@ -20,6 +20,7 @@ const HELP: &str = "\
 bench start [--runs N] [--pause MS] [--spec empty|podman] [--peer NAME=PROGRAM]… [--only NAME]…
 bench runtime [the same options]
 bench images --help
+bench engine --help
 
 Start to exit of a static /bin/true, each as a whole process, one after the other in an order that changes each round.
 Beside the floor and what --peer names, whoever is installed: unshare, bwrap, crun, runc, podman. What a name begins with
@@ -59,9 +60,13 @@ fn run() -> Result {
     let mut parser = lexopt::Parser::from_env();
     let usage = |error: lexopt::Error| Error::Usage(error.to_string());
     // These have options of their own.
-    if let Some(word @ ("images" | "inflate")) = std::env::args().nth(1).as_deref() {
+    if let Some(word @ ("images" | "inflate" | "engine")) = std::env::args().nth(1).as_deref() {
         parser.next().map_err(usage)?;
-        return if word == "images" { images::run(parser) } else { images::inflate(parser) };
+        return match word {
+            "engine" => engine::run(parser),
+            "images" => images::run(parser),
+            _ => images::inflate(parser),
+        };
     }
     let mut options =
         Options { runs: 200, pause: Duration::ZERO, specs: Vec::new(), peers: Vec::new(), only: Vec::new() };

@@ -326,3 +326,71 @@ fn whoever_starts_it_and_is_killed_leaves_a_whole_container_or_none() {
     }
     leavings.assert_nothing_new(SOON);
 }
+
+#[test]
+fn a_name_is_changed_and_a_container_makes_room_for_another() {
+    requires!(root);
+    let sandbox = Sandbox::new();
+    background(&sandbox, "old", &[], "sleep 1000");
+    sandbox.run(["create", "--name", "other", "host:"]).code(0);
+    sandbox.run(["rename", "old", "other"]).code(1).one_line_error("other");
+    sandbox.run(["rename", "old", "new"]).code(0).stdout_is("");
+    sandbox.run(["container", "exists", "old"]).code(1);
+    sandbox.run(["container", "exists", "new"]).code(0);
+    sandbox.run(["ps", "--format", "{{.Names}}"]).code(0).stdout_is("new\n");
+    run(&sandbox, &["-d", "--name", "new"], "sleep 1000").code(125).one_line_error("new");
+    run(&sandbox, &["-d", "--replace", "--name", "new"], "sleep 1000").code(0);
+    run(&sandbox, &["-d", "--name", "old"], "sleep 1000").code(0);
+    run(&sandbox, &["-d", "--replace"], "true").code(125).one_line_error("--replace");
+    sandbox.run(["container", "prune", "--force"]).code(0).stdout_contains("Deleted Containers:");
+    assert_eq!(sandbox.run(["ps", "-aq"]).lines().len(), 2);
+}
+
+/// What a reboot does to containers: their processes and monitors are gone, and so is everything in memory.
+fn reboot(sandbox: &Sandbox) {
+    for entry in fs::read_dir(sandbox.runroot().join("containers")).expect("the run directories").flatten() {
+        let id = entry.file_name().to_string_lossy().into_owned();
+        let pid: i32 = fs::read_to_string(entry.path().join("pid"))
+            .ok()
+            .and_then(|text| text.split(' ').next()?.parse().ok())
+            .expect("a pid");
+        let monitor = monitor_of(sandbox, &id);
+        kill(monitor);
+        kill(pid);
+        assert!(within(SOON, || dead(pid) && dead(monitor)));
+        let state = fs::read_to_string(entry.path().join("state.json")).expect("a state");
+        let state: serde_json::Value = serde_json::from_str(&state).expect("JSON");
+        for path in state["cgroup"].as_object().into_iter().flatten().filter_map(|(_, path)| path.as_str()) {
+            let _ = fs::remove_dir(path);
+        }
+    }
+    fs::remove_dir_all(sandbox.runroot().join("containers")).expect("removing the run directories");
+}
+
+#[test]
+fn after_a_reboot_those_come_back_whose_policy_says_so() {
+    requires!(root);
+    let sandbox = Sandbox::new();
+    for (name, options) in [
+        ("always", &["--restart", "always"][..]),
+        ("unless", &["--restart", "unless-stopped"]),
+        ("stopped", &["--restart", "unless-stopped"]),
+        ("plain", &[]),
+        ("gone", &["--rm"]),
+    ] {
+        background(&sandbox, name, options, "sleep 1000");
+    }
+    sandbox.run(["stop", "-t", "0", "stopped"]).code(0);
+    reboot(&sandbox);
+    assert_eq!(shown(&sandbox, "plain", "{{.State.Status}}"), "exited");
+    sandbox.run(["ps", "-a", "--format", "{{.Names}} {{.Status}}"]).code(0).stdout_contains("plain Exited (unknown)");
+    sandbox.run(["ps", "-a"]).code(0).stdout_lacks("gone");
+    sandbox.run(["system", "start-all"]).code(0);
+    let mut running = sandbox.run(["ps", "--format", "{{.Names}}"]).code(0).lines().join(" ");
+    let mut names: Vec<&str> = running.split(' ').collect();
+    names.sort_unstable();
+    running = names.join(" ");
+    assert_eq!(running, "always unless");
+    sandbox.run(["start", "plain"]).code(0);
+    sandbox.run(["rm", "-f", "-a"]).code(0);
+}

@@ -1,11 +1,11 @@
 //! Containers as their users know them: listed, looked at, removed, and cleaned up after.
 
-use crate::config::Signal;
+use crate::config::{ContainerName, Signal};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::record::{End, Record, now};
+use crate::record::{End, Record};
 use cgroup::Cgroup;
-use monitor::{Holder, RunDir};
+use monitor::{Holder, Policy, RunDir};
 use std::time::{Duration, Instant};
 use store::{Broken, Container, ContainerId, Durability};
 
@@ -58,6 +58,15 @@ impl Engine {
         clean_up(self);
         self.sweep();
         let all = self.store()?.containers::<Record>()?;
+        // What was to go with its end has ended with the machine.
+        let goes = |container: &Container<Record>| {
+            let dir = self.run_dir(container.id.as_str());
+            container.config.config.remove && !dir.exists() && self.was_cut_off(&container.id)
+        };
+        let (gone, all): (Vec<_>, Vec<_>) = all.into_iter().partition(|each| each.as_ref().is_ok_and(goes));
+        for container in gone.into_iter().flatten() {
+            let _ = self.remove_container(container.id.as_str(), false);
+        }
         Ok(all
             .into_iter()
             .map(|container| {
@@ -80,7 +89,10 @@ impl Engine {
 
     fn status(&self, container: &Container<Record>) -> Status {
         let ended = container.config.ended.map_or(Status::Created, Status::Exited);
-        let Ok(run_dir) = RunDir::open(&self.run_dir(container.id.as_str())) else { return ended };
+        let Ok(run_dir) = RunDir::open(&self.run_dir(container.id.as_str())) else {
+            // What it had while it ran is gone with the boot that it ran in.
+            return if self.was_cut_off(&container.id) { Status::Exited(End::unknown()) } else { ended };
+        };
         let process = run_dir.process();
         if let Some(Holder { pid, .. }) = process.filter(Holder::lives) {
             let since = run_dir.began();
@@ -94,6 +106,40 @@ impl Engine {
             Status::Exited(end) => Status::Restarting(end),
             ended => ended,
         }
+    }
+
+    /// It ran when the machine went down.
+    fn was_cut_off(&self, id: &ContainerId) -> bool {
+        self.store().and_then(|store| Ok(store.container(id)?)).is_ok_and(|container| container.has_begun())
+    }
+
+    /// Gives a container another name.
+    pub fn rename(&self, text: &str, name: &ContainerName) -> Result<()> {
+        clean_up(self);
+        let store = self.store()?;
+        let mut container = store.container(&store.find_container(text)?)?;
+        container.lock()?;
+        let mut record: Container<Record> = container.read()?;
+        Ok(store.rename_container(&container, &mut record, name.as_str().parse()?)?)
+    }
+
+    /// Containers that come back after the machine was down, by their policies: those that always do, and those that
+    /// do unless they were stopped. What failed, or was cut off, with a policy for that is one of them.
+    pub fn returning(&self) -> Result<Vec<ContainerId>> {
+        let returns = |listed: &Listed| {
+            let end = match listed.status {
+                Status::Exited(end) => end,
+                _ => return false,
+            };
+            match listed.container.config.config.restart {
+                Policy::No => false,
+                Policy::Always => true,
+                Policy::UnlessStopped => !end.stopped,
+                Policy::OnFailure(_) => !end.stopped && end.code != Some(0),
+            }
+        };
+        let listed = self.containers()?.into_iter().flatten().filter(|listed| returns(listed));
+        Ok(listed.map(|listed| listed.container.id).collect())
     }
 
     /// Whether somebody has it in hand, who starts it or watches it run.
@@ -216,9 +262,10 @@ fn settle(engine: &Engine, id: &str, ephemeral: bool) -> Result<()> {
         return Ok(container.remove(engine.store()?)?);
     }
     let mut record: Container<Record> = container.read()?;
-    if record.config.ended.is_none() {
-        record.config.ended = Some(End { code: None, at: now(), out_of_memory: false, stopped: false });
+    if container.has_begun() || record.config.ended.is_none() {
+        record.config.ended = Some(End::unknown());
         container.write(&record, Durability::Durable)?;
     }
+    container.end()?;
     Ok(())
 }

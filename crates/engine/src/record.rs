@@ -68,6 +68,13 @@ pub struct End {
     pub stopped: bool,
 }
 
+impl End {
+    /// One that nobody saw.
+    pub fn unknown() -> Self {
+        Self { code: None, at: now(), out_of_memory: false, stopped: false }
+    }
+}
+
 /// Seconds since 1970.
 pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())

@@ -159,5 +159,6 @@ fn write_end(container: &mut ContainerDir, run: &Run) -> store::Result<()> {
     record.config.command.clone_from(&run.command);
     record.config.ended =
         Some(End { code: run.exit.map(Exit::code), at: now(), out_of_memory: run.oom_kills > 0, stopped: run.stopped });
-    container.write(&record, Durability::Durable)
+    container.write(&record, Durability::Durable)?;
+    container.end()
 }

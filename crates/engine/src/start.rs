@@ -123,6 +123,7 @@ impl Start<'_> {
             crate::chown::tree(chown).map_err(Error::file("change the owner (option U) of", chown.path.as_path()))?;
         }
         let group = cgroup.group(path.as_ref(), &composed.spec, layout)?;
+        self.container.begin()?;
         drop(source);
         self.container.unlock();
         let request = Request {

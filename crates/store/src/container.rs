@@ -132,6 +132,8 @@ impl Store {
                 other => return Ok(other?),
             }
             match holder(names.as_fd(), name.as_str(), self.dir("containers")?.as_fd())? {
+                // One that was renamed, by somebody who was killed before he could give its old name back.
+                Holder::Container(holder) if self.has_other_name(&holder, name) => self.free_name(name.as_str())?,
                 Holder::Container(holder) => {
                     return Err(Error::NameTaken { name: name.to_string(), holder: holder.short().to_owned() });
                 }
@@ -139,6 +141,38 @@ impl Store {
                 Holder::Nobody => {}
             }
         }
+    }
+
+    fn has_other_name(&self, id: &ContainerId, name: &ContainerName) -> bool {
+        let record = self.container(id).and_then(|container| container.read::<serde::de::IgnoredAny>());
+        record.is_ok_and(|record| record.name != *name)
+    }
+
+    fn free_name(&self, name: &str) -> Result<()> {
+        match sys::fs::unlinkat(self.dir("names")?, name, AtFlags::empty()) {
+            Err(error) if error.errno != sys::Errno::NOENT => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives a container another name. The caller holds its lock, and `record` is what it has.
+    pub fn rename_container<T: Serialize>(
+        &self,
+        container: &ContainerDir,
+        record: &mut Container<T>,
+        name: ContainerName,
+    ) -> Result<()> {
+        if record.name == name {
+            return Ok(());
+        }
+        self.take_name(&name, &record.id)?;
+        let old = std::mem::replace(&mut record.name, name);
+        if let Err(error) = container.write(record, Durability::Durable) {
+            self.free_name(record.name.as_str())?;
+            return Err(error);
+        }
+        self.free_name(old.as_str())?;
+        sync_dir(self.dir("names")?.as_fd())
     }
 
     /// Opens a container's directory, not locked.
@@ -191,6 +225,9 @@ fn container_ids(containers: BorrowedFd<'_>) -> Result<Vec<ContainerId>> {
     Ok(names(containers)?.iter().filter_map(|name| name.parse().ok()).collect())
 }
 
+/// In a container's directory, while its process runs: the boot that it runs in.
+const BEGUN: &str = "begun";
+
 /// A container's directory, open.
 ///
 /// Its lock is a flock(2) on the directory: it belongs to the open file, so a child that is forked while it is held
@@ -230,6 +267,27 @@ impl ContainerDir {
             Err(error) if error.is_absent() => Err(Error::NoSuchContainer(self.id.to_string())),
             other => other,
         }
+    }
+
+    /// Notes that its process is about to run in this boot of the machine. What is lost with a power cut is lost with
+    /// the boot.
+    pub fn begin(&self) -> Result<()> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW;
+        let file = sys::fs::open_beneath(&self.dir, BEGUN, flags, Mode::from_raw_mode(0o600))?;
+        Ok(sys::fs::write_once(&file, crate::record::boot_id()?.as_bytes())?)
+    }
+
+    /// Notes that it runs no more, and that its end is written down.
+    pub fn end(&self) -> Result<()> {
+        match sys::fs::unlinkat(&self.dir, BEGUN, AtFlags::empty()) {
+            Err(error) if error.errno != sys::Errno::NOENT => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// It ran in this boot or another, and nobody has written down its end.
+    pub fn has_begun(&self) -> bool {
+        rustix::fs::accessat(&self.dir, BEGUN, rustix::fs::Access::EXISTS, AtFlags::empty()).is_ok()
     }
 
     /// Gives the lock back.

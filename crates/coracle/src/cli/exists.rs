@@ -1,4 +1,4 @@
-//! `coracle image exists`: told by the exit code alone.
+//! `coracle image exists` and `container exists`: told by the exit code alone.
 
 use super::{Context, Failure, Verb};
 use crate::cli::output::help;
@@ -14,17 +14,40 @@ const HELP: Help = Help {
 pub const VERB: Verb =
     Verb { name: "image exists", aliases: &[], about: HELP.about, run, help: |width| help(&HELP, FLAGS, width) };
 
+const OF_CONTAINERS: Help = Help {
+    usage: &["container exists CONTAINER"],
+    about: "Tell by the exit code whether a container is there",
+    more: HELP.more,
+};
+
+/// The same for containers.
+pub const CONTAINER: Verb = Verb {
+    name: "container exists",
+    aliases: &[],
+    about: OF_CONTAINERS.about,
+    run: |words, context| {
+        let engine = context.engine()?;
+        answer(words, "container", "container exists", |name| engine.container(name).map(drop))
+    },
+    help: |width| help(&OF_CONTAINERS, FLAGS, width),
+};
+
 const FLAGS: &[Flag<()>] = &[];
 
 fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
+    let engine = context.engine()?;
+    answer(words, "image", VERB.name, |name| engine.image(name).map(drop))
+}
+
+fn answer(words: &[String], what: &str, verb: &str, look: impl Fn(&str) -> engine::Result<()>) -> Result<u8, Failure> {
     let words = parse(FLAGS, words, Order::Anywhere, &mut ())?;
     let [name] = words.as_slice() else {
-        return Err(Failure::words("one image is needed", "coracle image exists IMAGE"));
+        return Err(Failure::words(format!("one {what} is needed"), format!("coracle {verb} {}", what.to_uppercase())));
     };
-    match context.engine()?.image(name) {
-        Ok(_) => Ok(0),
+    match look(name) {
+        Ok(()) => Ok(0),
         Err(error) if error.is_not_found() => Ok(1),
         // What is not known is no answer.
-        Err(error) => Ok(Failure::from(error).tell(VERB.name)),
+        Err(error) => Ok(Failure::from(error).tell(verb)),
     }
 }

@@ -3,6 +3,7 @@
 mod attach;
 mod commit;
 mod confirm;
+mod container_prune;
 mod context;
 mod diff;
 mod exists;
@@ -28,6 +29,7 @@ mod ps;
 mod pull;
 mod push;
 mod remote;
+mod rename;
 mod restart;
 mod rm;
 mod rmi;
@@ -96,6 +98,8 @@ const VERBS: &[Verb] = &[
     logs::VERB,
     ps::VERB,
     rm::VERB,
+    rename::VERB,
+    container_prune::VERB,
     diff::VERB,
     export::VERB,
     commit::VERB,
@@ -108,6 +112,7 @@ const VERBS: &[Verb] = &[
     untag::VERB,
     history::VERB,
     exists::VERB,
+    exists::CONTAINER,
     tree::VERB,
     diff::IMAGE,
     image_prune::VERB,
@@ -131,6 +136,7 @@ const VERBS: &[Verb] = &[
     system::df::VERB,
     system::prune::VERB,
     system::check::VERB,
+    system::start_all::VERB,
     info::VERB,
     version::VERB,
 ];

@@ -20,6 +20,7 @@ pub struct Given {
     pub interactive: bool,
     pub tty: bool,
     pub detach: bool,
+    pub replace: bool,
     pub detach_keys: Option<engine::Keys>,
     pub restart: Option<engine::config::Policy>,
     pub log_driver: Option<engine::config::LogDriver>,
@@ -378,6 +379,7 @@ pub const FLAGS: &[Flag<Given>] = &[
     F { heading: Some(OTHER), ..remote::retry() },
     F { heading: Some(OTHER), ..remote::retry_delay() },
     F { heading: Some(OTHER), ..remote::tls_verify() },
+    F::switch("replace", |g, on| g.replace = on, "Remove the container that has the name, first").under(OTHER),
     F::takes(
         "restart",
         "POLICY",
@@ -444,6 +446,5 @@ pub const LATER: &[(&str, Option<char>, &str)] = &[
     ("gidmap", None, "id maps of one's own"),
     ("subuidname", None, "id maps of one's own"),
     ("tz", None, "time zones"),
-    ("replace", None, "replacing containers"),
     ("checkpoint", None, "checkpoints"),
 ];

@@ -47,8 +47,20 @@ pub const CREATE: Verb = Verb {
     help: |width| help(&CREATING, FLAGS, width),
 };
 
-/// What the words ask for, where its image comes from, and what of it is not the container's.
-fn read(words: &[String]) -> Result<(ContainerConfig, From, bool, Keys), Failure> {
+/// What the words ask for.
+struct Asked {
+    config: ContainerConfig,
+    /// Where its image comes from.
+    from: From,
+    /// It is left running.
+    detach: bool,
+    /// The keys that leave it.
+    keys: Keys,
+    /// One that has its name makes room.
+    replace: bool,
+}
+
+fn read(words: &[String]) -> Result<Asked, Failure> {
     let mut given = Given::default();
     let words = parse(FLAGS, words, Order::First, &mut given).map_err(not_yet)?;
     let around = Surroundings {
@@ -61,36 +73,50 @@ fn read(words: &[String]) -> Result<(ContainerConfig, From, bool, Keys), Failure
         machine: std::mem::take(&mut given.machine),
         quiet: given.quiet,
     };
-    let detach = given.detach;
+    let (detach, replace) = (given.detach, given.replace);
     let keys = given.detach_keys.take().unwrap_or_default();
-    Ok((request(given, words, &around)?, from, detach, keys))
+    if replace && given.name.is_none() {
+        return Err(Failure::words("--replace: no name was given", "add --name"));
+    }
+    let config = request(given, words, &around)?;
+    engine::spec::sources(&config.files.mounts).map_err(engine::Error::from)?;
+    Ok(Asked { config, from, detach, keys, replace })
+}
+
+/// Sees to what has to be there, or not to be there, before the container is made.
+fn prepare(engine: &Engine, asked: &mut Asked) -> Result<Option<u8>, Failure> {
+    let code = provide(engine, &mut asked.config, &asked.from)?;
+    if let (None, true, Some(name)) = (code, asked.replace, &asked.config.name) {
+        match engine.remove_container(name.as_str(), true) {
+            Err(error) if error.is_not_found() => {}
+            removed => drop(removed?),
+        }
+    }
+    Ok(code)
 }
 
 fn create(words: &[String], context: &Context) -> Result<u8, Failure> {
-    let (mut config, from, ..) = read(words)?;
-    engine::spec::sources(&config.files.mounts).map_err(engine::Error::from)?;
+    let mut asked = read(words)?;
     let engine = context.engine()?;
-    if let Some(code) = provide(&engine, &mut config, &from)? {
-        return Ok(code);
+    match prepare(&engine, &mut asked)? {
+        Some(code) => Ok(code),
+        None => print(&format!("{}\n", engine.create(&asked.config)?)).map(|()| 0),
     }
-    print(&format!("{}\n", engine.create(&config)?)).map(|()| 0)
 }
 
 fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
-    let (config, from, detach, keys) = read(words)?;
-    if !detach {
-        terminal(&config)?;
+    let mut asked = read(words)?;
+    if !asked.detach {
+        terminal(&asked.config)?;
     }
-    engine::spec::sources(&config.files.mounts).map_err(engine::Error::from)?;
     let engine = context.engine()?;
-    if detach || !is_ours_alone(&config) {
-        return supervised(&engine, config, &from, detach, keys);
+    if asked.detach || !is_ours_alone(&asked.config) {
+        return supervised(&engine, asked);
     }
-    let mut config = config;
-    if let Some(code) = provide(&engine, &mut config, &from)? {
+    if let Some(code) = prepare(&engine, &mut asked)? {
         return Ok(code);
     }
-    let outcome = engine::run::run(&engine, &config, Io { console_size: console_size() })?;
+    let outcome = engine::run::run(&engine, &asked.config, Io { console_size: console_size() })?;
     if let Some(explanation) = &outcome.explanation {
         tell(&explain::text(explanation));
     }
@@ -108,28 +134,23 @@ fn is_ours_alone(config: &ContainerConfig) -> bool {
 }
 
 /// One with a monitor: it may be left, and found again.
-fn supervised(
-    engine: &Engine,
-    mut config: ContainerConfig,
-    from: &From,
-    detach: bool,
-    keys: Keys,
-) -> Result<u8, Failure> {
+fn supervised(engine: &Engine, mut asked: Asked) -> Result<u8, Failure> {
+    let Asked { config, detach, .. } = &asked;
+    let (detach, limit) = (*detach, config.limits.memory.map(Bytes::get));
     let input = !detach && config.process.stdin == StdinMode::Open;
     let how = How {
         input,
         signals: config.foreground.proxy_signals,
         terminal: config.process.terminal == TerminalMode::Pty,
-        keys,
+        keys: std::mem::take(&mut asked.keys),
     };
-    let limit = config.limits.memory.map(Bytes::get);
     let io = Io { console_size: console_size() };
     let begun = engine.supervised(Attached { streams: !detach, input }, |starter| {
-        let started = provide(engine, &mut config, from).and_then(|code| {
+        let started = prepare(engine, &mut asked).and_then(|code| {
             if let Some(code) = code {
                 return Ok(code);
             }
-            let id = engine.run(starter, &config, io)?;
+            let id = engine.run(starter, &asked.config, io)?;
             if detach { print(&format!("{id}\n")).map(|()| 0) } else { Ok(0) }
         });
         started.unwrap_or_else(|failure| {

@@ -315,7 +315,7 @@ mod tests {
 
     #[test]
     fn every_flag_can_be_given_with_the_value_that_its_help_names() {
-        let line = "-i -t -d --detach-keys a --restart no --log-driver none --log-opt max-size=1m -e A=b --env-file env -w /x -u 1:2 --group-add adm --entrypoint x --init --stop-signal INT \
+        let line = "-i -t -d --detach-keys a --replace --restart no --log-driver none --log-opt max-size=1m -e A=b --env-file env -w /x -u 1:2 --group-add adm --entrypoint x --init --stop-signal INT \
             --stop-timeout 3 --timeout 4 --umask 022 --ulimit nofile=1:2 --oom-score-adj -5 --preserve-fds 1 \
             --sig-proxy=false --network host -h web --domainname d --add-host a:10.0.0.1 --dns 10.0.0.2 \
             --dns-search x.example --dns-option ndots:1 --pid host --ipc host --uts host --cgroupns host --userns auto \

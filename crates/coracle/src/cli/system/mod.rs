@@ -3,3 +3,4 @@
 pub mod check;
 pub mod df;
 pub mod prune;
+pub mod start_all;
