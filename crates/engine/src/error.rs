@@ -84,6 +84,17 @@ pub enum Error {
     /// What was asked for needs one that runs.
     #[error("container {0} is not running: coracle start starts it")]
     NotRunning(String),
+    /// Nothing can run in one that stands still.
+    #[error("container {0} is paused: coracle unpause lets it go on")]
+    Paused(String),
+    /// A file of its run state that tells what it is like.
+    #[error("what container {id} is like cannot be read")]
+    SpecFile {
+        /// Its id.
+        id: String,
+        /// Why.
+        source: serde_json::Error,
+    },
     /// Its streams are the business of the command that runs it.
     #[error("container {0} has the streams of the command that runs it: they cannot be had here")]
     NotHeld(String),

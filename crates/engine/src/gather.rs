@@ -2,24 +2,24 @@
 
 use crate::config::{CapabilitySet, CpuSet};
 use crate::engine::Engine;
-use crate::root::Root;
 use crate::spec::user::MAX_BYTES;
 use crate::spec::{Controllers, HostRlimits, Limit};
 use cgroup::{Cgroup, Controller, Layout, Version};
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;
 use std::io::Read;
+use std::os::fd::OwnedFd;
 use sys::fs::RootDir;
 
 /// The files in the root by which names become ids. What is no regular file, or absent, is empty: the image is not to
 /// be trusted with more (a FIFO, a device, a link out).
-pub fn user_files(root: &Root) -> (Vec<u8>, Vec<u8>) {
-    (in_root(root, "etc/passwd"), in_root(root, "etc/group"))
+pub fn user_files(trees: &[OwnedFd]) -> (Vec<u8>, Vec<u8>) {
+    (in_root(trees, "etc/passwd"), in_root(trees, "etc/group"))
 }
 
-fn in_root(root: &Root, path: &str) -> Vec<u8> {
+fn in_root(trees: &[OwnedFd], path: &str) -> Vec<u8> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-    for tree in &root.trees {
+    for tree in trees {
         let Ok(dir) = tree.try_clone().map(RootDir::new) else { continue };
         let Ok(path) = dir.open(path, OFlags::PATH, Mode::empty()) else { continue };
         if !rustix::fs::fstat(&path).is_ok_and(|stat| is_regular(&stat)) {

@@ -58,7 +58,9 @@ pub fn run(engine: &Engine, config: &ContainerConfig, io: Io) -> Result<Outcome>
     };
     let held = create::write_cidfile(config, id.as_str()).and_then(|()| {
         close_stdin(config)?;
-        start.go(source, Hold { with_us: true, newlines }, |request, _| {
+        start.go(source, Hold { with_us: true, newlines }, |request, composed| {
+            let spec = serde_json::to_vec(&composed.spec).unwrap_or_default();
+            place.run_dir.add(containers::SPEC, &spec, 0o600)?;
             started = Some(now());
             let foreground = Foreground {
                 pass_signals: config.foreground.proxy_signals,

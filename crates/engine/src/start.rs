@@ -166,7 +166,7 @@ impl Start<'_> {
     fn facts(&self, source: &Source, root: &root::Root, cgroup: Option<&Cgroup>) -> Result<Facts> {
         let (engine, config, record) = (self.engine, self.config, self.record);
         let namespace = &self.place.ids.namespace;
-        let (passwd, group) = gather::user_files(root);
+        let (passwd, group) = gather::user_files(&root.trees);
         let who = user::choose(config, &source.defaults.user, engine.caller().ids())?;
         let user = user::resolve(&who, &config.process.groups, &passwd, &group).map_err(spec::Error::from)?;
         let own_userns = *namespace != UserNamespace::Host;

@@ -47,6 +47,18 @@ const SIGWINCH: i32 = 28;
 const SIGTTIN: i32 = 21;
 const SIGTTOU: i32 = 22;
 
+/// How it came to an end.
+#[derive(Debug)]
+pub enum Held {
+    /// Its first process has ended.
+    Ended(Exit),
+    /// We have left it; it runs on with its terminal, which whoever closes ends it.
+    Left(OwnedFd),
+}
+
+/// What becomes of typed bytes: those that go on, and whether to leave.
+pub type Typed<'a> = &'a mut dyn FnMut(&[u8]) -> (Vec<u8>, bool);
+
 /// Holds the container until its first process ends, and reaps it.
 pub fn hold(handle: &Handle, terminal: Option<OwnedFd>, signals: &Signals, how: Foreground) -> Result<Exit> {
     hold_notifying(handle, terminal, signals, how, None)
@@ -58,8 +70,23 @@ pub fn hold_notifying(
     terminal: Option<OwnedFd>,
     signals: &Signals,
     how: Foreground,
-    mut notify: Option<Notify>,
+    notify: Option<Notify>,
 ) -> Result<Exit> {
+    match hold_until(handle, terminal, signals, how, notify, &mut |bytes| (bytes.to_vec(), false))? {
+        Held::Ended(exit) => Ok(exit),
+        Held::Left(_) => handle.wait(),
+    }
+}
+
+/// The same, until it ends or what is typed says that we leave.
+pub fn hold_until(
+    handle: &Handle,
+    terminal: Option<OwnedFd>,
+    signals: &Signals,
+    how: Foreground,
+    mut notify: Option<Notify>,
+    typed: Typed<'_>,
+) -> Result<Held> {
     let mut relay = terminal.map(|master| Relay::new(master, how)).transpose()?;
     let mut deadline = how.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     loop {
@@ -78,8 +105,11 @@ pub fn hold_notifying(
                 }
             }
         }
-        if let Some(relay) = &mut relay {
-            relay.turn(readable.input, readable.output);
+        if let Some(relay) = &mut relay
+            && relay.turn(readable.input, readable.output, typed)
+            && let Ok(master) = relay.master.try_clone()
+        {
+            return Ok(Held::Left(master));
         }
         if readable.word
             && let Some(told) = &notify
@@ -93,7 +123,7 @@ pub fn hold_notifying(
             if let Some(relay) = &mut relay {
                 relay.drain();
             }
-            return Ok(exit);
+            return Ok(Held::Ended(exit));
         }
     }
 }
@@ -187,13 +217,24 @@ impl Relay {
         }
     }
 
-    fn turn(&mut self, input: bool, output: bool) {
+    /// Moves what is there; true where what was typed says that we leave.
+    fn turn(&mut self, input: bool, output: bool, typed: Typed<'_>) -> bool {
         if output {
             self.output = copy(self.master.as_fd(), rustix::stdio::stdout());
         }
-        if input {
-            self.input = copy(rustix::stdio::stdin(), self.master.as_fd());
+        if !input {
+            return false;
         }
+        let mut buffer = [0; 16 << 10];
+        let (bytes, leave) = match read(rustix::stdio::stdin(), &mut buffer) {
+            Some(bytes) => typed(bytes),
+            None => {
+                self.input = false;
+                return false;
+            }
+        };
+        self.input = write(self.master.as_fd(), &bytes);
+        leave
     }
 
     /// What the container wrote before it ended is still in the terminal.
@@ -217,16 +258,24 @@ impl Drop for Relay {
     }
 }
 
-/// Moves what is there; false at the end. A terminal whose last slave is closed reads as EIO.
+/// Moves what is there; false at the end.
 fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> bool {
     let mut buffer = [0; 16 << 10];
-    let length = match rustix::io::read(from, &mut buffer) {
-        Ok(0) => return false,
-        Ok(length) => length,
-        Err(Errno::INTR | Errno::AGAIN) => return true,
-        Err(_) => return false,
-    };
-    let mut rest = &buffer[..length];
+    read(from, &mut buffer).is_some_and(|bytes| write(to, bytes))
+}
+
+/// What is there; `None` at the end. A terminal whose last slave is closed reads as EIO.
+fn read<'a>(from: BorrowedFd<'_>, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
+    match rustix::io::read(from, &mut *buffer) {
+        Ok(0) => None,
+        Ok(length) => buffer.get(..length),
+        Err(Errno::INTR | Errno::AGAIN) => Some(&[]),
+        Err(_) => None,
+    }
+}
+
+/// Writes all of it; false where nobody takes it.
+fn write(to: BorrowedFd<'_>, mut rest: &[u8]) -> bool {
     while !rest.is_empty() {
         match rustix::io::write(to, rest) {
             Ok(written) => rest = &rest[written..],

@@ -46,7 +46,7 @@ pub use create::planned::planned;
 pub use create::{Container, Request, create};
 pub use error::{Error, Result};
 pub use exec::{Exec, exec, namespaces_of};
-pub use foreground::{Foreground, Newlines, hold, hold_notifying};
+pub use foreground::{Foreground, Held, Newlines, Typed, hold, hold_notifying, hold_until};
 pub use group::{Group, cgroup_path, make_cgroup, make_cgroup_with, plan_cgroup};
 pub use handle::{Handle, Record, delete, start_time};
 pub use launch::begin;

@@ -6,6 +6,7 @@ mod confirm;
 mod container_prune;
 mod context;
 mod diff;
+mod exec;
 mod exists;
 mod export;
 mod failure;
@@ -95,6 +96,7 @@ const VERBS: &[Verb] = &[
     pause::UNPAUSE,
     wait::VERB,
     attach::VERB,
+    exec::VERB,
     logs::VERB,
     ps::VERB,
     rm::VERB,
@@ -234,7 +236,7 @@ pub fn main(words: impl Iterator<Item = OsString>) -> ExitCode {
 
 /// Verbs whose exit code may be a command's: ours are told from it.
 fn starts(verb: &Verb) -> bool {
-    ["run", "create", "start", "attach"].contains(&verb.name)
+    ["run", "create", "start", "attach", "exec"].contains(&verb.name)
 }
 
 /// The verb that the first one or two words name, and the words behind it.
@@ -262,7 +264,7 @@ fn help_of(words: &[String]) -> ExitCode {
 
 /// Verbs of docker and podman that are to come are not slips of the finger.
 fn unknown_verb(words: &[String], word: &str) -> Failure {
-    const LATER: &[&str] = &["build", "cp", "events", "exec", "network", "pod", "stats", "top", "volume"];
+    const LATER: &[&str] = &["build", "cp", "events", "network", "pod", "stats", "top", "volume"];
     if let Some(noun) = NOUNS.into_iter().find(|noun| *noun == word) {
         let known: Vec<&str> = VERBS.iter().flat_map(|verb| names_under(verb, noun)).collect();
         let list = format!("there are {}", known.join(", "));

@@ -57,7 +57,7 @@ pub fn grant(privileges: &PrivilegesConfig, uid: u32, available: CapabilitySet) 
 impl Granted {
     /// As the runtime specification has them. The inheritable set is empty for root: files with inheritable
     /// capabilities must not give more than was granted (CVE-2022-24769).
-    pub(super) fn to_spec(self) -> Capabilities {
+    pub(crate) fn to_spec(self) -> Capabilities {
         Capabilities {
             bounding: self.bounding.names(),
             effective: self.process.names(),

@@ -6,12 +6,13 @@ mod request;
 
 use self::flags::{FLAGS, Given, LATER};
 use self::provide::{From, provide};
-use self::request::{Surroundings, request};
+use self::request::request;
+pub use self::request::{Surroundings, variables, workdir};
 use super::{Context, Failure, Verb};
 use crate::cli::output::{help, print};
 use crate::render::console_size;
 use engine::attach::{How, Left, attach};
-use engine::config::{Bytes, ContainerConfig, StdinMode, TerminalMode};
+use engine::config::{Bytes, ContainerConfig, ProcessConfig, StdinMode, TerminalMode};
 use engine::supervised::Attached;
 use engine::{Engine, Io, Keys};
 use flag::{Help, Order, Usage, parse};
@@ -63,11 +64,7 @@ struct Asked {
 fn read(words: &[String]) -> Result<Asked, Failure> {
     let mut given = Given::default();
     let words = parse(FLAGS, words, Order::First, &mut given).map_err(not_yet)?;
-    let around = Surroundings {
-        cwd: std::env::current_dir().map_err(|error| Failure::unreadable("run", ".", error))?,
-        env: &|name| std::env::var(name).ok(),
-        read: &|path| std::fs::read(path),
-    };
+    let around = Surroundings::here("run")?;
     let from = From {
         remote: std::mem::take(&mut given.remote),
         machine: std::mem::take(&mut given.machine),
@@ -107,7 +104,7 @@ fn create(words: &[String], context: &Context) -> Result<u8, Failure> {
 fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     let mut asked = read(words)?;
     if !asked.detach {
-        terminal(&asked.config)?;
+        needs_terminal(&asked.config.process)?;
     }
     let engine = context.engine()?;
     if asked.detach || !is_ours_alone(&asked.config) {
@@ -208,8 +205,8 @@ fn later(word: &str, what: &str) -> Failure {
 }
 
 /// docker's rule: a terminal for the container and the caller's input need a terminal on this side.
-fn terminal(config: &ContainerConfig) -> Result<(), Failure> {
-    let wanted = config.process.terminal == TerminalMode::Pty && config.process.stdin == StdinMode::Open;
+pub fn needs_terminal(process: &ProcessConfig) -> Result<(), Failure> {
+    let wanted = process.terminal == TerminalMode::Pty && process.stdin == StdinMode::Open;
     if wanted && !rustix::termios::isatty(rustix::stdio::stdin()) {
         return Err(Failure::words("-t: standard input is not a terminal", "leave out -t, or -i"));
     }

@@ -3,8 +3,8 @@
 use super::flags::{Given, MountWord};
 use crate::cli::Failure;
 use engine::config::{
-    BindMount, ContainerConfig, CpuTime, FilesConfig, Foreground, ImageRef, LimitsConfig, Mount, Policy, Privileges,
-    PrivilegesConfig, ProcessConfig, RootAccess, SeccompChoice, StdinMode, TerminalMode, ViewConfig,
+    BindMount, ContainerConfig, CpuTime, EnvVar, FilesConfig, Foreground, ImageRef, LimitsConfig, Mount, Policy,
+    Privileges, PrivilegesConfig, ProcessConfig, RootAccess, SeccompChoice, StdinMode, TerminalMode, ViewConfig,
 };
 use engine::flags::{self, Invalid, SecurityOpt};
 use std::collections::BTreeMap;
@@ -18,6 +18,17 @@ pub struct Surroundings<'a> {
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// Reads a file of the caller's.
     pub read: &'a dyn Fn(&Path) -> std::io::Result<Vec<u8>>,
+}
+
+impl Surroundings<'static> {
+    /// What this process has.
+    pub fn here(verb: &str) -> Result<Self, Failure> {
+        Ok(Self {
+            cwd: std::env::current_dir().map_err(|error| Failure::unreadable(verb, ".", error))?,
+            env: &|name| std::env::var(name).ok(),
+            read: &|path| std::fs::read(path),
+        })
+    }
 }
 
 /// The request that `given` and `words` (IMAGE, COMMAND and its arguments) make.
@@ -87,24 +98,8 @@ fn image(
 }
 
 fn process(given: &Given, command: Vec<String>, around: &Surroundings<'_>) -> Result<ProcessConfig, Failure> {
-    let mut env = Vec::new();
-    // Files first, whatever the order of the flags: what stands on the command line wins, as docker has it.
-    for file in &given.env_files {
-        let content = read(file, "--env-file", around)?;
-        env.extend(
-            flags::env_file(&content, around.env).map_err(|invalid| Failure::file("--env-file", file, &invalid))?,
-        );
-    }
-    for word in &given.env {
-        env.extend(flags::env(word, around.env).map_err(of("--env"))?);
-    }
-    let workdir = match &given.workdir {
-        Some(path) if path.starts_with('/') && !path.contains('\0') => Some(PathBuf::from(path)),
-        Some(path) => {
-            return Err(Failure::words(format!("--workdir {path:?}: not an absolute path"), "begin it with /"));
-        }
-        None => None,
-    };
+    let env = variables(&given.env_files, &given.env, around)?;
+    let workdir = workdir(given.workdir.as_deref())?;
     Ok(ProcessConfig {
         command,
         entrypoint: given.entrypoint.clone(),
@@ -123,6 +118,31 @@ fn process(given: &Given, command: Vec<String>, around: &Surroundings<'_>) -> Re
         oom_score_adj: given.oom_score_adj,
         preserve_fds: given.preserve_fds.unwrap_or(0),
     })
+}
+
+/// Variables of files and of the command line.
+pub fn variables(files: &[String], words: &[String], around: &Surroundings<'_>) -> Result<Vec<EnvVar>, Failure> {
+    let mut env = Vec::new();
+    // Files first, whatever the order of the flags: what stands on the command line wins, as docker has it.
+    for file in files {
+        let content = read(file, "--env-file", around)?;
+        env.extend(
+            flags::env_file(&content, around.env).map_err(|invalid| Failure::file("--env-file", file, &invalid))?,
+        );
+    }
+    for word in words {
+        env.extend(flags::env(word, around.env).map_err(of("--env"))?);
+    }
+    Ok(env)
+}
+
+/// A directory inside.
+pub fn workdir(word: Option<&str>) -> Result<Option<PathBuf>, Failure> {
+    match word {
+        Some(path) if path.starts_with('/') && !path.contains('\0') => Ok(Some(PathBuf::from(path))),
+        Some(path) => Err(Failure::words(format!("--workdir {path:?}: not an absolute path"), "begin it with /")),
+        None => Ok(None),
+    }
 }
 
 fn limits(given: &Given) -> Result<LimitsConfig, Failure> {
