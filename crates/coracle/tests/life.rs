@@ -394,3 +394,41 @@ fn after_a_reboot_those_come_back_whose_policy_says_so() {
     sandbox.run(["start", "plain"]).code(0);
     sandbox.run(["rm", "-f", "-a"]).code(0);
 }
+
+#[test]
+fn its_health_is_looked_at_and_its_failure_has_consequences() {
+    requires!(subuid_user, user_namespaces);
+    for sandbox in everybody() {
+        let often = ["--health-interval", "100ms", "--health-retries", "2", "--health-cmd", "echo seen; test -e /well"];
+        let script = "touch /well; sleep 1000";
+        background(&sandbox, "box", &often, script);
+        let health = |name: &str| shown(&sandbox, name, "{{.State.Health.Status}}");
+        assert!(within(SOON, || health("box") == "healthy"), "{}", health("box"));
+        sandbox.run(["ps"]).code(0).stdout_contains("(healthy)");
+        sandbox.run(["ps", "-q", "--filter", "health=unhealthy"]).code(0).stdout_is("");
+        sandbox.run(["exec", "box", "rm", "/well"]).code(0);
+        assert!(within(SOON, || health("box") == "unhealthy"));
+        sandbox.run(["inspect", "box"]).code(0).stdout_contains("seen\\n");
+        // It is told, and that is all.
+        assert_eq!(shown(&sandbox, "box", "{{.State.Status}}"), "running");
+        let action = |action| [&often[..], &["--health-on-failure", action]].concat();
+        background(&sandbox, "killed", &action("kill"), "sleep 1000");
+        background(&sandbox, "again", &action("restart"), "echo begun; sleep 1000");
+        assert!(within(SOON, || shown(&sandbox, "killed", "{{.State.Status}}") == "exited"));
+        assert_eq!(shown(&sandbox, "killed", "{{.State.ExitCode}}"), "137");
+        assert!(within(SOON, || sandbox.run(["logs", "again"]).lines().len() >= 2));
+        sandbox.run(["rm", "-f", "-a"]).code(0);
+    }
+}
+
+#[test]
+fn a_check_that_takes_too_long_has_failed_and_is_gone() {
+    requires!(root);
+    let sandbox = Sandbox::new();
+    let slow = ["--health-interval", "100ms", "--health-timeout", "200ms", "--health-retries", "1"];
+    background(&sandbox, "box", &[&slow[..], &["--health-cmd", "sleep 987"]].concat(), "sleep 1000");
+    assert!(within(SOON, || shown(&sandbox, "box", "{{.State.Health.Status}}") == "unhealthy"));
+    // One may be on its way; those before it are no more.
+    let left = || sandbox.run(["exec", "box", "sh", "-c", "grep -l 987 /proc/[0-9]*/cmdline | wc -l"]).stdout;
+    assert!(within(SOON, || left().trim().parse::<u32>().is_ok_and(|count| count <= 3)), "{}", left());
+}

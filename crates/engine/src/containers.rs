@@ -3,6 +3,7 @@
 use crate::config::{ContainerName, Signal};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::health::{self, HealthState};
 use crate::record::{End, Record};
 use cgroup::Cgroup;
 use monitor::{Holder, Policy, RunDir};
@@ -43,6 +44,8 @@ pub struct Listed {
     pub container: Container<Record>,
     /// What it is doing.
     pub status: Status,
+    /// How it is, if it runs and that is looked at.
+    pub health: Option<HealthState>,
 }
 
 impl Status {
@@ -67,15 +70,7 @@ impl Engine {
         for container in gone.into_iter().flatten() {
             let _ = self.remove_container(container.id.as_str(), false);
         }
-        Ok(all
-            .into_iter()
-            .map(|container| {
-                container.map(|container| {
-                    let status = self.status(&container);
-                    Listed { container, status }
-                })
-            })
-            .collect())
+        Ok(all.into_iter().map(|container| container.map(|container| self.listed(container))).collect())
     }
 
     /// The container with this name or id.
@@ -83,8 +78,15 @@ impl Engine {
         clean_up(self);
         let id = self.store()?.find_container(text)?;
         let container: Container<Record> = self.store()?.container(&id)?.read()?;
+        Ok(self.listed(container))
+    }
+
+    fn listed(&self, container: Container<Record>) -> Listed {
         let status = self.status(&container);
-        Ok(Listed { container, status })
+        let looked = container.config.health.is_some() && status.is_alive();
+        let run_dir = || RunDir::open(&self.run_dir(container.id.as_str())).ok();
+        let health = if looked { run_dir().and_then(|run_dir| health::state(&run_dir)) } else { None };
+        Listed { container, status, health }
     }
 
     fn status(&self, container: &Container<Record>) -> Status {

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::record::{Maps, Record, now};
 use crate::root::{self, Source};
 use crate::spec::UserNamespace;
-use crate::{containers, names, spec, userns};
+use crate::{containers, health, names, spec, userns};
 use std::io::Write as _;
 use store::{Container, ContainerDir, ContainerId, Durability, NewContainer};
 
@@ -49,10 +49,12 @@ pub(crate) fn create(
             image_name: image_name(&config.image),
             command: spec::command(config, &source.defaults),
             stop_signal: config.process.stop_signal.or_else(|| source.defaults.stop_signal.parse().ok()),
+            health: health::config(&config.health, source.defaults.healthcheck.as_ref()),
             maps: namespace.maps().map(|maps| Maps { uids: maps.uids.clone(), gids: maps.gids.clone() }),
             created: now(),
             started: None,
             ended: None,
+            restarts: 0,
         },
     };
     let durability = durability(config);

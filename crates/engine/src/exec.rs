@@ -33,6 +33,8 @@ pub struct Exec {
     pub privileged: bool,
     /// Nobody waits for it.
     pub detach: bool,
+    /// It is killed when we are.
+    pub dies_with_us: bool,
     /// The keys that leave it.
     pub keys: Keys,
 }
@@ -130,6 +132,7 @@ impl Engine {
             layout: &layout,
             holding: Holding {
                 wait: true,
+                die_with_parent: exec.dies_with_us,
                 preserve_fds: exec.process.preserve_fds,
                 newlines: Newlines::Translated,
                 ..Holding::default()

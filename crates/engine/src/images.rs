@@ -19,6 +19,7 @@ pub(crate) fn defaults(image: &Image) -> ImageDefaults {
         user: config.user.clone(),
         labels: config.labels.clone(),
         stop_signal: config.stop_signal.clone(),
+        healthcheck: config.healthcheck.clone(),
         volumes: config.volumes.iter().map(|(path, _)| path.clone()).collect(),
     }
 }

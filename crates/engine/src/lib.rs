@@ -22,6 +22,7 @@ mod exec;
 pub mod explanation;
 pub mod flags;
 mod gather;
+pub mod health;
 mod host;
 mod images;
 mod info;

@@ -1,6 +1,6 @@
 //! What is written down of a container beside what the store itself must know.
 
-use crate::config::{ContainerConfig, Signal};
+use crate::config::{ContainerConfig, HealthConfig, Signal};
 use oci::runtime::IdMapping;
 use serde::{Deserialize, Serialize};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -18,6 +18,9 @@ pub struct Record {
     /// The signal that asks it to end, where it is not SIGTERM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_signal: Option<Signal>,
+    /// How to see whether it is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthConfig>,
     /// The ids that the files of its own layer have on disk, where these are not the container's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maps: Option<Maps>,
@@ -29,6 +32,9 @@ pub struct Record {
     /// How it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<End>,
+    /// How often it was started again by its policy, since somebody has started it.
+    #[serde(default)]
+    pub restarts: u32,
 }
 
 /// Which id on disk belongs to which of a container.

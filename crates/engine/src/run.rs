@@ -88,6 +88,7 @@ pub fn run(engine: &Engine, config: &ContainerConfig, io: Io) -> Result<Outcome>
         started: started.unwrap_or_default(),
         command: command_of(&composed),
         stopped: false,
+        restarts: 0,
     };
     // Whatever happened, nothing of it stays behind; what says that it ran goes last.
     let cleared = place.end();
@@ -126,6 +127,8 @@ pub(crate) struct Run {
     pub command: Vec<String>,
     /// Somebody has asked for its end.
     pub stopped: bool,
+    /// How often it was started again by its policy.
+    pub restarts: u32,
 }
 
 /// The command that a composed container runs.
@@ -158,6 +161,7 @@ fn write_end(container: &mut ContainerDir, run: &Run) -> store::Result<()> {
     container.lock()?;
     let mut record: Container<Record> = container.read()?;
     record.config.started = Some(run.started);
+    record.config.restarts = run.restarts;
     record.config.command.clone_from(&run.command);
     record.config.ended =
         Some(End { code: run.exit.map(Exit::code), at: now(), out_of_memory: run.oom_kills > 0, stopped: run.stopped });

@@ -12,10 +12,11 @@
 //! starter has the engine, and gets it done as the command itself would, on the same terminal. A restart is the same
 //! again, with another starter.
 
-use crate::config::{ContainerConfig, StdinMode};
+use crate::config::{ContainerConfig, HealthConfig, OnFailure, StdinMode};
 use crate::create;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::health::Checks;
 use crate::record::Record;
 use crate::root::{self, Source};
 use crate::run::{Run, command_of, finish};
@@ -89,6 +90,7 @@ struct Order {
     timeout: Option<u32>,
     ephemeral: bool,
     policy: Policy,
+    health: Option<HealthConfig>,
     log: log::Config,
     command: Vec<String>,
 }
@@ -198,6 +200,7 @@ impl Engine {
                 timeout: config.process.timeout.filter(|timeout| *timeout > 0),
                 ephemeral: config.remove,
                 policy: config.restart,
+                health: record.config.health.clone(),
                 log: config.log.clone(),
                 command: command_of(composed),
             };
@@ -324,7 +327,14 @@ impl<'a> Watch<'a> {
     fn lives(mut self, mut life: Life) {
         loop {
             let began = Instant::now();
-            let Ok(exit) = self.supervisor.hold(&mut life) else { return };
+            let (held, verdict) = match self.order.health.clone() {
+                Some(config) => {
+                    let mut checks = Checks::new(self.engine, &self.order.id, &self.run_dir, config);
+                    (self.supervisor.hold(&mut life, &mut checks), checks.verdict)
+                }
+                None => (self.supervisor.hold(&mut life, &mut ()), OnFailure::None),
+            };
+            let Ok(exit) = held else { return };
             let cgroup = self.run_dir.state().ok().flatten().map(|state| Cgroup::from_paths(&state.cgroup));
             let run = Run {
                 exit,
@@ -332,11 +342,15 @@ impl<'a> Watch<'a> {
                 started: self.run_dir.began().unwrap_or_default(),
                 command: self.order.command.clone(),
                 stopped: self.supervisor.is_last(),
+                restarts: self.history.restarts,
             };
             let code = exit.map(Exit::code);
             let ended = Word::Ended(code, run.oom_kills.try_into().unwrap_or(u32::MAX));
+            let policy = if verdict == OnFailure::Restart { Policy::Always } else { self.order.policy };
             let again = match code {
-                Some(code) if !run.stopped => self.history.next(self.order.policy, code, began.elapsed()),
+                Some(code) if !run.stopped && verdict != OnFailure::Stop => {
+                    self.history.next(policy, code, began.elapsed())
+                }
                 _ => None,
             };
             let Some(next) = again.and_then(|delay| self.again(&run, &ended, delay)) else {

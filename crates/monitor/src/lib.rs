@@ -26,6 +26,6 @@ pub use foreground::{Ended, Order, run};
 pub use restart::{History, Policy};
 pub use rundir::{Holder, RunDir, State};
 pub use streams::{Ends, Stream, Streams};
-pub use supervise::{Life, Supervisor};
+pub use supervise::{Chore, Life, Supervisor};
 pub use teardown::{end, teardown};
 pub use word::{CHUNK, Word};

@@ -12,7 +12,7 @@ use crate::word::Word;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::time::Timespec;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Instant;
 use sys::process::Exit;
 
@@ -25,6 +25,29 @@ pub struct Supervisor {
     last: bool,
     /// The input ends for the container when it does for whoever started it.
     input_ends: bool,
+}
+
+/// What is done for a container beside while it runs.
+pub trait Chore {
+    /// When there is something to do, if nothing happens before.
+    fn due(&self) -> Option<Instant>;
+    /// What it waits for, to be read.
+    fn fds(&self) -> Vec<BorrowedFd<'_>>;
+    /// Does what there is to do, without waiting.
+    fn turn(&mut self, life: &mut Life);
+}
+
+/// Nothing.
+impl Chore for () {
+    fn due(&self) -> Option<Instant> {
+        None
+    }
+
+    fn fds(&self) -> Vec<BorrowedFd<'_>> {
+        Vec::new()
+    }
+
+    fn turn(&mut self, _life: &mut Life) {}
 }
 
 /// A container whose process is there.
@@ -48,17 +71,19 @@ impl Supervisor {
 
     /// Holds the container until its process ends, and reaps it. How it ended nobody can say of a process that is not our
     /// child, where the kernel does not (before Linux 6.15).
-    pub fn hold(&mut self, life: &mut Life) -> Result<Option<Exit>> {
+    pub fn hold(&mut self, life: &mut Life, chore: &mut dyn Chore) -> Result<Option<Exit>> {
         loop {
             let (reading, hearing) = (self.clients.take_more(), life.streams.takes_input());
             let mut fds = vec![PollFd::new(&life.pidfd, PollFlags::IN)];
             fds.extend(life.streams.poll_fds(reading));
             fds.extend(self.clients.poll_fds(hearing));
-            let deadline = [life.deadline, self.clients.deadline()].into_iter().flatten().min();
+            fds.extend(chore.fds().into_iter().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+            let deadline = [life.deadline, self.clients.deadline(), chore.due()].into_iter().flatten().min();
             wait(&mut fds, deadline)?;
             let ended = !fds[0].revents().is_empty();
             drop(fds);
             self.turn(Some(life));
+            chore.turn(life);
             if life.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                 let _ = sys::process::pidfd_send_signal(&life.pidfd, SIGKILL);
                 life.deadline = None;

@@ -4,11 +4,12 @@ use super::output::{Format, print};
 use super::{Context, Failure, Verb};
 use crate::cli::output::help;
 use engine::config::{
-    CapabilityChange, ContainerConfig, CpuTime, MemorySwap, Mount, NetworkMode, PidsLimit, Privileges, RootAccess,
-    StdinMode, TerminalMode,
+    CapabilityChange, ContainerConfig, CpuTime, LogDriver, MemorySwap, Mount, NetworkMode, PidsLimit, Policy,
+    Privileges, RootAccess, StdinMode, TerminalMode,
 };
 use engine::containers::{Listed, Status};
 use engine::flags::Invalid;
+use engine::health::HealthState;
 use engine::{Engine, Image};
 use flag::{Flag, Help, Order, parse, put};
 use oci::reference::Reference;
@@ -105,14 +106,40 @@ fn look(engine: &Engine, name: &str, kind: Option<Kind>) -> Result<Value, Failur
     }
 }
 
+fn restart_policy(policy: Policy) -> Value {
+    let (name, times) = match policy {
+        Policy::No => ("no", 0),
+        Policy::OnFailure(times) => ("on-failure", times),
+        Policy::Always => ("always", 0),
+        Policy::UnlessStopped => ("unless-stopped", 0),
+    };
+    json!({ "Name": name, "MaximumRetryCount": times })
+}
+
 /// Go's zero time, which docker's API gives for what has not happened.
 fn moment(seconds: Option<u64>) -> String {
     seconds.map_or_else(|| "0001-01-01T00:00:00Z".to_owned(), |seconds| oci::image::rfc3339(seconds as i64, 0))
 }
 
-fn container(Listed { container, status }: &Listed) -> Value {
+fn health_object(state: &HealthState) -> Value {
+    let log = state.log.iter().map(|check| {
+        json!({
+            "Start": oci::image::rfc3339(check.start as i64, 0),
+            "End": oci::image::rfc3339(check.end as i64, 0),
+            "ExitCode": check.code,
+            "Output": check.output,
+        })
+    });
+    json!({ "Status": state.health.word(), "FailingStreak": state.streak, "Log": log.collect::<Vec<_>>() })
+}
+
+fn container(Listed { container, status, health }: &Listed) -> Value {
     let record = &container.config;
     let asked = &record.config;
+    let since = match status {
+        Status::Running { since, .. } | Status::Paused { since, .. } => *since,
+        _ => None,
+    };
     let (word, pid, end) = match status {
         Status::Created => ("created", 0, None),
         Status::Running { pid, .. } => ("running", *pid, None),
@@ -128,19 +155,20 @@ fn container(Listed { container, status }: &Listed) -> Value {
         "Args": record.command.get(1..).unwrap_or_default(),
         "State": {
             "Status": word,
-            "Running": word == "running",
-            "Paused": false,
-            "Restarting": false,
+            "Running": status.is_alive() || word == "restarting",
+            "Paused": word == "paused",
+            "Restarting": word == "restarting",
             "OOMKilled": end.is_some_and(|end| end.out_of_memory),
             "Dead": false,
             "Pid": pid,
             "ExitCode": end.and_then(|end| end.code),
-            "StartedAt": moment(record.started),
+            "Health": health.as_ref().map(health_object),
+            "StartedAt": moment(since.or(record.started)),
             "FinishedAt": moment(end.map(|end| end.at)),
         },
         "Image": container.image.as_ref().map(ToString::to_string).unwrap_or_default(),
         "Name": format!("/{}", container.name),
-        "RestartCount": 0,
+        "RestartCount": record.restarts,
         "Mounts": asked.files.mounts.iter().map(mount).collect::<Vec<_>>(),
         "HostConfig": host_config(asked),
         "Config": {
@@ -176,6 +204,15 @@ fn host_config(asked: &ContainerConfig) -> Value {
     };
     json!({
         "AutoRemove": asked.remove,
+        "RestartPolicy": restart_policy(asked.restart),
+        "LogConfig": json!({
+            "Type": match asked.log.driver {
+                LogDriver::Local => "local",
+                LogDriver::JsonFile => "json-file",
+                LogDriver::None => "none",
+            },
+            "Config": { "max-size": asked.log.max_size.to_string(), "max-file": asked.log.max_files.to_string() },
+        }),
         "Privileged": asked.privileges.level == Privileges::Privileged,
         "ReadonlyRootfs": asked.files.root != RootAccess::ReadWrite,
         "Init": asked.process.init,

@@ -8,6 +8,7 @@ use crate::render::{self, Table};
 use engine::End;
 use engine::containers::{Listed, Status};
 use engine::flags::Invalid;
+use engine::health::{Health, HealthState};
 use flag::{Flag, Help, Order, parse, push_word};
 use serde_json::json;
 
@@ -100,14 +101,14 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
 fn table(listed: &[Listed], no_trunc: bool) -> String {
     let mut table = Table::new(["CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"]);
     let now = render::now();
-    for Listed { container, status } in listed {
+    for Listed { container, status, health } in listed {
         let record = &container.config;
         table.row([
             id(container.id.as_str(), no_trunc),
             record.image_name.clone(),
             command(&record.command, no_trunc),
             render::ago(now, record.created),
-            status_text(*status, now),
+            status_text(*status, health.as_ref(), now),
             String::new(),
             container.name.to_string(),
         ]);
@@ -124,7 +125,7 @@ pub fn command(words: &[String], no_trunc: bool) -> String {
     format!("\"{}…\"", text.chars().take(19).collect::<String>())
 }
 
-pub fn status_text(status: Status, now: u64) -> String {
+pub fn status_text(status: Status, health: Option<&HealthState>, now: u64) -> String {
     let up = |since: Option<u64>| match since {
         Some(since) => format!("Up {}", render::span(now.saturating_sub(since))),
         None => "Up".to_owned(),
@@ -135,7 +136,11 @@ pub fn status_text(status: Status, now: u64) -> String {
     };
     match status {
         Status::Created => "Created".to_owned(),
-        Status::Running { since, .. } => up(since),
+        Status::Running { since, .. } => match health.map(|state| state.health) {
+            None => up(since),
+            Some(Health::Starting) => format!("{} (health: starting)", up(since)),
+            Some(health) => format!("{} ({})", up(since), health.word()),
+        },
         Status::Paused { since, .. } => format!("{} (Paused)", up(since)),
         Status::Stopping => "Stopping".to_owned(),
         Status::Restarting(end) => format!("Restarting {}", ended(end)),
@@ -161,7 +166,7 @@ const HEADINGS: &[(&str, &str)] = &[
 
 /// One line of docker's `--format json`.
 fn object(listed: &Listed, no_trunc: bool) -> serde_json::Value {
-    let Listed { container, status } = listed;
+    let Listed { container, status, health } = listed;
     let record = &container.config;
     let now = render::now();
     let mounts: Vec<&str> = record.config.files.mounts.iter().map(|mount| mount.destination().as_str()).collect();
@@ -178,7 +183,7 @@ fn object(listed: &Listed, no_trunc: bool) -> serde_json::Value {
         "Ports": "",
         "RunningFor": render::ago(now, record.created),
         "State": status_word(*status),
-        "Status": status_text(*status, now),
+        "Status": status_text(*status, health.as_ref(), now),
     })
 }
 

@@ -39,33 +39,7 @@ pub fn date(seconds: u64) -> String {
 
 /// Seconds since 1970 of an RFC 3339 moment; `None` for what is none, or lies before.
 pub fn seconds(text: &str) -> Option<u64> {
-    let (date, time) = text.split_once(['T', 't', ' '])?;
-    let numbers = |text: &str, separator: char| -> Option<[u64; 3]> {
-        let mut parts = text.split(separator).map(|part| part.parse().ok());
-        let three = [parts.next()??, parts.next()??, parts.next()??];
-        parts.next().is_none().then_some(three)
-    };
-    let [year, month, day] = numbers(date, '-')?;
-    let clock_end = time.find(['.', 'Z', 'z', '+', '-']).unwrap_or(time.len());
-    let [hour, minute, second] = numbers(&time[..clock_end], ':')?;
-    let zone = &time[clock_end..].trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
-    let offset = match zone.as_bytes() {
-        b"Z" | b"z" => 0,
-        [sign @ (b'+' | b'-'), ..] => {
-            let (hours, minutes) = zone[1..].split_once(':')?;
-            let minutes = hours.parse::<i64>().ok()? * 60 + minutes.parse::<i64>().ok()?;
-            if *sign == b'+' { -minutes * 60 } else { minutes * 60 }
-        }
-        _ => return None,
-    };
-    if year > 9999 || !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60
-    {
-        return None;
-    }
-    // Days since 1970, in years that begin in March so that the leap day is the last.
-    let (y, m) = if month > 2 { (year, month - 3) } else { (year.checked_sub(1)?, month + 9) };
-    let days = (y * 365 + y / 4 - y / 100 + y / 400 + (m * 153 + 2) / 5 + day - 1).checked_sub(719_468)?;
-    (days * 86_400 + hour * 3600 + minute * 60 + second).checked_add_signed(offset)
+    oci::image::parse_rfc3339(text).map(|(seconds, _)| seconds)
 }
 
 /// Seconds since 1970 of what docker takes as a moment: a span before now as Go writes it (`1h30m`), a day, a moment

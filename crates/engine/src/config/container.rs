@@ -1,10 +1,11 @@
 //! The whole of one request: `coracle run` with all its flags.
 
-use super::{FilesConfig, ImageRef, LimitsConfig, PrivilegesConfig, ProcessConfig, Pull, ViewConfig};
+use super::{FilesConfig, ImageRef, LimitsConfig, OnFailure, PrivilegesConfig, ProcessConfig, Pull, ViewConfig};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What a user asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,6 +39,9 @@ pub struct ContainerConfig {
     /// `--restart`.
     #[serde(default)]
     pub restart: monitor::Policy,
+    /// How to see whether it is well.
+    #[serde(default)]
+    pub health: Health,
     /// `--log-driver` and `--log-opt`.
     #[serde(default)]
     pub log: monitor::log::Config,
@@ -61,9 +65,31 @@ impl ContainerConfig {
             cidfile: None,
             foreground: Foreground::default(),
             restart: monitor::Policy::default(),
+            health: Health::default(),
             log: monitor::log::Config::default(),
         }
     }
+}
+
+/// `--health-…` flags, on top of what the image says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// `--no-healthcheck`: nothing is checked.
+    pub off: bool,
+    /// `--health-cmd`, with the shell that it is for.
+    pub command: Option<Vec<String>>,
+    /// `--health-interval`.
+    pub interval: Option<Duration>,
+    /// `--health-timeout`.
+    pub timeout: Option<Duration>,
+    /// `--health-retries`.
+    pub retries: Option<u32>,
+    /// `--health-start-period`.
+    pub start_period: Option<Duration>,
+    /// `--health-start-interval`.
+    pub start_interval: Option<Duration>,
+    /// `--health-on-failure`.
+    pub on_failure: Option<OnFailure>,
 }
 
 /// How the starting command and its container stay together.

@@ -11,6 +11,7 @@ mod capability;
 mod container;
 mod device;
 mod files;
+mod health;
 mod image;
 mod limits;
 mod mount;
@@ -25,9 +26,10 @@ mod userns;
 mod view;
 
 pub use capability::{Capability, CapabilityChange, CapabilitySet};
-pub use container::{ContainerConfig, ContainerName, Foreground};
+pub use container::{ContainerConfig, ContainerName, Foreground, Health};
 pub use device::{DeviceAccess, DeviceRequest};
 pub use files::{FilesConfig, RootAccess};
+pub use health::{HealthConfig, OnFailure};
 pub use image::{Changes, ImageRef, Pull, Rootfs};
 pub use limits::{CgroupUse, CpuTime, LimitsConfig, MemorySwap, PidsLimit};
 pub use mount::{

@@ -61,7 +61,7 @@ pub struct Facts {
 }
 
 /// What an image's configuration says (image-spec config.md).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ImageDefaults {
     /// `NAME=VALUE`.
     pub env: Vec<String>,
@@ -77,6 +77,8 @@ pub struct ImageDefaults {
     pub labels: BTreeMap<String, String>,
     /// Signal that stops it; empty means SIGTERM.
     pub stop_signal: String,
+    /// How to see whether it is well.
+    pub healthcheck: Option<oci::image::Healthcheck>,
     /// Directories that are meant to hold data. There are no anonymous volumes yet: the data stays in the container's
     /// own layer, or in memory under a read-only root.
     pub volumes: Vec<String>,

@@ -18,7 +18,7 @@ pub use docker_archive::{ArchiveImage, LegacyLayer, Repositories};
 pub use document::{DocumentError, Kind, LARGEST as LARGEST_DOCUMENT};
 pub use index::Index;
 pub use manifest::Manifest;
-pub use time::rfc3339;
+pub use time::{parse_rfc3339, rfc3339, rfc3339_fixed};
 
 /// The annotation of an index entry with the image's name (image spec, "Pre-Defined Annotation Keys").
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";

@@ -32,6 +32,14 @@ pub const CONTAINERS: &[F] = &[
         };
         Ok(Box::new(move |listed: &Listed| matches!(listed.status, Status::Exited(end) if end.code == Some(code))))
     }),
+    F::any("health", |value, _| {
+        let words = ["starting", "healthy", "unhealthy", "none"];
+        if !words.contains(&value) {
+            return Err(wrong("health", value, "no state of health", "starting, healthy, unhealthy or none"));
+        }
+        let value = value.to_owned();
+        Ok(Box::new(move |listed: &Listed| listed.health.as_ref().map_or("none", |state| state.health.word()) == value))
+    }),
     F::any("ancestor", ancestor),
     F::all("before", |value, engine| {
         let before = engine.container(value)?.container;

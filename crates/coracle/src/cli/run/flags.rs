@@ -7,8 +7,8 @@
 use crate::cli::remote::{self, Machine, Remote};
 use engine::config::{
     Bytes, CapabilityChange, CgroupNamespace, CgroupUse, ContainerName, CpuSet, Cpus, DnsOption, DomainName, HostEntry,
-    HostName, IdOrName, IpcNamespace, MemorySwap, NamespaceMode, NetworkMode, PidsLimit, Pull, Signal, TmpfsMount,
-    Ulimit, Umask, UserSpec, UsernsMode,
+    HostName, IdOrName, IpcNamespace, MemorySwap, NamespaceMode, NetworkMode, OnFailure, PidsLimit, Pull, Signal,
+    TmpfsMount, Ulimit, Umask, UserSpec, UsernsMode,
 };
 use engine::flags::{self, Invalid, SecurityOpt};
 use flag::{Flag, push, push_word, put, put_word};
@@ -23,6 +23,7 @@ pub struct Given {
     pub replace: bool,
     pub detach_keys: Option<engine::Keys>,
     pub restart: Option<engine::config::Policy>,
+    pub health: engine::config::Health,
     pub log_driver: Option<engine::config::LogDriver>,
     pub log_opts: Vec<String>,
     pub env: Vec<String>,
@@ -388,6 +389,56 @@ pub const FLAGS: &[Flag<Given>] = &[
     )
     .under(OTHER),
     F::takes(
+        "health-cmd",
+        "COMMAND",
+        |g, w| health_command(&mut g.health, w),
+        "See by this whether it is well: a text for its shell, or a JSON list",
+    )
+    .under(OTHER),
+    F::takes(
+        "health-interval",
+        "TIME",
+        |g, w| keep(&mut g.health.interval, flags::duration(w)),
+        "Between two checks (30s)",
+    )
+    .under(OTHER),
+    F::takes(
+        "health-timeout",
+        "TIME",
+        |g, w| keep(&mut g.health.timeout, flags::duration(w)),
+        "A check that takes longer has failed (30s)",
+    )
+    .under(OTHER),
+    F::takes(
+        "health-retries",
+        "COUNT",
+        |g, w| keep(&mut g.health.retries, flags::count(w)),
+        "So many failures in a row, and it is not well (3)",
+    )
+    .under(OTHER),
+    F::takes(
+        "health-start-period",
+        "TIME",
+        |g, w| keep(&mut g.health.start_period, flags::duration(w)),
+        "Failures do not count at first (0s)",
+    )
+    .under(OTHER),
+    F::takes(
+        "health-start-interval",
+        "TIME",
+        |g, w| keep(&mut g.health.start_interval, flags::duration(w)),
+        "Between two checks at first (5s)",
+    )
+    .under(OTHER),
+    F::takes(
+        "health-on-failure",
+        "ACTION",
+        |g, w| health_action(&mut g.health, w),
+        "What is done when it is not well: none, kill, restart, stop (none)",
+    )
+    .under(OTHER),
+    F::switch("no-healthcheck", |g, on| g.health.off = on, "Do not check, whatever its image says").under(OTHER),
+    F::takes(
         "log-driver",
         "DRIVER",
         |g, w| keep(&mut g.log_driver, flags::log_driver(w)),
@@ -411,6 +462,28 @@ fn mount(given: &mut Given, word: MountWord) -> Result<(), Invalid> {
     Ok(())
 }
 
+/// A text for the container's shell, or the very words as JSON; `none` for no checks at all.
+fn health_command(health: &mut engine::config::Health, word: &str) -> Result<(), Invalid> {
+    if word == "none" {
+        health.off = true;
+        return Ok(());
+    }
+    let words = if word.starts_with('[') { serde_json::from_str(word).ok() } else { None };
+    health.command = Some(words.unwrap_or_else(|| engine::health::shell(word)));
+    Ok(())
+}
+
+fn health_action(health: &mut engine::config::Health, word: &str) -> Result<(), Invalid> {
+    health.on_failure = Some(match word {
+        "none" => OnFailure::None,
+        "kill" => OnFailure::Kill,
+        "restart" => OnFailure::Restart,
+        "stop" => OnFailure::Stop,
+        _ => return Err(Invalid::new(word, "no such action").hint("none, kill, restart or stop")),
+    });
+    Ok(())
+}
+
 /// Flags of docker's and podman's `run` that mean something there and nothing here yet, with what is missing. Refused
 /// by name: a container that quietly lacks its port or its restart would be worse than none.
 pub const LATER: &[(&str, Option<char>, &str)] = &[
@@ -423,12 +496,6 @@ pub const LATER: &[(&str, Option<char>, &str)] = &[
     ("mac-address", None, "networks"),
     ("network-alias", None, "networks"),
     ("link", None, "networks"),
-    ("health-cmd", None, "health checks"),
-    ("health-interval", None, "health checks"),
-    ("health-retries", None, "health checks"),
-    ("health-start-period", None, "health checks"),
-    ("health-timeout", None, "health checks"),
-    ("no-healthcheck", None, "health checks"),
     ("volumes-from", None, "named volumes"),
     ("volume-driver", None, "named volumes"),
     ("runtime", None, "other runtimes"),

@@ -49,6 +49,7 @@ pub fn request(given: Given, words: Vec<String>, around: &Surroundings<'_>) -> R
     if given.rm && config.restart != Policy::No {
         return Err(Failure::words("--rm and --restart exclude each other", "leave out either of them"));
     }
+    config.health = given.health;
     config.log.driver = given.log_driver.unwrap_or_default();
     for option in &given.log_opts {
         flags::log_option(&mut config.log, option).map_err(of("--log-opt"))?;
@@ -335,7 +336,8 @@ mod tests {
 
     #[test]
     fn every_flag_can_be_given_with_the_value_that_its_help_names() {
-        let line = "-i -t -d --detach-keys a --replace --restart no --log-driver none --log-opt max-size=1m -e A=b --env-file env -w /x -u 1:2 --group-add adm --entrypoint x --init --stop-signal INT \
+        let line = "-i -t -d --detach-keys a --replace --health-cmd a --health-interval 1s --health-timeout 1s --health-retries 1 \
+            --health-start-period 1s --health-start-interval 1s --health-on-failure stop --no-healthcheck --restart no --log-driver none --log-opt max-size=1m -e A=b --env-file env -w /x -u 1:2 --group-add adm --entrypoint x --init --stop-signal INT \
             --stop-timeout 3 --timeout 4 --umask 022 --ulimit nofile=1:2 --oom-score-adj -5 --preserve-fds 1 \
             --sig-proxy=false --network host -h web --domainname d --add-host a:10.0.0.1 --dns 10.0.0.2 \
             --dns-search x.example --dns-option ndots:1 --pid host --ipc host --uts host --cgroupns host --userns auto \

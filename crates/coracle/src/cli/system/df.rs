@@ -172,7 +172,7 @@ fn object(seen: &Seen) -> Value {
             "LocalVolumes": "0",
             "Size": render::size(seen.size(listed)),
             "RunningFor": render::ago(now, record.created),
-            "Status": status_text(listed.status, now),
+            "Status": status_text(listed.status, listed.health.as_ref(), now),
             "Names": listed.container.name.as_str(),
         })
     };
