@@ -38,9 +38,11 @@ mod run;
 mod save;
 mod search;
 mod start;
+mod stats;
 mod stop;
 mod system;
 mod tag;
+mod top;
 mod tree;
 mod untag;
 mod verify;
@@ -97,6 +99,8 @@ const VERBS: &[Verb] = &[
     wait::VERB,
     attach::VERB,
     exec::VERB,
+    top::VERB,
+    stats::VERB,
     logs::VERB,
     ps::VERB,
     rm::VERB,
@@ -264,7 +268,7 @@ fn help_of(words: &[String]) -> ExitCode {
 
 /// Verbs of docker and podman that are to come are not slips of the finger.
 fn unknown_verb(words: &[String], word: &str) -> Failure {
-    const LATER: &[&str] = &["build", "cp", "events", "network", "pod", "stats", "top", "volume"];
+    const LATER: &[&str] = &["build", "cp", "events", "network", "pod", "volume"];
     if let Some(noun) = NOUNS.into_iter().find(|noun| *noun == word) {
         let known: Vec<&str> = VERBS.iter().flat_map(|verb| names_under(verb, noun)).collect();
         let list = format!("there are {}", known.join(", "));

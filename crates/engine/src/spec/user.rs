@@ -152,6 +152,17 @@ fn groups(group: &[u8]) -> impl Iterator<Item = GroupEntry<'_>> {
     })
 }
 
+/// The names of the ids of either file; of several the first, as the C library has it.
+pub fn names(file: &[u8]) -> std::collections::BTreeMap<u32, String> {
+    let mut names = std::collections::BTreeMap::new();
+    for mut fields in lines(file) {
+        if let (Some(name), Some(id)) = (fields.next(), fields.nth(1).and_then(id)) {
+            names.entry(id).or_insert_with(|| name.to_owned());
+        }
+    }
+    names
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
