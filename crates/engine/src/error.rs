@@ -95,6 +95,14 @@ pub enum Error {
         /// Why.
         source: serde_json::Error,
     },
+    /// Something that cannot be copied.
+    #[error("{path}: {problem}")]
+    Copy {
+        /// Which.
+        path: String,
+        /// Why.
+        problem: String,
+    },
     /// Its streams are the business of the command that runs it.
     #[error("container {0} has the streams of the command that runs it: they cannot be had here")]
     NotHeld(String),

@@ -48,16 +48,20 @@ impl Engine {
 }
 
 impl Sample {
-    /// Processor time since an earlier look, in hundredths of one processor.
-    pub fn cpu_percent(&self, before: &Self) -> f64 {
-        let passed = self.at.saturating_duration_since(before.at).as_nanos() as f64;
-        100.0 * self.cpu.saturating_sub(before.cpu) as f64 / passed.max(1.0)
+    /// Processor time since an earlier look, in hundredths of a percent of one processor.
+    pub fn cpu_share(&self, before: &Self) -> u64 {
+        let passed = self.at.saturating_duration_since(before.at).as_nanos();
+        share(self.cpu.saturating_sub(before.cpu).into(), passed)
     }
 
-    /// Memory, in hundredths of what it may have.
-    pub fn memory_percent(&self) -> f64 {
-        100.0 * self.memory as f64 / self.memory_limit.max(1) as f64
+    /// Memory, in hundredths of a percent of what it may have.
+    pub fn memory_share(&self) -> u64 {
+        share(self.memory.into(), self.memory_limit.into())
     }
+}
+
+fn share(part: u128, whole: u128) -> u64 {
+    (part * 10_000 / whole.max(1)).try_into().unwrap_or(u64::MAX)
 }
 
 /// All devices of its network namespace but the loopback. That of the machine tells nothing of a container.

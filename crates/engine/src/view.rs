@@ -1,7 +1,7 @@
 //! The files of a container as it sees them, and as its image has them, for who looks from outside: nothing runs, and
 //! nothing is mounted where anybody could see it.
 
-use crate::config::{ContainerConfig, ImageRef};
+use crate::config::{Changes, ContainerConfig, ImageRef};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::record::{Maps, Record};
@@ -137,6 +137,33 @@ impl Engine {
     }
 }
 
+impl Held {
+    /// The root of a container that does not run, to be read and written as it is when it runs.
+    pub fn writable_root(&self, engine: &Engine) -> Result<OwnedFd> {
+        let none = || Error::NoUpper(self.record.name.to_string());
+        match &self.record.config.config.image {
+            ImageRef::Host => return Err(none()),
+            ImageRef::Rootfs(rootfs) if rootfs.changes == Changes::Kept => {
+                let dir = engine.lowers(self)?.pop();
+                return dir.ok_or_else(none);
+            }
+            _ => {}
+        }
+        // The layers of the image have its ids, the container's own layer those of its range.
+        if engine.caller().is_root() && self.record.config.maps.is_some() {
+            return Err(Error::SharedIds(self.record.name.to_string()));
+        }
+        let options = overlay::Options {
+            xattrs: engine.store()?.layer_mode()?.xattrs,
+            volatile: false,
+            attributes: sys::mount::attr::NODEV,
+        };
+        let layers = engine.lowers(self)?;
+        let mounted = overlay::mount(&layers, Some(self.dir.as_fd()), &options);
+        mounted.map_err(Error::system("mount the container's files"))
+    }
+}
+
 /// Where every container has something mounted.
 const MOUNTS: [&str; 6] = ["dev", "proc", "sys", "etc/hostname", "etc/hosts", "etc/resolv.conf"];
 
@@ -168,7 +195,7 @@ impl Back {
 
     /// Of its own layer and those below. Root sees these through an idmapped mount while the container runs; here they
     /// have the image's ids, and the container's range is apart from them.
-    fn whole(engine: &Engine, record: &Container<Record>) -> Result<Self> {
+    pub fn whole(engine: &Engine, record: &Container<Record>) -> Result<Self> {
         let Self { maps: Some(mut maps) } = Self::upper(record) else { return Ok(Self { maps: None }) };
         if engine.caller().is_root() {
             for map in [&mut maps.uids, &mut maps.gids] {

@@ -46,7 +46,7 @@ pub use encoder::Encoder;
 pub use entry::{Entry, Kind, Time};
 pub use error::{Error, Refusal, Result};
 pub use ownership::Ownership;
-pub use pack::{Packed, Packing, pack};
+pub use pack::{Packed, Packing, pack, pack_named};
 pub use pieces::Pieces;
 pub use removal::remove_tree;
 pub use scan::{Scanned, scan};

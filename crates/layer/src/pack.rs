@@ -44,8 +44,7 @@ pub fn pack(root: impl AsFd, tree: Packed<'_>, ownership: Ownership<'_>, out: im
         Packed::Whole => None,
         Packed::Upper(upper) => Some((upper, Lowers::new(upper.lowers, upper.style))),
     };
-    let mut packer =
-        Packer { writer: Writer::new(out), ownership, lowers, links: HashMap::new(), packing: Packing::default() };
+    let mut packer = Packer::new(out, lowers, ownership, b"");
     let opened = sys::fs::open_beneath(root, ".", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
     let stat = rustix::fs::fstat(&opened).map_err(|errno| sys::Error::new("fstat", "", errno))?;
     let entry = packer.described(b"./", Kind::Directory, &stat, xattrs_of(&opened)?)?;
@@ -55,7 +54,36 @@ pub fn pack(root: impl AsFd, tree: Packed<'_>, ownership: Ownership<'_>, out: im
     Ok(packer.packing)
 }
 
+/// Writes the tar of what is called `name` in `dir`, a tree or a file, under the name `shown`. No link is followed.
+pub fn pack_named(
+    dir: impl AsFd,
+    name: &[u8],
+    shown: &[u8],
+    ownership: Ownership<'_>,
+    out: impl Write,
+) -> Result<Packing> {
+    let dir = dir.as_fd();
+    let stat = rustix::fs::statat(dir, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)
+        .map_err(|errno| unreadable(shown, sys::Error::new("newfstatat", "", errno)))?;
+    let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+    let prefix = if is_directory { [shown, b"/"].concat() } else { shown.to_vec() };
+    let mut packer = Packer::new(out, None, ownership, &prefix);
+    let seen = Seen { path: b"", dir, name, stat: &stat };
+    if is_directory {
+        let opened = seen.open(OFlags::RDONLY | OFlags::DIRECTORY)?;
+        let entry = packer.described(b"", Kind::Directory, &stat, xattrs_of(&opened)?)?;
+        packer.put(&entry)?;
+        walk(opened.as_fd(), &mut |seen| packer.visit(seen))?;
+    } else {
+        packer.visit(&seen)?;
+    }
+    packer.writer.finish().map_err(Error::Output)?;
+    Ok(packer.packing)
+}
+
 struct Packer<'a, W> {
+    /// Stands before every name.
+    prefix: Vec<u8>,
     writer: Writer<W>,
     ownership: Ownership<'a>,
     lowers: Option<(Upper<'a>, Lowers<'a>)>,
@@ -64,7 +92,12 @@ struct Packer<'a, W> {
     packing: Packing,
 }
 
-impl<W: Write> Packer<'_, W> {
+impl<'a, W: Write> Packer<'a, W> {
+    fn new(out: W, lowers: Option<(Upper<'a>, Lowers<'a>)>, ownership: Ownership<'a>, prefix: &[u8]) -> Self {
+        let (writer, links, packing) = (Writer::new(out), HashMap::new(), Packing::default());
+        Self { prefix: prefix.to_vec(), writer, ownership, lowers, links, packing }
+    }
+
     fn visit(&mut self, seen: &Seen<'_>) -> Result<()> {
         if let Some((upper, lowers)) = &self.lowers {
             if is_whiteout(seen.stat) {
@@ -88,8 +121,8 @@ impl<W: Write> Packer<'_, W> {
         };
         if seen.stat.st_nlink > 1 {
             if let Some(first) = self.links.get(&(seen.stat.st_dev, seen.stat.st_ino)) {
-                let link =
-                    Entry { link: first.clone(), ..self.described(seen.path, Kind::HardLink, seen.stat, Vec::new())? };
+                let first = [self.prefix.as_slice(), first].concat();
+                let link = Entry { link: first, ..self.described(seen.path, Kind::HardLink, seen.stat, Vec::new())? };
                 return self.put(&link);
             }
             self.links.insert((seen.stat.st_dev, seen.stat.st_ino), seen.path.to_vec());
@@ -191,7 +224,7 @@ impl<W: Write> Packer<'_, W> {
         let mut xattrs: Vec<_> = xattrs.into_iter().filter(|(name, _)| !name.contains(&b'=')).map(xattr).collect();
         xattrs.sort_unstable();
         Ok(Entry {
-            path: path.to_vec(),
+            path: [self.prefix.as_slice(), path].concat(),
             mode: stat.st_mode & 0o7777,
             uid: uid.into(),
             gid: gid.into(),

@@ -226,13 +226,11 @@ impl Relay {
             return false;
         }
         let mut buffer = [0; 16 << 10];
-        let (bytes, leave) = match read(rustix::stdio::stdin(), &mut buffer) {
-            Some(bytes) => typed(bytes),
-            None => {
-                self.input = false;
-                return false;
-            }
+        let Some(bytes) = read(rustix::stdio::stdin(), &mut buffer) else {
+            self.input = false;
+            return false;
         };
+        let (bytes, leave) = typed(bytes);
         self.input = write(self.master.as_fd(), &bytes);
         leave
     }

@@ -5,6 +5,7 @@ mod commit;
 mod confirm;
 mod container_prune;
 mod context;
+mod cp;
 mod diff;
 mod exec;
 mod exists;
@@ -101,6 +102,7 @@ const VERBS: &[Verb] = &[
     exec::VERB,
     top::VERB,
     stats::VERB,
+    cp::VERB,
     logs::VERB,
     ps::VERB,
     rm::VERB,
@@ -268,7 +270,7 @@ fn help_of(words: &[String]) -> ExitCode {
 
 /// Verbs of docker and podman that are to come are not slips of the finger.
 fn unknown_verb(words: &[String], word: &str) -> Failure {
-    const LATER: &[&str] = &["build", "cp", "events", "network", "pod", "volume"];
+    const LATER: &[&str] = &["build", "events", "network", "pod", "volume"];
     if let Some(noun) = NOUNS.into_iter().find(|noun| *noun == word) {
         let known: Vec<&str> = VERBS.iter().flat_map(|verb| names_under(verb, noun)).collect();
         let list = format!("there are {}", known.join(", "));

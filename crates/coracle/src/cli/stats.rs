@@ -128,12 +128,12 @@ impl Row {
             id: id(container.id.as_str(), no_trunc),
             whole_id: container.id.to_string(),
             name: container.name.to_string(),
-            cpu: text(&|now| format!("{:.2}%", before.map_or(0.0, |before| now.cpu_percent(before)))),
+            cpu: text(&|now| percent(before.map_or(0, |before| now.cpu_share(before)))),
             memory: match now {
                 Some(now) => format!("{} / {}", binary(now.memory), binary(now.memory_limit)),
                 None => "-- / --".to_owned(),
             },
-            memory_percent: text(&|now| format!("{:.2}%", now.memory_percent())),
+            memory_percent: text(&|now| percent(now.memory_share())),
             network: text(&|now| now.network.map_or_else(|| "-- / --".to_owned(), pair)),
             io: text(&|now| pair(now.io)),
             pids: text(&|now| now.pids.to_string()),
@@ -178,25 +178,29 @@ fn table(rows: &[Row]) -> String {
     table.to_string()
 }
 
+fn percent(hundredths: u64) -> String {
+    format!("{}.{:02}%", hundredths / 100, hundredths % 100)
+}
+
 /// By 1024, four digits, as docker tells memory.
 fn binary(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
-    let mut size = bytes as f64;
+    // In thousandths of the unit, which integers hold exactly.
+    let mut thousandths = u128::from(bytes) * 1000;
     let mut unit = 0;
-    while size >= 1024.0 && unit + 1 < UNITS.len() {
-        size /= 1024.0;
+    while thousandths >= 1_024_000 && unit + 1 < UNITS.len() {
+        thousandths /= 1024;
         unit += 1;
     }
-    let digits = match size {
-        _ if unit == 0 => 0,
-        ..10.0 => 3,
-        10.0..100.0 => 2,
-        100.0..1000.0 => 1,
-        _ => 0,
+    let step = match thousandths {
+        ..10_000 => 1,
+        10_000..100_000 => 10,
+        100_000..1_000_000 => 100,
+        _ => 1000,
     };
-    let text = format!("{size:.digits$}");
-    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
-    format!("{text}{}", UNITS[unit])
+    let thousandths = (thousandths + step / 2) / step * step;
+    let text = format!("{}.{:03}", thousandths / 1000, thousandths % 1000);
+    format!("{}{}", text.trim_end_matches('0').trim_end_matches('.'), UNITS[unit])
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ type Column = (&'static str, fn(&ProcessInfo, &Processes, Side) -> String);
 
 const COLUMNS: &[(&str, Column)] = &[
     ("args", ("COMMAND", |p, _, _| p.command.clone())),
-    ("c", ("C", |p, _, _| percent(p).trunc().to_string())),
+    ("c", ("C", |p, _, _| (used(p) / 10).to_string())),
     ("capamb", ("AMBIENT CAPS", |p, _, _| capabilities(p.capabilities[4]))),
     ("capbnd", ("BOUNDING CAPS", |p, _, _| capabilities(p.capabilities[3]))),
     ("capeff", ("EFFECTIVE CAPS", |p, _, _| capabilities(p.capabilities[2]))),
@@ -59,10 +59,10 @@ const COLUMNS: &[(&str, Column)] = &[
     ("huser", ("HUSER", |p, all, _| id(p, all, Side::Host, 0))),
     ("label", ("LABEL", |p, _, _| p.label.clone())),
     ("nice", ("NI", |p, _, _| p.nice.to_string())),
-    ("pcpu", ("%CPU", |p, _, _| format!("{:.1}", percent(p)))),
+    ("pcpu", ("%CPU", |p, _, _| tenths(used(p)))),
     ("pgid", ("PGID", |p, _, side| pids(p, side)[2].to_string())),
     ("pid", ("PID", |p, _, side| pids(p, side)[0].to_string())),
-    ("pmem", ("%MEM", |p, all, _| format!("{:.1}", 100.0 * p.resident as f64 / all.memory.max(1) as f64))),
+    ("pmem", ("%MEM", |p, all, _| tenths(p.resident.saturating_mul(1000) / all.memory.max(1)))),
     ("ppid", ("PPID", |p, _, side| pids(p, side)[1].to_string())),
     ("rss", ("RSS", |p, _, _| (p.resident / 1024).to_string())),
     ("seccomp", ("SECCOMP", |p, _, _| ["disabled", "strict", "filter"][usize::from(p.seccomp.min(2))].to_owned())),
@@ -156,9 +156,13 @@ fn capabilities(set: CapabilitySet) -> String {
     set.names().iter().map(|name| name.trim_start_matches("CAP_")).collect::<Vec<_>>().join(",")
 }
 
-/// How much of one processor it has had while it lived.
-fn percent(process: &ProcessInfo) -> f64 {
-    process.used as f64 / process.lived.max(1) as f64
+/// How much of one processor it has had while it lived, in tenths of a percent.
+fn used(process: &ProcessInfo) -> u64 {
+    process.used * 10 / process.lived.max(1)
+}
+
+fn tenths(number: u64) -> String {
+    format!("{}.{}", number / 10, number % 10)
 }
 
 /// When it began: the hour on its first day, else the day.
