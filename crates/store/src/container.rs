@@ -12,7 +12,7 @@ use crate::sweep::{Holder, holder};
 use crate::temporary::lock;
 use crate::{ContainerId, ContainerName, Error, Lease, Result, Store};
 use oci::image::ImageId;
-use rustix::fs::{AtFlags, Gid, Mode, RenameFlags, Uid};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, RenameFlags, Uid};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
