@@ -87,6 +87,7 @@ fn nothing_of_the_container_is_executed_to_look_at_it() {
         let said = world.sandbox.run(words).code(0).stdout.clone();
         assert!(!said.contains('\x1b') && said.lines().count() == count, "{said:?}");
     }
+    world.sandbox.run(["cp", &format!("{id}:/etc"), &world.sandbox.join("home/etc").display().to_string()]).code(0);
     assert!(!rootfs.inside("ran").exists());
     world.sandbox.run(["rm", "-f", &id]).code(0);
 }

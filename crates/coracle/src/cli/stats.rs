@@ -92,7 +92,7 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
 /// The containers that are looked at, in the order in which they were named or made.
 fn listed(engine: &Engine, names: &[String], all: bool) -> Result<Vec<Listed>, Failure> {
     if !names.is_empty() {
-        return Ok(names.iter().map(|name| engine.container(name)).collect::<Result<_, _>>()?);
+        return names.iter().map(|name| Ok(engine.container(name)?)).collect();
     }
     let mut listed: Vec<Listed> = engine.containers()?.into_iter().flatten().collect();
     listed.retain(|listed| all || listed.status.is_alive());
