@@ -16,7 +16,7 @@ use crate::start::Io;
 use crate::{gather, spec};
 use cgroup::{Cgroup, Layout};
 use monitor::RunDir;
-use oci::runtime::{NamespaceKind, Process, Spec};
+use oci::runtime::{MemoryPolicy, NamespaceKind, Personality, Process, Seccomp, Spec};
 use runtime::{Foreground, Handle, Held, Holding, Newlines};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags};
@@ -108,9 +108,7 @@ impl Engine {
         if running.handle.cgroup.is_frozen().unwrap_or(false) {
             return Err(Error::Paused(text.to_owned()));
         }
-        let Spec { process, linux, .. } = running.spec()?;
-        let container = process.ok_or_else(|| Error::NotRunning(text.to_owned()))?;
-        let linux = linux.unwrap_or_default();
+        let Given { process: container, linux } = running.given()?;
         let namespaces = runtime::namespaces_of(&running.handle);
         let process = running.process(container, exec, io, namespaces.contains(&NamespaceKind::User))?;
         let filter = running.filter(&process, exec.privileged)?;
@@ -144,6 +142,23 @@ impl Engine {
         made.start(&Spec { process: Some(process), ..Spec::default() })?;
         Ok(Begun { made, master })
     }
+}
+
+/// What a process beside the first gets of the container's specification; the rest of it is not even parsed.
+#[derive(serde::Deserialize)]
+struct Given {
+    process: Process,
+    #[serde(default)]
+    linux: OfLinux,
+}
+
+/// The same of its part that is Linux's own.
+#[derive(Default, serde::Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct OfLinux {
+    personality: Option<Personality>,
+    memory_policy: Option<MemoryPolicy>,
+    seccomp: Option<Seccomp>,
 }
 
 /// A process that runs.
@@ -203,8 +218,8 @@ fn follow(socket: &OwnedFd, child: &OwnedFd, signals: &Signals) -> Result<u8> {
 }
 
 impl Running {
-    /// The specification that it runs by.
-    pub fn spec(&self) -> Result<Spec> {
+    /// What its first process was given.
+    fn given(&self) -> Result<Given> {
         let path = self.run_dir.path().join(SPEC);
         let failed = |error: std::io::Error| {
             let errno = sys::Errno::from_io_error(&error).unwrap_or(sys::Errno::IO);
