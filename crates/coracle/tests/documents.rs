@@ -11,7 +11,9 @@ fn every_verb_has_a_row_and_every_test_of_a_row_is_there() {
     for file in fs::read_dir(tests.join("help")).unwrap().flatten() {
         let verb = file.path().file_stem().unwrap().to_string_lossy().replace('-', " ");
         let quoted = format!("`{verb}`");
-        assert!(verb == "coracle" || rows.iter().any(|row| row.contains(&quoted)), "{verb} has no row");
+        // A file's name does not tell the blanks of `system start-all` from its hyphen.
+        let has = |row: &&str| row.replace('-', " ").contains(&quoted);
+        assert!(verb == "coracle" || rows.iter().any(has), "{verb} has no row");
     }
     for row in rows {
         let mut source = String::new();

@@ -28,8 +28,8 @@ fn a_mistyped_option_or_verb_gets_a_suggestion() {
     mistake(
         "container",
         "container: no verb was given",
-        "there are run, create, start, stop, restart, kill, pause, unpause, wait, attach, logs, ls, list, ps, rm, remove, \
-         diff, export, commit, inspect",
+        "there are run, create, start, stop, restart, kill, pause, unpause, wait, attach, exec, top, stats, cp, logs, ls, list, \
+         ps, rm, remove, rename, prune, diff, export, commit, inspect, exists",
     );
 }
 
@@ -80,7 +80,7 @@ fn what_is_to_come_is_refused_by_name() {
         "run: -p is not there yet",
         "it needs publishing ports, which needs networks; leave it out",
     );
-    mistake("exec web sh", "exec is not there yet", "coracle help lists what is");
+    mistake("network ls", "network is not there yet", "coracle help lists what is");
 }
 
 #[test]

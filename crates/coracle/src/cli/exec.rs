@@ -88,6 +88,7 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
             preserve_fds: given.preserve_fds,
             ..ProcessConfig::default()
         },
+        dies_with_us: false,
         privileged: given.privileged,
         detach: given.detach,
         keys: given.keys.unwrap_or_default(),

@@ -185,20 +185,20 @@ fn percent(hundredths: u64) -> String {
 /// By 1024, four digits, as docker tells memory.
 fn binary(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
-    // In thousandths of the unit, which integers hold exactly.
-    let mut thousandths = u128::from(bytes) * 1000;
-    let mut unit = 0;
-    while thousandths >= 1_024_000 && unit + 1 < UNITS.len() {
-        thousandths /= 1024;
+    let (mut unit, mut divisor) = (0, 1_u128);
+    while u128::from(bytes) >= divisor * 1024 && unit + 1 < UNITS.len() {
+        divisor *= 1024;
         unit += 1;
     }
-    let step = match thousandths {
+    // In thousandths of the unit, rounded once.
+    let thousandths = u128::from(bytes) * 1000;
+    let step = match thousandths / divisor {
         ..10_000 => 1,
         10_000..100_000 => 10,
         100_000..1_000_000 => 100,
         _ => 1000,
     };
-    let thousandths = (thousandths + step / 2) / step * step;
+    let thousandths = (thousandths / step + divisor / 2) / divisor * step;
     let text = format!("{}.{:03}", thousandths / 1000, thousandths % 1000);
     format!("{}{}", text.trim_end_matches('0').trim_end_matches('.'), UNITS[unit])
 }
