@@ -24,7 +24,7 @@ Needs root and a static busybox; podman takes part where it is installed.";
 /// The verbs of one round, in their order.
 const VERBS: [&str; 6] = ["run --rm", "run -d", "exec", "logs", "stop", "rm"];
 /// Started at once, and so many of them at the same time.
-const CROWD: usize = 64;
+const CROWD: u32 = 64;
 const AT_ONCE: usize = 16;
 
 struct Options {
@@ -214,8 +214,8 @@ fn start_all(engine: &Engine, count: usize) -> Result<Vec<Duration>> {
     };
     let failed = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(worker)).collect();
-        let ended = workers.into_iter().map(|worker| worker.join().unwrap_or(Ok(())));
-        ended.filter_map(Result::err).next()
+        let mut ended = workers.into_iter().map(|worker| worker.join().unwrap_or(Ok(())));
+        ended.find_map(Result::err)
     });
     failed.map_or(Ok(()), Err)?;
     Ok(times.into_inner().unwrap_or_default())
@@ -240,9 +240,9 @@ fn crowd(engines: &[Engine]) -> Result {
     for engine in engines {
         let none = listing(engine)?;
         let begin = Instant::now();
-        start_all(engine, CROWD)?;
-        let rate = CROWD as f64 / begin.elapsed().as_secs_f64();
-        let (memory, full) = (engine.memory(CROWD), listing(engine)?);
+        start_all(engine, CROWD as usize)?;
+        let rate = f64::from(CROWD) / begin.elapsed().as_secs_f64();
+        let (memory, full) = (engine.memory(CROWD as usize), listing(engine)?);
         println!("| {} | {rate:.0} | {memory} | {none:.1} | {full:.1} |", engine.name);
         remove_all(engine)?;
     }

@@ -129,10 +129,7 @@ impl Engine {
     /// do unless they were stopped. What failed, or was cut off, with a policy for that is one of them.
     pub fn returning(&self) -> Result<Vec<ContainerId>> {
         let returns = |listed: &Listed| {
-            let end = match listed.status {
-                Status::Exited(end) => end,
-                _ => return false,
-            };
+            let Status::Exited(end) = listed.status else { return false };
             match listed.container.config.config.restart {
                 Policy::No => false,
                 Policy::Always => true,

@@ -92,7 +92,6 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
         privileged: given.privileged,
         detach: given.detach,
         keys: given.keys.unwrap_or_default(),
-        ..Exec::default()
     };
     if !exec.detach {
         needs_terminal(&exec.process)?;

@@ -27,7 +27,7 @@ pub const CONTAINER: Verb = Verb {
     about: OF_CONTAINERS.about,
     run: |words, context| {
         let engine = context.engine()?;
-        answer(words, "container", "container exists", |name| engine.container(name).map(drop))
+        answer(words, "container", "container exists", |name| found(engine.container(name)))
     },
     help: |width| help(&OF_CONTAINERS, FLAGS, width),
 };
@@ -36,18 +36,30 @@ const FLAGS: &[Flag<()>] = &[];
 
 fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     let engine = context.engine()?;
-    answer(words, "image", VERB.name, |name| engine.image(name).map(drop))
+    answer(words, "image", VERB.name, |name| found(engine.image(name)))
 }
 
-fn answer(words: &[String], what: &str, verb: &str, look: impl Fn(&str) -> engine::Result<()>) -> Result<u8, Failure> {
+/// Whether it is there. What is not known is no answer.
+fn found<T>(looked: engine::Result<T>) -> Result<bool, Failure> {
+    match looked {
+        Ok(_) => Ok(true),
+        Err(error) if error.is_not_found() => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn answer(
+    words: &[String],
+    what: &str,
+    verb: &str,
+    look: impl Fn(&str) -> Result<bool, Failure>,
+) -> Result<u8, Failure> {
     let words = parse(FLAGS, words, Order::Anywhere, &mut ())?;
     let [name] = words.as_slice() else {
         return Err(Failure::words(format!("one {what} is needed"), format!("coracle {verb} {}", what.to_uppercase())));
     };
     match look(name) {
-        Ok(()) => Ok(0),
-        Err(error) if error.is_not_found() => Ok(1),
-        // What is not known is no answer.
-        Err(error) => Ok(Failure::from(error).tell(verb)),
+        Ok(there) => Ok(u8::from(!there)),
+        Err(failure) => Ok(failure.tell(verb)),
     }
 }

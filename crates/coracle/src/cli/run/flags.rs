@@ -468,8 +468,12 @@ fn health_command(health: &mut engine::config::Health, word: &str) -> Result<(),
         health.off = true;
         return Ok(());
     }
-    let words = if word.starts_with('[') { serde_json::from_str(word).ok() } else { None };
-    health.command = Some(words.unwrap_or_else(|| engine::health::shell(word)));
+    health.command = Some(if word.starts_with('[') {
+        let wrong = |error: serde_json::Error| Invalid::new(word, error.to_string()).hint("[\"WORD\", ...]");
+        serde_json::from_str(word).map_err(wrong)?
+    } else {
+        engine::health::shell(word)
+    });
     Ok(())
 }
 
