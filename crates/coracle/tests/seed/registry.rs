@@ -9,8 +9,9 @@ use testkit::{Invocation, Running, Sandbox, within};
 /// One on a port of its own, with these lines more in its configuration; its name comes back beside it.
 pub fn registry(sandbox: &Sandbox, more: &str) -> (Running, String) {
     let port = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr()).expect("a port").port();
+    // Nobody reads what it says: thousands of lines would fill its pipe, and it would wait for ever.
     let config = format!(
-        "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\n\
+        "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\n\
          http: {{addr: '127.0.0.1:{port}'}}\n{more}",
         sandbox.join("registry").display()
     );

@@ -35,7 +35,7 @@ impl Registry {
         let world = World::new();
         let port = free_port();
         let mut config = format!(
-            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}}}\n",
+            "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\nstorage: {{filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}}}\n",
             world.join("data").display()
         );
         let mut http = format!("addr: '127.0.0.1:{port}'");
