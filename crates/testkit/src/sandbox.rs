@@ -89,6 +89,16 @@ impl Sandbox {
         assert!(settled, "layers that never reach the disk: {:?}", self.layer_records());
     }
 
+    /// Removes what a test has left running: containers in the background outlive it else.
+    fn end_containers(&self) {
+        let running = fs::read_dir(self.runroot().join("containers")).is_ok_and(|mut entries| entries.next().is_some());
+        if running {
+            let remove = || self.coracle(["rm", "--force", "--all"]).timeout(Duration::from_mins(1)).run();
+            // The test is over, well or not: this is no part of what it shows.
+            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(remove));
+        }
+    }
+
     /// The run root, where the state of running containers lies (`CORACLE_RUNROOT`).
     pub fn runroot(&self) -> PathBuf {
         self.join("run")
@@ -190,6 +200,7 @@ impl Default for Sandbox {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
+        self.end_containers();
         let Some(dir) = self.dir.take() else { return };
         for point in mount_points_below(&self.path).into_iter().rev() {
             let _ = Command::new("umount").args(["--lazy", "--no-canonicalize"]).arg(point).status();
