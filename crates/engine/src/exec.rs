@@ -21,8 +21,11 @@ use runtime::{Foreground, Handle, Held, Holding, Newlines};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags};
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
 use store::Container;
 use sys::signal::Signals;
+
+const SIGKILL: i32 = 9;
 
 /// What is asked for.
 #[derive(Debug, Default)]
@@ -35,6 +38,8 @@ pub struct Exec {
     pub detach: bool,
     /// It is killed when we are.
     pub dies_with_us: bool,
+    /// It is killed after that time, with what it has started.
+    pub timeout: Option<Duration>,
     /// The keys that leave it.
     pub keys: Keys,
 }
@@ -172,12 +177,18 @@ impl Begun {
         let how = Foreground {
             pass_signals: true,
             input: exec.process.stdin == StdinMode::Open,
-            timeout: None,
+            timeout: exec.timeout,
             newlines: Newlines::Translated,
         };
         let mut keys = exec.keys.clone();
         let typed: runtime::Typed<'_> = &mut |bytes| keys.pass(bytes);
-        Ok(runtime::hold_until(&self.made.handle, self.master.take(), signals, how, None, typed)?)
+        let began = Instant::now();
+        let held = runtime::hold_until(&self.made.handle, self.master.take(), signals, how, None, typed)?;
+        if exec.timeout.is_some_and(|timeout| began.elapsed() >= timeout) {
+            // What it has started goes along: all of its session that has not left its group.
+            let _ = sys::process::kill(-self.made.handle.pid, SIGKILL);
+        }
+        Ok(held)
     }
 
     /// Waits for its end, apart from everybody. Its terminal is read until then: whoever closes that hangs up on those

@@ -64,7 +64,7 @@ pub struct Check {
 const REMEMBERED: usize = 5;
 /// How much of what one says, as docker does.
 const OUTPUT: usize = 4096;
-/// How long a container that is asked to end may take.
+/// How long a container that is asked to end may take, and a check beyond its time.
 const GRACE: Duration = Duration::from_secs(10);
 /// In the run directory.
 const STATE: &str = "health.json";
@@ -130,8 +130,10 @@ struct Running {
     pipe: Option<OwnedFd>,
     output: Vec<u8>,
     start: u64,
+    /// The child ends its command then, and reaps it: whom nobody reaps keeps the container's PID namespace alive.
     deadline: Instant,
-    late: bool,
+    /// It has not, and was killed itself.
+    killed: bool,
 }
 
 impl<'a> Checks<'a> {
@@ -161,14 +163,14 @@ impl<'a> Checks<'a> {
     fn begin(&mut self) {
         let Ok((ours, theirs)) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC) else { return };
         let _ = rustix::io::ioctl_fionbio(&ours, true);
-        let (engine, id, command) = (self.engine, self.id, self.config.command.clone());
+        let (engine, id, command, timeout) = (self.engine, self.id, self.config.command.clone(), self.config.timeout);
         let child = sys::process::fork(|| {
             let Ok(null) = sys::fs::open("/dev/null", OFlags::RDONLY, Mode::empty()) else { return 125 };
             let Ok(_kept) = sys::fs::Standard::replace([null.as_fd(), theirs.as_fd(), theirs.as_fd()]) else {
                 return 125;
             };
             let process = ProcessConfig { command, ..ProcessConfig::default() };
-            let exec = Exec { process, dies_with_us: true, ..Exec::default() };
+            let exec = Exec { process, dies_with_us: true, timeout: Some(timeout), ..Exec::default() };
             let told = |error: crate::Error| {
                 let _ = sys::fs::write_all(rustix::stdio::stderr(), error.to_string().as_bytes());
                 error.exit_code()
@@ -182,7 +184,7 @@ impl<'a> Checks<'a> {
                 output: Vec::new(),
                 start: now(),
                 deadline: Instant::now() + self.config.timeout,
-                late: false,
+                killed: false,
             });
         }
     }
@@ -212,8 +214,8 @@ impl<'a> Checks<'a> {
 impl Chore for Checks<'_> {
     fn due(&self) -> Option<Instant> {
         match &self.running {
-            Some(running) if running.late => None,
-            Some(running) => Some(running.deadline),
+            Some(running) if running.killed => None,
+            Some(running) => Some(running.deadline + GRACE),
             None => Some(self.next),
         }
     }
@@ -238,8 +240,8 @@ impl Chore for Checks<'_> {
         };
         running.read();
         if !sys::process::wait_readable(&running.child.pidfd, Duration::ZERO) {
-            if !running.late && Instant::now() >= running.deadline {
-                running.late = true;
+            if !running.killed && Instant::now() >= running.deadline + GRACE {
+                running.killed = true;
                 let _ = sys::process::pidfd_send_signal(&running.child.pidfd, SIGKILL);
             }
             self.running = Some(running);
@@ -247,7 +249,8 @@ impl Chore for Checks<'_> {
         }
         let code = sys::process::wait(&running.child.pidfd).map_or(-1, |exit| i32::from(exit.code()));
         running.read();
-        let fell = self.take(if running.late { -1 } else { code }, &running);
+        let late = Instant::now() >= running.deadline;
+        let fell = self.take(if late { -1 } else { code }, &running);
         self.next = Instant::now() + self.pause();
         match fell {
             Some(OnFailure::None) | None => return,

@@ -89,6 +89,7 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
             ..ProcessConfig::default()
         },
         dies_with_us: false,
+        timeout: None,
         privileged: given.privileged,
         detach: given.detach,
         keys: given.keys.unwrap_or_default(),
