@@ -169,7 +169,7 @@ fn a_socket_outside_is_spoken_to_if_that_is_asked_for() {
     // Its name is one in the container, too.
     let dir = bundle.sandbox.join("outside");
     bundle.mount("bind", &dir, &dir.to_string_lossy(), &["bind", "rw"]);
-    let speaks = "ln -s $0 /dev/log; (while :; do cat /count; sleep 0.1; done) | logger &";
+    let speaks = "ln -s $0 /dev/log; (while :; do cat /count 2>/dev/null; sleep 0.1; done) | logger &";
     bundle.command(&["sh", "-c", &format!("{speaks} {COUNTS}"), &path]);
     let counting = Counting::of(bundle);
     outside.stdout_until("root: 2");
