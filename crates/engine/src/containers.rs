@@ -85,7 +85,7 @@ impl Engine {
         let status = self.status(&container);
         let looked = container.config.health.is_some() && status.is_alive();
         let run_dir = || RunDir::open(&self.run_dir(container.id.as_str())).ok();
-        let health = if looked { run_dir().and_then(|run_dir| health::state(&run_dir)) } else { None };
+        let health = if looked { run_dir().map(|run_dir| health::state(&run_dir)) } else { None };
         Listed { container, status, health }
     }
 

@@ -104,9 +104,17 @@ pub fn shell(text: &str) -> Vec<String> {
     ["/bin/sh", "-c", text].map(str::to_owned).to_vec()
 }
 
-/// What was last known of a container that runs.
-pub(crate) fn state(run_dir: &RunDir) -> Option<HealthState> {
-    serde_json::from_slice(&run_dir.read(STATE)?).ok()
+impl HealthState {
+    /// Of one that nobody has looked at yet.
+    fn starting() -> Self {
+        Self { health: Health::Starting, streak: 0, log: Vec::new() }
+    }
+}
+
+/// What was last known of a container that runs. Its monitor may not have come so far as to write anything.
+pub(crate) fn state(run_dir: &RunDir) -> HealthState {
+    let written = run_dir.read(STATE).and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    written.unwrap_or_else(HealthState::starting)
 }
 
 /// The checks of one life of a container.
@@ -138,7 +146,7 @@ struct Running {
 
 impl<'a> Checks<'a> {
     pub fn new(engine: &'a Engine, id: &'a str, run_dir: &'a RunDir, config: HealthConfig) -> Self {
-        let state = HealthState { health: Health::Starting, streak: 0, log: Vec::new() };
+        let state = HealthState::starting();
         let began = Instant::now();
         let mut checks =
             Self { engine, id, run_dir, config, state, began, next: began, running: None, verdict: OnFailure::None };
