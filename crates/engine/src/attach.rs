@@ -5,10 +5,12 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::keys::Keys;
 use monitor::{CHUNK, RunDir, Word};
+use runtime::Newlines;
+use runtime::terminal::{Raw, SIGWINCH, is_ours, write};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::termios::tcgetwinsize;
+use std::os::fd::{AsFd, OwnedFd};
 use sys::signal::Signals;
 
 /// How somebody is attached.
@@ -32,13 +34,6 @@ pub enum Left {
     /// The keys were pressed: it runs on.
     Detached,
 }
-
-const SIGCHLD: i32 = 17;
-const SIGPIPE: i32 = 13;
-const SIGURG: i32 = 23;
-const SIGWINCH: i32 = 28;
-const SIGTTIN: i32 = 21;
-const SIGTTOU: i32 = 22;
 
 impl Engine {
     /// Connects to the monitor of a container that runs.
@@ -77,7 +72,7 @@ pub fn signals() -> Result<Signals> {
 /// Stays with a container to the end of either. `signals` were blocked before the container was there to be told.
 pub fn attach(socket: &OwnedFd, how: &How, signals: &Signals) -> Result<Left> {
     let failed = || Error::system("talk with the container's monitor");
-    let _raw = Raw::new(how)?;
+    let _raw = if how.terminal && how.input { Raw::new(Newlines::Translated)? } else { None };
     let say = |word: Word| match word.send(socket) {
         // What is still to be heard says why it has ended.
         Err(error) if matches!(error.errno, Errno::PIPE | Errno::CONNRESET) => Ok(()),
@@ -113,7 +108,7 @@ pub fn attach(socket: &OwnedFd, how: &How, signals: &Signals) -> Result<Left> {
             while let Some(signal) = signals.next() {
                 match signal {
                     SIGWINCH => resize()?,
-                    SIGCHLD | SIGPIPE | SIGURG | SIGTTIN | SIGTTOU => {}
+                    _ if is_ours(signal) => {}
                     _ if how.signals => say(Word::Signal(signal))?,
                     _ => return Ok(Left::Detached),
                 }
@@ -139,8 +134,9 @@ pub fn attach(socket: &OwnedFd, how: &How, signals: &Signals) -> Result<Left> {
         }
         if heard {
             match Word::receive(socket).map_err(failed())? {
-                Some(Word::Output(bytes)) => put(rustix::stdio::stdout(), &bytes),
-                Some(Word::ErrorOutput(bytes)) => put(rustix::stdio::stderr(), &bytes),
+                // A stream of ours that nobody reads takes nothing from the container.
+                Some(Word::Output(bytes)) => drop(write(rustix::stdio::stdout(), &bytes)),
+                Some(Word::ErrorOutput(bytes)) => drop(write(rustix::stdio::stderr(), &bytes)),
                 Some(Word::Ended(code, killed)) => return Ok(Left::Ended(code, killed)),
                 Some(Word::Failed(code)) => return Ok(Left::Ended(Some(code), 0)),
                 Some(_) => {}
@@ -154,46 +150,4 @@ pub fn attach(socket: &OwnedFd, how: &How, signals: &Signals) -> Result<Left> {
 fn window() -> Option<(u16, u16)> {
     let size = tcgetwinsize(rustix::stdio::stdin()).or_else(|_| tcgetwinsize(rustix::stdio::stdout())).ok()?;
     (size.ws_row > 0 && size.ws_col > 0).then_some((size.ws_row, size.ws_col))
-}
-
-/// Writes to a stream of ours. One that nobody reads takes nothing from the container.
-fn put(to: BorrowedFd<'_>, mut bytes: &[u8]) {
-    while !bytes.is_empty() {
-        match rustix::io::write(to, bytes) {
-            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => {
-                let mut fds = [PollFd::from_borrowed_fd(to, PollFlags::OUT)];
-                let _ = poll(&mut fds, None);
-            }
-            Err(_) => return,
-        }
-    }
-}
-
-/// Our terminal, raw while this lives, if the container has one and we write to it.
-struct Raw(Option<Termios>);
-
-impl Raw {
-    fn new(how: &How) -> Result<Self> {
-        let stdin = rustix::stdio::stdin();
-        if !how.terminal || !how.input || !isatty(stdin) {
-            return Ok(Self(None));
-        }
-        let failed =
-            |errno| Error::system("make the terminal raw")(sys::Error::new("tcsetattr", "standard input", errno));
-        let saved = tcgetattr(stdin).map_err(failed)?;
-        let mut raw = saved.clone();
-        raw.make_raw();
-        tcsetattr(stdin, OptionalActions::Now, &raw).map_err(failed)?;
-        Ok(Self(Some(saved)))
-    }
-}
-
-impl Drop for Raw {
-    fn drop(&mut self) {
-        if let Some(saved) = &self.0 {
-            let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Flush, saved);
-        }
-    }
 }

@@ -4,12 +4,13 @@
 //! With one, ours is made raw, bytes go both ways, and the window's size follows. The terminal is restored whatever
 //! happens, for all signals come through an fd and none ends us unprepared.
 
-use crate::error::{Error, Result, What};
+use crate::error::{Error, Result};
 use crate::handle::Handle;
 use crate::notify::Notify;
+use crate::terminal::{Raw, SIGWINCH, is_ours, write};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
+use rustix::termios::isatty;
 use rustix::time::Timespec;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -40,12 +41,6 @@ pub struct Foreground {
 }
 
 const SIGKILL: i32 = 9;
-const SIGCHLD: i32 = 17;
-const SIGPIPE: i32 = 13;
-const SIGURG: i32 = 23;
-const SIGWINCH: i32 = 28;
-const SIGTTIN: i32 = 21;
-const SIGTTOU: i32 = 22;
 
 /// How it came to an end.
 #[derive(Debug)]
@@ -99,7 +94,7 @@ pub fn hold_until(
             while let Some(signal) = signals.next() {
                 match signal {
                     SIGWINCH => relay.iter().for_each(Relay::resize),
-                    SIGCHLD | SIGPIPE | SIGURG | SIGTTIN | SIGTTOU => {}
+                    _ if is_ours(signal) => {}
                     _ if how.pass_signals => handle.signal(signal)?,
                     _ => {}
                 }
@@ -184,26 +179,15 @@ struct Relay {
     master: OwnedFd,
     input: bool,
     output: bool,
-    saved: Option<Termios>,
+    #[allow(dead_code, reason = "our terminal is as it was when it goes")]
+    raw: Option<Raw>,
 }
 
 impl Relay {
     fn new(master: OwnedFd, how: Foreground) -> Result<Self> {
-        let input = how.input;
-        let stdin = rustix::stdio::stdin();
-        let mut relay = Self { master, input, output: true, saved: None };
+        let mut relay = Self { master, input: how.input, output: true, raw: None };
         relay.resize();
-        if input && isatty(stdin) {
-            let failed = |errno| sys::Error::new("tcsetattr", "standard input", errno);
-            let saved = tcgetattr(stdin).map_err(failed).what("make the terminal raw")?;
-            let mut raw = saved.clone();
-            raw.make_raw();
-            if how.newlines == Newlines::AsWritten {
-                raw.output_modes = saved.output_modes;
-            }
-            tcsetattr(stdin, OptionalActions::Now, &raw).map_err(failed).what("make the terminal raw")?;
-            relay.saved = Some(saved);
-        }
+        relay.raw = if how.input { Raw::new(how.newlines)? } else { None };
         Ok(relay)
     }
 
@@ -248,14 +232,6 @@ impl Relay {
     }
 }
 
-impl Drop for Relay {
-    fn drop(&mut self) {
-        if let Some(saved) = &self.saved {
-            let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Flush, saved);
-        }
-    }
-}
-
 /// Moves what is there; false at the end.
 fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> bool {
     let mut buffer = [0; 16 << 10];
@@ -270,20 +246,4 @@ fn read<'a>(from: BorrowedFd<'_>, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
         Err(Errno::INTR | Errno::AGAIN) => Some(&[]),
         Err(_) => None,
     }
-}
-
-/// Writes all of it; false where nobody takes it.
-fn write(to: BorrowedFd<'_>, mut rest: &[u8]) -> bool {
-    while !rest.is_empty() {
-        match rustix::io::write(to, rest) {
-            Ok(written) => rest = &rest[written..],
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => {
-                let mut fds = [PollFd::from_borrowed_fd(to, PollFlags::OUT)];
-                let _ = poll(&mut fds, None);
-            }
-            Err(_) => return false,
-        }
-    }
-    true
 }

@@ -38,6 +38,7 @@ pub mod rootfs;
 mod scheduler;
 mod subject;
 mod sysctl;
+pub mod terminal;
 
 pub use cgroup::{Bus, Cgroup, Driver, Layout, Unit};
 pub use context::is_root;
