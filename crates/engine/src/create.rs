@@ -6,8 +6,11 @@ use crate::error::{Error, Result};
 use crate::record::{Maps, Record, now};
 use crate::root::{self, Source};
 use crate::spec::UserNamespace;
+use crate::start::Place;
 use crate::{containers, health, names, spec, userns};
+use monitor::Holder;
 use std::io::Write as _;
+use std::path::Path;
 use store::{Container, ContainerDir, ContainerId, Durability, NewContainer};
 
 impl Engine {
@@ -30,8 +33,61 @@ impl Engine {
     }
 }
 
+/// A container that was made to be started at once, of which nothing is left if it cannot be.
+pub(crate) struct Made<'a> {
+    engine: &'a Engine,
+    config: &'a ContainerConfig,
+    /// What was made for it.
+    pub place: Place,
+    /// Its directory, locked.
+    pub container: ContainerDir,
+    /// Its record.
+    pub record: Container<Record>,
+}
+
+impl<'a> Made<'a> {
+    /// Makes it, for who is going to hold it. What says how to remove all of it is there first.
+    pub fn new(
+        engine: &'a Engine,
+        config: &'a ContainerConfig,
+        id: &ContainerId,
+        source: &Source,
+        holder: Holder,
+    ) -> Result<Self> {
+        let place = Place::make(engine, config, id.as_str(), holder, false)?;
+        let made = create(engine, config, id, source, &place.ids.namespace);
+        let made = made.and_then(|(container, record)| match write_cidfile(config, id.as_str()) {
+            Ok(()) => Ok((container, record)),
+            Err(error) => {
+                let _ = container.remove(engine.store()?);
+                Err(error)
+            }
+        });
+        match made {
+            Ok((container, record)) => Ok(Self { engine, config, place, container, record }),
+            Err(error) => {
+                let _ = place.clear();
+                Err(error)
+            }
+        }
+    }
+
+    /// Removes it again, because of an error that comes back.
+    pub fn undo(self, error: Error) -> Error {
+        let _ = self.place.clear();
+        if let Ok(store) = self.engine.store() {
+            let _ = self.container.remove(store);
+        }
+        // A container that never ran has no id to tell.
+        if let Some(path) = &self.config.cidfile {
+            remove_cidfile(path);
+        }
+        error
+    }
+}
+
 /// Makes the container's directory and record. It comes back locked.
-pub(crate) fn create(
+fn create(
     engine: &Engine,
     config: &ContainerConfig,
     id: &ContainerId,
@@ -87,10 +143,11 @@ pub fn image_name(image: &ImageRef) -> String {
 }
 
 /// Writes the id where the user wants it.
-pub(crate) fn write_cidfile(config: &ContainerConfig, id: &str) -> Result<()> {
+fn write_cidfile(config: &ContainerConfig, id: &str) -> Result<()> {
     let Some(path) = &config.cidfile else { return Ok(()) };
     let file = std::fs::OpenOptions::new().write(true).create_new(true).open(path);
-    file.and_then(|mut file| file.write_all(id.as_bytes())).map_err(|error| {
+    let write = |mut file: std::fs::File| file.write_all(id.as_bytes()).inspect_err(|_| remove_cidfile(path));
+    file.and_then(write).map_err(|error| {
         if error.kind() == std::io::ErrorKind::AlreadyExists {
             return Error::CidFile { path: path.clone() };
         }
@@ -100,9 +157,6 @@ pub(crate) fn write_cidfile(config: &ContainerConfig, id: &str) -> Result<()> {
     })
 }
 
-/// A container that never ran has no id to tell.
-pub(crate) fn remove_cidfile(config: &ContainerConfig) {
-    if let Some(path) = &config.cidfile {
-        let _ = sys::fs::unlinkat(rustix::fs::CWD, path, rustix::fs::AtFlags::empty());
-    }
+fn remove_cidfile(path: &Path) {
+    let _ = sys::fs::unlinkat(rustix::fs::CWD, path, rustix::fs::AtFlags::empty());
 }

@@ -1,13 +1,14 @@
 //! `coracle run` with a container that lives and dies with the command: one straight walk from a wish to its end.
 
 use crate::config::{ContainerConfig, StdinMode};
+use crate::create::Made;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::explanation::Explanation;
 use crate::record::{End, Record, now};
 use crate::spec::Composed;
-use crate::start::{Hold, Io, Place, Start};
-use crate::{containers, create, root};
+use crate::start::{Hold, Io, Start};
+use crate::{containers, root};
 use monitor::Holder;
 use runtime::{Foreground, Newlines};
 use std::time::Duration;
@@ -36,28 +37,12 @@ pub fn run(engine: &Engine, config: &ContainerConfig, io: Io) -> Result<Outcome>
     let source = root::find(engine, config)?;
     // From here on things are made that must be removed again: no signal may end us before they are.
     let signals = Signals::block().map_err(Error::system("take over the signals"))?;
-    let place = Place::make(engine, config, id.as_str(), Holder::me(), false)?;
-    let (mut container, record) = match create::create(engine, config, &id, &source, &place.ids.namespace) {
-        Ok(made) => made,
-        Err(error) => {
-            place.ids.release();
-            let _ = place.run_dir.remove();
-            return Err(error);
-        }
-    };
+    let mut made = Made::new(engine, config, &id, &source, Holder::me())?;
+    let Made { place, container, record, .. } = &mut made;
     let newlines = Newlines::Translated;
     let mut started = None;
-    let mut start = Start {
-        engine,
-        config,
-        container: &mut container,
-        record: &record,
-        place: &place,
-        io,
-        recorder: recorder.as_ref(),
-    };
-    let held = create::write_cidfile(config, id.as_str()).and_then(|()| {
-        close_stdin(config)?;
+    let mut start = Start { engine, config, container, record, place, io, recorder: recorder.as_ref() };
+    let held = close_stdin(config).and_then(|()| {
         start.go(source, Hold { with_us: true, newlines }, |request, composed| {
             let spec = serde_json::to_vec(&composed.spec).unwrap_or_default();
             place.run_dir.add(containers::SPEC, &spec, 0o600)?;
@@ -73,15 +58,9 @@ pub fn run(engine: &Engine, config: &ContainerConfig, io: Io) -> Result<Outcome>
     });
     let (ended, composed) = match held {
         Ok(held) => held,
-        Err(error) => {
-            let _ = place.clear();
-            let _ = container.remove(engine.store()?);
-            if !matches!(error, Error::CidFile { .. }) {
-                create::remove_cidfile(config);
-            }
-            return Err(error);
-        }
+        Err(error) => return Err(made.undo(error)),
     };
+    let Made { place, container, .. } = made;
     let run = Run {
         exit: Some(ended.exit),
         oom_kills: ended.oom_kills,

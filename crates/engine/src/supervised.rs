@@ -13,7 +13,7 @@
 //! again, with another starter.
 
 use crate::config::{ContainerConfig, HealthConfig, OnFailure, StdinMode};
-use crate::create;
+use crate::create::Made;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::health::Checks;
@@ -157,23 +157,11 @@ impl Engine {
         containers::clean_up(self);
         let id = ContainerId::random()?;
         let source = root::find(self, config)?;
-        let place = Place::make(self, config, id.as_str(), starter.monitor, false)?;
-        let (mut container, record) = match create::create(self, config, &id, &source, &place.ids.namespace) {
-            Ok(made) => made,
-            Err(error) => {
-                let _ = place.clear();
-                return Err(error);
-            }
-        };
-        let written = create::write_cidfile(config, id.as_str());
-        let begun = written.and_then(|()| self.begin(starter, &mut container, &record, &place, source, io));
-        let Err(error) = begun else { return Ok(id) };
-        let _ = place.clear();
-        let _ = container.remove(self.store()?);
-        if !matches!(error, Error::CidFile { .. }) {
-            create::remove_cidfile(config);
+        let mut made = Made::new(self, config, &id, &source, starter.monitor)?;
+        match self.begin(starter, &mut made.container, &made.record, &made.place, source, io) {
+            Ok(()) => Ok(id),
+            Err(error) => Err(made.undo(error)),
         }
-        Err(error)
     }
 
     fn begin(
