@@ -1,6 +1,6 @@
 //! Containers as their users know them: listed, looked at, removed, and cleaned up after.
 
-use crate::config::{ContainerName, Signal};
+use crate::config::ContainerName;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::health::{self, HealthState};
@@ -82,16 +82,16 @@ impl Engine {
     }
 
     fn listed(&self, container: Container<Record>) -> Listed {
-        let status = self.status(&container);
+        let run_dir = RunDir::open(&self.run_dir(container.id.as_str())).ok();
+        let status = self.status(&container, run_dir.as_ref());
         let looked = container.config.health.is_some() && status.is_alive();
-        let run_dir = || RunDir::open(&self.run_dir(container.id.as_str())).ok();
-        let health = if looked { run_dir().map(|run_dir| health::state(&run_dir)) } else { None };
+        let health = run_dir.as_ref().filter(|_| looked).map(health::state);
         Listed { container, status, health }
     }
 
-    fn status(&self, container: &Container<Record>) -> Status {
+    fn status(&self, container: &Container<Record>, run_dir: Option<&RunDir>) -> Status {
         let ended = container.config.ended.map_or(Status::Created, Status::Exited);
-        let Ok(run_dir) = RunDir::open(&self.run_dir(container.id.as_str())) else {
+        let Some(run_dir) = run_dir else {
             // What it had while it ran is gone with the boot that it ran in.
             return if self.was_cut_off(&container.id) { Status::Exited(End::unknown()) } else { ended };
         };
@@ -103,7 +103,7 @@ impl Engine {
             return if frozen { Status::Paused { pid, since } } else { Status::Running { pid, since } };
         }
         match ended {
-            _ if holder(&run_dir).is_none() => ended,
+            _ if holder(run_dir).is_none() => ended,
             _ if process.is_some() => Status::Stopping,
             Status::Exited(end) => Status::Restarting(end),
             ended => ended,
@@ -151,19 +151,14 @@ impl Engine {
         clean_up(self);
         let id = self.store()?.find_container(text)?;
         let run_dir = RunDir::open(&self.run_dir(id.as_str())).ok();
-        let holder = run_dir.as_ref().and_then(holder);
-        if holder.is_some() && !force {
-            return Err(Error::Running(text.to_owned()));
-        }
-        if holder.is_some() {
-            self.stop(id.as_str(), Some(Signal::KILL), Some(-1))?;
+        if run_dir.as_ref().and_then(holder).is_some() {
+            if !force {
+                return Err(Error::Running(text.to_owned()));
+            }
+            self.end_by_force(&id)?;
         }
         if let Some(run_dir) = &run_dir {
-            if let Some(process) = run_dir.process() {
-                kill(process);
-            }
-            // Whoever holds it sees its end, and cleans up with us; both may.
-            wait_for(holder);
+            // Whoever held it has cleaned up; both may.
             monitor::teardown(run_dir)?;
         }
         self.enter()?;
@@ -189,24 +184,6 @@ pub(crate) fn holder_of(engine: &Engine, id: &ContainerId) -> Option<Holder> {
 fn holder(run_dir: &RunDir) -> Option<Holder> {
     let state = || run_dir.state().ok().flatten().map(|state| state.holder);
     run_dir.maker().or_else(state).filter(Holder::lives)
-}
-
-fn kill(process: Holder) {
-    const SIGKILL: i32 = 9;
-    let Ok(pidfd) = sys::process::pidfd_open(process.pid) else { return };
-    if process.lives() {
-        let _ = sys::process::pidfd_send_signal(&pidfd, SIGKILL);
-    }
-}
-
-/// Gives a holder time to notice that its container has ended.
-fn wait_for(holder: Option<Holder>) {
-    const LIMIT: Duration = Duration::from_secs(5);
-    let Some(holder) = holder else { return };
-    let Ok(pidfd) = sys::process::pidfd_open(holder.pid) else { return };
-    if holder.lives() {
-        sys::process::wait_readable(&pidfd, LIMIT);
-    }
 }
 
 /// Cleans up after holders that were killed: whatever they left is found by their run directories. Done by every

@@ -9,12 +9,14 @@ use cgroup::Cgroup;
 use monitor::{Holder, RunDir, Word};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
-use store::{Container, ContainerId};
+use store::ContainerId;
 
 /// How long a container is given to end by itself, as docker does.
 const GRACE: Duration = Duration::from_secs(10);
 /// How long a monitor may take to answer.
 const ANSWER: Duration = Duration::from_secs(2);
+/// Without a limit something is waited for as long as it takes.
+const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
 /// How often somebody looks who cannot be told.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -22,10 +24,15 @@ const LOOK: Duration = Duration::from_millis(50);
 pub(crate) struct Held {
     pub id: ContainerId,
     run_dir: Option<RunDir>,
-    record: Container<Record>,
 }
 
 impl Held {
+    /// By its id.
+    fn of(engine: &Engine, id: ContainerId) -> Self {
+        let run_dir = RunDir::open(&engine.run_dir(id.as_str())).ok();
+        Self { id, run_dir }
+    }
+
     pub fn process(&self) -> Option<Holder> {
         self.run_dir.as_ref()?.process().filter(Holder::lives)
     }
@@ -61,10 +68,11 @@ impl Held {
 impl Engine {
     pub(crate) fn held(&self, text: &str) -> Result<Held> {
         clean_up(self);
-        let id = self.store()?.find_container(text)?;
-        let record = self.store()?.container(&id)?.read()?;
-        let run_dir = RunDir::open(&self.run_dir(id.as_str())).ok();
-        Ok(Held { id, run_dir, record })
+        Ok(Held::of(self, self.store()?.find_container(text)?))
+    }
+
+    fn record(&self, held: &Held) -> Result<Record> {
+        Ok(self.store()?.container(&held.id)?.read::<Record>()?.config)
     }
 
     /// Asks a container to end, and kills it when it has not after `seconds`: −1 waits for ever, and nothing said means
@@ -72,30 +80,41 @@ impl Engine {
     /// away.
     pub fn stop(&self, text: &str, signal: Option<Signal>, seconds: Option<i32>) -> Result<ContainerId> {
         let held = self.held(text)?;
-        held.last();
-        let config = &held.record.config;
-        let signal = signal.or(config.stop_signal).unwrap_or(Signal::TERM);
-        let seconds = seconds.or(config.config.process.stop_timeout);
+        let record = self.record(&held)?;
+        let signal = signal.or(record.stop_signal).unwrap_or(Signal::TERM);
+        let seconds = seconds.or(record.config.process.stop_timeout);
         let grace = seconds.map_or(Some(GRACE), |seconds| u64::try_from(seconds).ok().map(Duration::from_secs));
+        self.end(&held, signal, grace)?;
+        Ok(held.id)
+    }
+
+    /// Kills a container, whatever its record says, and comes back when all is cleared away.
+    pub(crate) fn end_by_force(&self, id: &ContainerId) -> Result<()> {
+        self.end(&Held::of(self, id.clone()), Signal::KILL, None)
+    }
+
+    fn end(&self, held: &Held, signal: Signal, grace: Option<Duration>) -> Result<()> {
+        held.last();
         if let Some(pidfd) = held.signal(signal)? {
-            if held.cgroup().is_some_and(|cgroup| cgroup.is_frozen().unwrap_or(false)) {
+            if let Some(cgroup) = held.cgroup()
+                && cgroup.is_frozen().unwrap_or(false)
+            {
                 // Whoever stands still hears nothing.
-                held.cgroup().map_or(Ok(()), |cgroup| cgroup.thaw())?;
+                cgroup.thaw()?;
             }
-            // Without a limit it is waited for as long as it takes.
-            if !sys::process::wait_readable(&pidfd, grace.unwrap_or(Duration::from_secs(u64::from(u32::MAX)))) {
+            if !sys::process::wait_readable(&pidfd, grace.unwrap_or(FOR_EVER)) {
                 held.signal(Signal::KILL)?;
             }
         }
         self.wait_until_cleared(&held.id);
-        Ok(held.id)
+        Ok(())
     }
 
     /// Sends a signal to a container's first process.
     pub fn kill(&self, text: &str, signal: Signal) -> Result<ContainerId> {
         let held = self.held(text)?;
         // What ends it for certain, or by its own wish, is no accident that it would have to come back from.
-        if signal == Signal::KILL || signal == held.record.config.stop_signal.unwrap_or(Signal::TERM) {
+        if signal == Signal::KILL || signal == self.record(&held)?.stop_signal.unwrap_or(Signal::TERM) {
             held.last();
         }
         match held.signal(signal)? {
@@ -107,10 +126,7 @@ impl Engine {
     /// Waits until a container does not run, and says what its exit code was, if anybody knows.
     pub fn wait(&self, text: &str) -> Result<Option<u8>> {
         loop {
-            let held = match self.held(text) {
-                Err(error) if error.is_not_found() => return Err(error),
-                held => held?,
-            };
+            let held = self.held(text)?;
             if let Some(process) = held.process() {
                 let pidfd = sys::process::pidfd_open(process.pid).ok();
                 let ended = held.run_dir.as_ref().and_then(|dir| sys::socket::connect_in(dir, monitor::SOCKET).ok());
@@ -121,12 +137,12 @@ impl Engine {
                         }
                     }
                 } else if let Some(pidfd) = pidfd {
-                    sys::process::wait_readable(&pidfd, Duration::from_secs(u64::from(u32::MAX)));
+                    sys::process::wait_readable(&pidfd, FOR_EVER);
                     let code = sys::process::pidfd_exit(&pidfd).map(sys::process::Exit::code);
                     self.wait_until_cleared(&held.id);
                     return Ok(code);
                 }
-            } else if let Some(end) = held.record.config.ended.filter(|_| !self.is_held(&held.id)) {
+            } else if let Some(end) = self.record(&held)?.ended.filter(|_| !self.is_held(&held.id)) {
                 return Ok(end.code);
             }
             // It has not begun yet, or is between two starts.
