@@ -5,7 +5,7 @@
 //! process, or leaves it to a process that does nothing but wait for its end.
 
 use crate::config::{
-    CapabilityChange, EnvVar, Privileges, PrivilegesConfig, ProcessConfig, SeccompChoice, StdinMode, TerminalMode,
+    Capability, EnvVar, Privileges, PrivilegesConfig, ProcessConfig, SeccompChoice, StdinMode, TerminalMode,
 };
 use crate::containers::SPEC;
 use crate::engine::Engine;
@@ -276,12 +276,9 @@ impl Running {
             if !has_own_home(config.process.env.as_slice(), &process.env) {
                 set(&mut process.env, "HOME", &user.home);
             }
-            // The primary group goes into the list too (CVE-2022-36109).
-            let mut groups = vec![user.gid];
-            groups.extend(user.groups.iter().filter(|gid| **gid != user.gid));
             process.user.uid = user.uid;
             process.user.gid = user.gid;
-            process.user.additional_gids = groups;
+            process.user.additional_gids = user.all_groups(|_| true);
         }
         if process.terminal && !process.env.iter().any(|variable| variable.starts_with("TERM=")) {
             set(&mut process.env, "TERM", "xterm");
@@ -297,19 +294,9 @@ impl Running {
         } else if let Some(sets) = &mut process.capabilities
             && asked.user.is_some()
         {
-            // What the container may do at all is root's; everybody else has what --cap-add names, as its first process.
-            let named = |name: &String| match config.privileges.cap_add {
-                CapabilityChange::All => true,
-                CapabilityChange::These(added) => added.names().contains(name),
-            };
-            let (mine, kept): (Vec<String>, Vec<String>) = if process.user.uid == 0 {
-                (sets.bounding.clone(), Vec::new())
-            } else {
-                let named: Vec<String> = sets.bounding.iter().filter(|name| named(name)).cloned().collect();
-                (named.clone(), named)
-            };
-            (sets.effective, sets.permitted) = (mine.clone(), mine);
-            (sets.inheritable, sets.ambient) = (kept.clone(), kept);
+            // Out of what the container has, not out of what we have by now.
+            let available = sets.bounding.iter().filter_map(|name| Capability::by_name(name)).collect();
+            *sets = spec::grant(&config.privileges, process.user.uid, available)?.to_spec();
         }
         Ok(process)
     }

@@ -115,18 +115,8 @@ fn user(config: &ContainerConfig, facts: &Facts, origins: &mut Origins) -> Resul
             _ => Error::flag("--user", unmapped),
         });
     }
-    let mut groups = Vec::new();
-    if facts.setgroups {
-        // The primary group goes into the list too: without it a process could drop the group, and with it a denial
-        // (CVE-2022-36109).
-        groups.push(facts.user.gid);
-        for gid in &facts.user.groups {
-            let mapped = facts.user_namespace.maps().is_none_or(|maps| maps.has_gid(*gid));
-            if mapped && !groups.contains(gid) {
-                groups.push(*gid);
-            }
-        }
-    }
+    let mapped = |gid| facts.user_namespace.maps().is_none_or(|maps| maps.has_gid(gid));
+    let groups = if facts.setgroups { facts.user.all_groups(mapped) } else { Vec::new() };
     Ok(User {
         uid: facts.user.uid,
         gid: facts.user.gid,

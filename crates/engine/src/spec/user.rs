@@ -61,6 +61,15 @@ pub fn choose(config: &ContainerConfig, image_user: &str, caller: (u32, u32)) ->
     })
 }
 
+impl User {
+    /// The groups of its processes, of those that are there where they run. The primary one goes into the list too:
+    /// without it a process could drop the group, and with it a denial (CVE-2022-36109).
+    pub fn all_groups(&self, there: impl Fn(u32) -> bool) -> Vec<u32> {
+        let others = self.groups.iter().copied().filter(|gid| *gid != self.gid && there(*gid));
+        std::iter::once(self.gid).chain(others).collect()
+    }
+}
+
 /// Resolves a user and additional groups, by docker's rules.
 pub fn resolve(spec: &UserSpec, add: &[IdOrName], passwd: &[u8], group: &[u8]) -> Result<User, Error> {
     let entry = match &spec.user {
