@@ -3,14 +3,13 @@
 use super::confirm::confirm;
 use super::filter::{CONTAINERS, Chosen};
 use super::output::print;
+use super::system::prune::told;
 use super::{Context, Failure, Verb};
 use crate::cli::output::help;
-use crate::render;
 use engine::Image;
 use engine::containers::Listed;
-use engine::prune::{Pruned, Rules};
+use engine::prune::Rules;
 use flag::{Flag, Help, Order, parse, push_word};
-use std::fmt::Write as _;
 
 const HELP: Help = Help {
     usage: &["container prune [OPTIONS]"],
@@ -49,18 +48,5 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
         keep: None,
         partial: false,
     };
-    super::apart(&engine, VERB.name, || told(&engine.prune(&rules)?))
-}
-
-fn told(pruned: &Pruned) -> Result<(), Failure> {
-    let mut text = String::new();
-    if !pruned.containers.is_empty() {
-        text.push_str("Deleted Containers:\n");
-        for id in &pruned.containers {
-            _ = writeln!(text, "{id}");
-        }
-        text.push('\n');
-    }
-    _ = writeln!(text, "Total reclaimed space: {}", render::size(pruned.bytes));
-    print(&text)
+    super::apart(&engine, VERB.name, || print(&told(&engine.prune(&rules)?, false)))
 }

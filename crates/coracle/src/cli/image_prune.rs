@@ -3,14 +3,12 @@
 use super::confirm::confirm;
 use super::filter::{Chosen, PRUNED_IMAGES};
 use super::output::print;
+use super::system::prune::told;
 use super::{Context, Failure, Verb};
 use crate::cli::output::help;
-use crate::render;
 use engine::Image;
-use engine::prune::{Pruned, Rules};
+use engine::prune::Rules;
 use flag::{Flag, Help, Order, parse, push_word};
-use oci::reference::Reference;
-use std::fmt::Write as _;
 
 const HELP: Help = Help {
     usage: &["image prune [OPTIONS]"],
@@ -56,23 +54,5 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
         keep: None,
         partial: false,
     };
-    super::apart(&engine, VERB.name, || told(&engine.prune(&rules)?))
-}
-
-fn told(pruned: &Pruned) -> Result<(), Failure> {
-    let mut text = String::new();
-    if !pruned.images.is_empty() {
-        text.push_str("Deleted Images:\n");
-    }
-    for (id, names) in &pruned.images {
-        for name in names.iter().map(Reference::familiar) {
-            _ = writeln!(text, "untagged: {name}");
-        }
-        _ = writeln!(text, "deleted: {id}");
-    }
-    if !pruned.images.is_empty() {
-        text.push('\n');
-    }
-    _ = writeln!(text, "Total reclaimed space: {}", render::size(pruned.bytes));
-    print(&text)
+    super::apart(&engine, VERB.name, || print(&told(&engine.prune(&rules)?, false)))
 }

@@ -93,7 +93,8 @@ fn agreed(all: bool) -> Result<bool, Failure> {
     ))
 }
 
-fn told(pruned: &Pruned, would: bool) -> String {
+/// What has gone, or would go.
+pub(in crate::cli) fn told(pruned: &Pruned, would: bool) -> String {
     let mut text = Vec::new();
     let (heading, sum) = if would { ("Would delete", "Would reclaim") } else { ("Deleted", "Total reclaimed space:") };
     if !pruned.containers.is_empty() {
