@@ -4,8 +4,8 @@
 use std::os::fd::AsFd;
 use sys::{Errno, Error, Result};
 
-/// The most that one word carries of a stream.
-pub const CHUNK: usize = 16 << 10;
+/// The most that one word carries of a stream: with its kind it fills four pages.
+pub const CHUNK: usize = (16 << 10) - 1;
 
 /// One word.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +93,7 @@ impl Word {
 
     /// Hears the next one; `None` at the end.
     pub fn receive(socket: impl AsFd) -> Result<Option<Self>> {
-        let mut buffer = vec![0; CHUNK + 1];
+        let mut buffer = [0; CHUNK + 1];
         loop {
             return match rustix::net::recv(&socket, &mut buffer, rustix::net::RecvFlags::empty()) {
                 Err(Errno::INTR) => continue,

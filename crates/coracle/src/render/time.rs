@@ -64,25 +64,8 @@ pub fn moment(text: &str, now: u64) -> Option<u64> {
 
 /// `1h30m`, `90s`, `1.5h`: whole seconds of a span as Go's time.ParseDuration reads it, of days (`3d`) as people do.
 fn go_span(text: &str) -> Option<u64> {
-    let mut rest = text;
-    let mut nanoseconds = 0.0_f64;
-    while !rest.is_empty() {
-        let number = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let unit_end = rest[number..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |at| number + at);
-        let unit = match &rest[number..unit_end] {
-            "ns" => 1.0,
-            "us" | "µs" => 1e3,
-            "ms" => 1e6,
-            "s" => 1e9,
-            "m" => 60e9,
-            "h" => 3600e9,
-            "d" => 86_400e9,
-            _ => return None,
-        };
-        nanoseconds += rest[..number].parse::<f64>().ok()? * unit;
-        rest = &rest[unit_end..];
-    }
-    (!text.is_empty() && nanoseconds < 1e18).then_some((nanoseconds / 1e9) as u64)
+    let span = engine::flags::nanoseconds(text, |unit| (unit == "d").then_some(86_400e9))?;
+    (span < 1e18).then_some((span / 1e9) as u64)
 }
 
 #[cfg(test)]

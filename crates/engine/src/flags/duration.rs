@@ -9,29 +9,30 @@ pub fn duration(text: &str) -> Result<Duration, Invalid> {
     if text == "0" {
         return Ok(Duration::ZERO);
     }
+    let span = nanoseconds(text, |_| None).ok_or_else(wrong)?;
+    Duration::try_from_secs_f64(span / 1e9).map_err(|_| wrong())
+}
+
+/// The sum of numbers with units: Go's, and what `more` knows besides.
+pub fn nanoseconds(text: &str, more: impl Fn(&str) -> Option<f64>) -> Option<f64> {
     let mut rest = text;
-    let mut seconds = 0.0;
+    let mut sum = 0.0;
     while !rest.is_empty() {
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(wrong)?;
-        let number: f64 = rest[..end].parse().map_err(|_| wrong())?;
-        rest = &rest[end..];
-        let end = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
-        seconds += number
-            * match &rest[..end] {
-                "ns" => 1e-9,
-                "us" | "µs" => 1e-6,
-                "ms" => 1e-3,
-                "s" => 1.0,
-                "m" => 60.0,
-                "h" => 3600.0,
-                _ => return Err(wrong()),
-            };
-        rest = &rest[end..];
+        let number = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let unit_end = rest[number..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |at| number + at);
+        let unit = match &rest[number..unit_end] {
+            "ns" => 1.0,
+            "us" | "µs" => 1e3,
+            "ms" => 1e6,
+            "s" => 1e9,
+            "m" => 60e9,
+            "h" => 3600e9,
+            other => more(other)?,
+        };
+        sum += rest[..number].parse::<f64>().ok()? * unit;
+        rest = &rest[unit_end..];
     }
-    if text.is_empty() {
-        return Err(wrong());
-    }
-    Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
+    (!text.is_empty()).then_some(sum)
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ pub use command::entrypoint;
 pub use cpus::{cpu_period, cpu_quota, cpu_shares, cpu_time};
 pub use device::device;
 pub use dns::{dns_server, search_domains};
-pub use duration::duration;
+pub use duration::{duration, nanoseconds};
 pub use env::{env, env_file};
 pub use flag::{Invalid, nearest};
 pub use image::{image, platform, rootfs};
