@@ -394,22 +394,25 @@ pub fn pidfd_has_info(pidfd: impl AsFd) -> bool {
 pub fn pidfd_exit(pidfd: impl AsFd) -> Option<Exit> {
     const PIDFD_GET_INFO: usize = 0xc040_ff0b;
     const EXIT: u64 = 1 << 3;
+    // Between the reaping and the word of it there is a moment in which the kernel knows no such process.
+    let mut gone = 0;
     for _ in 0..2000 {
         // struct pidfd_info: mask, cgroup, eleven ids, the status as wait(2) has it.
         let mut info = [0_u64; 8];
         info[0] = EXIT;
         let request = [pidfd.as_fd().as_raw_fd() as usize, PIDFD_GET_INFO, info.as_mut_ptr() as usize, 0, 0, 0];
         // SAFETY: the request's number says 64 bytes, which is what the kernel writes at most.
-        let told = unsafe { raw::syscall(nr::ioctl, request) };
-        if told.is_ok() && info[0] & EXIT != 0 {
-            let status = (info[7] >> 32) as i32;
-            return Some(match status & 0x7f {
-                0 => Exit::Code((status >> 8) as u8),
-                signal => Exit::Signal(signal),
-            });
-        }
-        if told.is_err() {
-            return None;
+        match unsafe { raw::syscall(nr::ioctl, request) } {
+            Ok(_) if info[0] & EXIT != 0 => {
+                let status = (info[7] >> 32) as i32;
+                return Some(match status & 0x7f {
+                    0 => Exit::Code((status >> 8) as u8),
+                    signal => Exit::Signal(signal),
+                });
+            }
+            Ok(_) => {}
+            Err(errno) if errno == Errno::SRCH.raw_os_error() && gone < 20 => gone += 1,
+            Err(_) => return None,
         }
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
