@@ -352,7 +352,7 @@ fn reboot(sandbox: &Sandbox) {
         let id = entry.file_name().to_string_lossy().into_owned();
         let pid: i32 = fs::read_to_string(entry.path().join("pid"))
             .ok()
-            .and_then(|text| text.split(' ').next()?.parse().ok())
+            .and_then(|text| text.split('-').next()?.parse().ok())
             .expect("a pid");
         let monitor = monitor_of(sandbox, &id);
         kill(monitor);
@@ -364,7 +364,7 @@ fn reboot(sandbox: &Sandbox) {
             let _ = fs::remove_dir(path);
         }
     }
-    fs::remove_dir_all(sandbox.runroot().join("containers")).expect("removing the run directories");
+    fs::remove_dir_all(sandbox.runroot()).expect("removing the run directories");
 }
 
 #[test]

@@ -48,8 +48,7 @@ impl Engine {
 
     /// The run directory of a container that runs.
     pub(crate) fn running(&self, text: &str) -> Result<(String, RunDir)> {
-        crate::containers::clean_up(self);
-        let id = self.store()?.find_container(text)?;
+        let id = self.find(text)?;
         let run_dir = RunDir::open(&self.run_dir(id.as_str())).ok();
         match run_dir.filter(|run_dir| run_dir.process().is_some_and(|process| process.lives())) {
             Some(run_dir) => Ok((id.to_string(), run_dir)),

@@ -1,6 +1,5 @@
 //! Whether what the engine keeps is whole.
 
-use crate::containers::clean_up;
 use crate::engine::Engine;
 use crate::error::Result;
 use store::{Checked, Depth, Repair};
@@ -8,7 +7,7 @@ use store::{Checked, Depth, Repair};
 impl Engine {
     /// Looks at all that is kept, and mends what can be. An ordinary user becomes root of his ids for it.
     pub fn check(&self, depth: Depth, repair: Repair) -> Result<Checked> {
-        clean_up(self);
+        self.clean_up();
         self.enter()?;
         let store = self.store()?;
         let running = self.containers()?.into_iter().flatten();

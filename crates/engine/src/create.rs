@@ -7,7 +7,7 @@ use crate::record::{Maps, Record, now};
 use crate::root::{self, Source};
 use crate::spec::UserNamespace;
 use crate::start::Place;
-use crate::{containers, health, names, spec, userns};
+use crate::{health, names, spec, userns};
 use monitor::Holder;
 use std::io::Write as _;
 use std::path::Path;
@@ -17,7 +17,7 @@ impl Engine {
     /// Makes a container that does not run yet.
     pub fn create(&self, config: &ContainerConfig) -> Result<ContainerId> {
         self.enter_for(config.view.userns.as_ref())?;
-        containers::clean_up(self);
+        self.clean_up();
         let id = ContainerId::random()?;
         let source = root::find(self, config)?;
         // Which range of ids it gets is decided anew at each start; what lies in its layer is kept in its own.

@@ -4,6 +4,7 @@ use crate::config::UsernsMode;
 use crate::error::{Error, Result};
 use crate::joined;
 use crate::userns::Caller;
+use monitor::RunDir;
 use rustix::fs::{CWD, Mode};
 use std::cell::{Cell, OnceCell};
 use std::path::{Path, PathBuf};
@@ -67,6 +68,7 @@ pub struct Engine {
     caller: Caller,
     entered: Cell<bool>,
     no_setgroups: Cell<bool>,
+    pub(crate) has_cleaned: Cell<bool>,
 }
 
 impl Engine {
@@ -74,12 +76,19 @@ impl Engine {
     pub fn open(locations: Locations, driver: Option<Driver>) -> Result<Self> {
         let caller = Caller::look();
         make_private(&locations.runroot)?;
-        ensure(&locations.runroot.join(CONTAINERS))?;
+        monitor::ensure_dirs(&locations.runroot)?;
         if let Some(parent) = locations.root.parent() {
             make_parents(parent)?;
         }
-        let (entered, no_setgroups) = (Cell::new(false), Cell::new(false));
-        Ok(Self { locations, store: OnceCell::new(), driver, caller, entered, no_setgroups })
+        Ok(Self {
+            locations,
+            store: OnceCell::new(),
+            driver,
+            caller,
+            entered: Cell::new(false),
+            no_setgroups: Cell::new(false),
+            has_cleaned: Cell::new(false),
+        })
     }
 
     /// Where things lie.
@@ -107,12 +116,7 @@ impl Engine {
 
     /// The run directory of a container.
     pub fn run_dir(&self, id: &str) -> PathBuf {
-        self.locations.runroot.join(CONTAINERS).join(id)
-    }
-
-    /// The directory of all run directories.
-    pub fn run_dirs(&self) -> PathBuf {
-        self.locations.runroot.join(CONTAINERS)
+        RunDir::path_of(&self.locations.runroot, id)
     }
 
     /// An ordinary user becomes root of a user namespace of his own, where the files of layers and containers have
@@ -145,8 +149,6 @@ impl Engine {
         !self.no_setgroups.get()
     }
 }
-
-const CONTAINERS: &str = "containers";
 
 fn ensure(path: &Path) -> Result<()> {
     sys::fs::ensure_dir(CWD, path, Mode::from_raw_mode(0o700)).map(drop).map_err(Error::file("make", path))

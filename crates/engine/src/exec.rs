@@ -7,12 +7,12 @@
 use crate::config::{
     Capability, EnvVar, Privileges, PrivilegesConfig, ProcessConfig, SeccompChoice, StdinMode, TerminalMode,
 };
-use crate::containers::SPEC;
+
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::keys::Keys;
 use crate::record::Record;
-use crate::start::Io;
+use crate::start::{Io, SPEC};
 use crate::{gather, spec};
 use cgroup::{Cgroup, Layout};
 use monitor::RunDir;

@@ -11,6 +11,7 @@ pub mod attach;
 mod cgroup_path;
 mod check;
 mod chown;
+mod clean;
 mod commit;
 pub mod config;
 pub mod containers;

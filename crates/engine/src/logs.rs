@@ -1,6 +1,5 @@
 //! What a container has written.
 
-use crate::containers;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::record::Record;
@@ -24,8 +23,7 @@ pub struct Log<'a> {
 impl Engine {
     /// The log of a container.
     pub fn log(&self, text: &str) -> Result<Log<'_>> {
-        containers::clean_up(self);
-        let id = self.store()?.find_container(text)?;
+        let id = self.find(text)?;
         let dir = self.store()?.container(&id)?;
         let record: Container<Record> = dir.read()?;
         let format = match record.config.config.log.driver {

@@ -1,6 +1,6 @@
 //! Removal by rule: containers that have ended, images that no container was made from, pulls that were cut off.
 
-use crate::containers::{Listed, clean_up};
+use crate::containers::Listed;
 use crate::engine::Engine;
 use crate::error::Result;
 use oci::image::ImageId;
@@ -36,7 +36,7 @@ pub struct Pruned {
 impl Engine {
     /// What takes up room.
     pub fn usage(&self) -> Result<Usage> {
-        clean_up(self);
+        self.clean_up();
         self.enter()?;
         Ok(self.store()?.usage()?)
     }

@@ -6,9 +6,9 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::explanation::Explanation;
 use crate::record::{End, Record, now};
+use crate::root;
 use crate::spec::Composed;
-use crate::start::{Hold, Io, Start};
-use crate::{containers, root};
+use crate::start::{Hold, Io, SPEC, Start};
 use monitor::Holder;
 use runtime::{Foreground, Newlines};
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub fn run(engine: &Engine, config: &ContainerConfig, io: Io) -> Result<Outcome>
     let recorder = config.foreground.explain.then(sys::Recorder::start).transpose();
     let recorder = recorder.map_err(Error::system("record the steps"))?;
     engine.enter_for(config.view.userns.as_ref())?;
-    containers::clean_up(engine);
+    engine.clean_up();
     let id = ContainerId::random()?;
     let source = root::find(engine, config)?;
     // From here on things are made that must be removed again: no signal may end us before they are.
@@ -45,7 +45,7 @@ pub fn run(engine: &Engine, config: &ContainerConfig, io: Io) -> Result<Outcome>
     let held = close_stdin(config).and_then(|()| {
         start.go(source, Hold { with_us: true, newlines }, |request, composed| {
             let spec = serde_json::to_vec(&composed.spec).unwrap_or_default();
-            place.run_dir.add(containers::SPEC, &spec, 0o600)?;
+            place.run_dir.add(SPEC, &spec, 0o600)?;
             started = Some(now());
             let foreground = Foreground {
                 pass_signals: config.foreground.proxy_signals,

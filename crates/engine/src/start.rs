@@ -16,6 +16,9 @@ use runtime::{Group, Holding, Request};
 use std::path::{Path, PathBuf};
 use store::{Container, ContainerDir};
 
+/// In a run directory: the specification that runs, for what is to run beside it.
+pub(crate) const SPEC: &str = "spec.json";
+
 /// What the caller's terminal is like.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Io {

@@ -1,7 +1,6 @@
 //! Ending containers that run, and waiting for their end.
 
 use crate::config::Signal;
-use crate::containers::{self, clean_up};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::record::Record;
@@ -46,6 +45,18 @@ impl Held {
         }
     }
 
+    /// Writes something down for as long as it runs.
+    pub fn note(&self, name: &str, text: &[u8]) -> Result<()> {
+        Ok(self.run_dir.as_ref().map_or(Ok(()), |run_dir| run_dir.put(name, text, 0o600))?)
+    }
+
+    /// What was written down holds no more.
+    pub fn forget(&self, name: &str) {
+        if let Some(run_dir) = &self.run_dir {
+            run_dir.forget(name);
+        }
+    }
+
     fn signal(&self, signal: Signal) -> Result<Option<OwnedFd>> {
         let Some(process) = self.process() else { return Ok(None) };
         let failed = || Error::system("signal the container");
@@ -67,8 +78,7 @@ impl Held {
 
 impl Engine {
     pub(crate) fn held(&self, text: &str) -> Result<Held> {
-        clean_up(self);
-        Ok(Held::of(self, self.store()?.find_container(text)?))
+        Ok(Held::of(self, self.find(text)?))
     }
 
     fn record(&self, held: &Held) -> Result<Record> {
@@ -153,7 +163,7 @@ impl Engine {
     /// Waits a while until nobody holds it any more.
     fn wait_until_cleared(&self, id: &ContainerId) {
         let until = Instant::now() + GRACE;
-        while let Some(holder) = containers::holder_of(self, id) {
+        while let Some(holder) = self.holder(id) {
             let left = until.saturating_duration_since(Instant::now());
             let Ok(pidfd) = sys::process::pidfd_open(holder.pid) else { return };
             if left.is_zero() || !holder.lives() || sys::process::wait_readable(&pidfd, left) {

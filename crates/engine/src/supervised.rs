@@ -21,10 +21,10 @@ use crate::record::Record;
 use crate::root::{self, Source};
 use crate::run::{Run, command_of, finish};
 use crate::spec::Composed;
-use crate::start::{Hold, Io, Place, Start};
-use crate::{containers, userns};
+use crate::start::{Hold, Io, Place, SPEC, Start};
+use crate::userns;
 use cgroup::Cgroup;
-use monitor::{Client, History, Holder, Life, Policy, RunDir, State, Streams, Supervisor, Word, log};
+use monitor::{Client, History, Holder, Life, Mark, Policy, RunDir, State, Streams, Supervisor, Word, log};
 use runtime::{Newlines, Request};
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
@@ -132,7 +132,7 @@ impl Engine {
         };
         self.enter_for(mode.as_ref())?;
         if !starter.again {
-            containers::clean_up(self);
+            self.clean_up();
         }
         let id = self.store()?.find_container(text)?;
         let mut container = self.store()?.container(&id)?;
@@ -154,7 +154,7 @@ impl Engine {
     /// Makes a container and starts it, for a monitor: nothing is left of one that does not start.
     pub fn run(&self, starter: &Starter, config: &ContainerConfig, io: Io) -> Result<ContainerId> {
         self.enter_for(config.view.userns.as_ref())?;
-        containers::clean_up(self);
+        self.clean_up();
         let id = ContainerId::random()?;
         let source = root::find(self, config)?;
         let mut made = Made::new(self, config, &id, &source, starter.monitor)?;
@@ -229,10 +229,9 @@ fn hand_over(
         (None, None) => return Err(Error::MonitorLost),
     };
     order.pid = container.handle.pid;
-    let start_time = runtime::start_time(order.pid).unwrap_or(0);
-    place.run_dir.write_process(Holder { pid: order.pid, start_time })?;
+    place.run_dir.write_process(Holder::of(order.pid))?;
     let spec_json = serde_json::to_vec(&composed.spec).unwrap_or_default();
-    place.run_dir.put(containers::SPEC, &spec_json, 0o600)?;
+    place.run_dir.put(SPEC, &spec_json, 0o600)?;
     let failed = || Error::system("hand the container over to its monitor");
     let bytes = serde_json::to_vec(&order).unwrap_or_default();
     place.run_dir.put(ORDER, &bytes, 0o600)?;
@@ -353,7 +352,7 @@ impl<'a> Watch<'a> {
     fn again(&mut self, run: &Run, ended: &Word, delay: Duration) -> Option<Life> {
         let until = Instant::now() + delay;
         let _ = monitor::end(&self.run_dir);
-        let _ = self.run_dir.forget_process();
+        self.run_dir.forget_process();
         // In a child, as all that needs the store: this process stays as small as it is.
         let (engine, order) = (self.engine, &self.order);
         let written = sys::process::fork(|| i32::from(write_down(engine, order, run, false).is_err()));
@@ -410,8 +409,8 @@ fn write_down(engine: &Engine, order: &Order, run: &Run, remove: bool) -> Result
 }
 
 /// Takes over a container whose monitor was killed and which runs: a new monitor. What it wrote meanwhile is in its
-/// FIFOs; its terminal, if it had one, is lost. Nobody else does the same: the run directory is locked meanwhile.
-pub(crate) fn adopt(engine: &Engine, run_dir: &RunDir) -> Result<()> {
+/// FIFOs; its terminal, if it had one, is lost. Of several who do the same one gets its mark.
+pub(crate) fn adopt(engine: &Engine, run_dir: &RunDir, mark: &Mark) -> Result<()> {
     let Some(order) = run_dir.read(ORDER).and_then(|bytes| serde_json::from_slice::<Order>(&bytes).ok()) else {
         return Err(Error::MonitorLost);
     };
@@ -428,12 +427,12 @@ pub(crate) fn adopt(engine: &Engine, run_dir: &RunDir) -> Result<()> {
             return 1;
         }
         let taken = RunDir::open(&order.run_dir).and_then(|run_dir| {
-            let state = run_dir.state()?.map(|state| State { holder: Holder::me(), ..state });
-            state.map_or(Ok(()), |state| run_dir.write_state(&state))
+            let holder = Holder::me();
+            let state = run_dir.state()?.filter(|_| mark.pass(holder)).map(|state| State { holder, ..state });
+            state.map(|state| run_dir.write_state(&state)).transpose()
         });
-        let Ok(watch) = taken.map_err(Error::from).and_then(|()| Watch::new(engine, order, None, false)) else {
-            return 1;
-        };
+        let Ok(Some(())) = taken else { return 1 };
+        let Ok(watch) = Watch::new(engine, order, None, false) else { return 1 };
         // Whoever waits for it may go on.
         drop(theirs);
         watch.lives(Life { pidfd, streams, deadline: None });

@@ -1,7 +1,8 @@
 //! One container, from its start to its end, held by this process.
 
 use crate::error::{Error, Result};
-use crate::rundir::{Holder, RunDir};
+use crate::holder::Holder;
+use crate::rundir::RunDir;
 use runtime::{Foreground, Request};
 use sys::process::Exit;
 use sys::signal::Signals;
@@ -45,10 +46,9 @@ pub fn run(order: Order<'_>) -> Result<Ended> {
     }
     let spec = request.spec;
     let mut container = runtime::create(request)?;
-    let pid = container.handle.pid;
     // Before its command runs: whoever hears of the container by that finds a process to look at or to kill. Should this
     // fail, the waiting stub ends with its socket.
-    run_dir.write_process(Holder { pid, start_time: runtime::start_time(pid).unwrap_or(0) })?;
+    run_dir.write_process(Holder::of(container.handle.pid))?;
     container.start(spec)?;
     let exit = runtime::hold(&container.handle, container.terminal, signals, foreground)?;
     let oom_kills = container.handle.cgroup.oom_kills().unwrap_or(0);

@@ -1,37 +1,17 @@
 //! A container's run directory, `<runroot>/containers/ID`: what is true of it only while it runs.
 //!
 //! It lies on a tmpfs, so that a reboot forgets it. `state.json` is there before anything else of the container is made,
-//! since the directory gets its name only with it; `pid` once there is a process. Whoever holds the container is named
-//! by pid and start time, which together are never reused.
+//! since the directory gets its name only with it; `pid` once there is a process. Beside it there is its mark
+//! ([`crate::marks`]) from before it is made until after it is gone.
 
 use crate::error::{Error, Result};
+use crate::holder::Holder;
+use crate::marks::Mark;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-
-/// Who holds a container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holder {
-    /// Pid.
-    pub pid: i32,
-    /// Start time in clock ticks since boot.
-    pub start_time: u64,
-}
-
-impl Holder {
-    /// This process.
-    pub fn me() -> Self {
-        let pid = rustix::process::getpid().as_raw_nonzero().get();
-        Self { pid, start_time: runtime::start_time(pid).unwrap_or(0) }
-    }
-
-    /// It still lives.
-    pub fn lives(&self) -> bool {
-        runtime::start_time(self.pid) == Some(self.start_time)
-    }
-}
 
 /// What must be known to clean up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,8 +31,18 @@ pub struct RunDir {
     fd: OwnedFd,
 }
 
+const CONTAINERS: &str = "containers";
 const STATE: &str = "state.json";
 const PID: &str = "pid";
+
+/// Makes the directories in which run directories and marks lie.
+pub fn ensure_dirs(runroot: &Path) -> Result<()> {
+    for path in [runroot.join(CONTAINERS), runroot.join(crate::marks::HOLDERS)] {
+        let made = sys::fs::ensure_dir(CWD, &path, Mode::RWXU);
+        made.map_err(|source| Error::File { what: "make", path, source })?;
+    }
+    Ok(())
+}
 
 impl RunDir {
     /// Makes the directory with its state. Until that is written, the directory has a name that only says who makes it.
@@ -61,20 +51,26 @@ impl RunDir {
             let path = path.to_owned();
             move |source| Error::File { what, path, source }
         };
-        let Holder { pid, start_time } = state.holder;
-        let unfinished = path.with_file_name(format!(".{pid}-{start_time}"));
-        sys::fs::mkdirat(CWD, &unfinished, Mode::from_raw_mode(0o700)).map_err(failed("make", &unfinished))?;
-        let mut made = Self::open(&unfinished)?;
-        let finished = made.write_state(state).and_then(|()| {
-            let renamed = sys::fs::renameat(CWD, &unfinished, CWD, path, RenameFlags::NOREPLACE);
-            renamed.map_err(failed("name", path))
+        let unfinished = Self::unfinished(path, &state.holder);
+        let mark = Mark::of(path, state.holder);
+        mark.make()?;
+        let made = sys::fs::mkdirat(CWD, &unfinished, Mode::from_raw_mode(0o700));
+        let made = made.map_err(failed("make", &unfinished)).and_then(|()| {
+            let made = Self::open(&unfinished)?;
+            made.write_state(state)?;
+            sys::fs::renameat(CWD, &unfinished, CWD, path, RenameFlags::NOREPLACE).map_err(failed("name", path))?;
+            Ok(Self { path: path.into(), ..made })
         });
-        if let Err(error) = finished {
-            let _ = made.remove();
-            return Err(error);
+        if made.is_err() {
+            let _ = Self::open(&unfinished).and_then(|unfinished| unfinished.empty());
+            let _ = mark.remove();
         }
-        made.path = path.into();
-        Ok(made)
+        made
+    }
+
+    /// Where the directory is made that is to be at `path`.
+    fn unfinished(path: &Path, maker: &Holder) -> PathBuf {
+        path.with_file_name(format!(".{maker}"))
     }
 
     /// The directory of a container that its holder starts once more: emptied, but for the socket at which others know
@@ -90,10 +86,20 @@ impl RunDir {
         Ok(dir)
     }
 
-    /// Who makes, or made, a directory that has not got its name.
-    pub fn maker(&self) -> Option<Holder> {
-        let (pid, start_time) = self.path.file_name()?.to_str()?.strip_prefix('.')?.split_once('-')?;
-        Some(Holder { pid: pid.parse().ok()?, start_time: start_time.parse().ok()? })
+    /// The directory that a holder who is dead has left, if he came as far as to make it, finished or not.
+    pub fn left_by(mark: &Mark) -> Option<Self> {
+        let path = mark.run_dir();
+        Self::open(&path).or_else(|_| Self::open(&Self::unfinished(&path, &mark.holder))).ok()
+    }
+
+    /// Where a container's is, below `<runroot>`.
+    pub fn path_of(runroot: &Path, id: &str) -> PathBuf {
+        runroot.join(CONTAINERS).join(id)
+    }
+
+    /// Who makes or holds the container, and lives.
+    pub fn holder(&self) -> Option<Holder> {
+        self.state().ok().flatten().map(|state| state.holder).filter(Holder::lives)
     }
 
     /// Opens a directory that is there.
@@ -146,16 +152,22 @@ impl RunDir {
 
     /// Writes down the container's process.
     pub fn write_process(&self, process: Holder) -> Result<()> {
-        self.put(PID, format!("{} {}", process.pid, process.start_time).as_bytes(), 0o600)
+        self.put(PID, process.to_string().as_bytes(), 0o600)
     }
 
     /// Its process has ended, and another is to come.
-    pub fn forget_process(&self) -> Result<()> {
-        sys::fs::unlinkat(&self.fd, PID, AtFlags::empty()).map_err(|source| Error::File {
-            what: "remove",
-            path: self.path.join(PID),
-            source,
-        })
+    pub fn forget_process(&self) {
+        self.forget(PID);
+    }
+
+    /// A file of it is there.
+    pub fn has(&self, name: &str) -> bool {
+        rustix::fs::accessat(&self.fd, name, rustix::fs::Access::EXISTS, AtFlags::empty()).is_ok()
+    }
+
+    /// Takes a file of it away, if it is there.
+    pub fn forget(&self, name: &str) {
+        let _ = sys::fs::unlinkat(&self.fd, name, AtFlags::empty());
     }
 
     /// Seconds since 1970 when its process was there.
@@ -169,27 +181,24 @@ impl RunDir {
         std::fs::read(self.path.join(name)).ok()
     }
 
-    /// Its lock, if nobody else has it; given back when it is dropped.
-    pub fn try_lock(&self) -> Result<Option<OwnedFd>> {
-        let failed = |source| Error::File { what: "lock", path: self.path.clone(), source };
-        let dir = sys::fs::open_beneath(&self.fd, ".", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty());
-        let dir = dir.map_err(failed)?;
-        match rustix::fs::flock(&dir, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(dir)),
-            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
-            Err(errno) => Err(failed(sys::Error::new("flock", "LOCK_EX", errno))),
-        }
-    }
-
     /// The container's process, if it was written down.
     pub fn process(&self) -> Option<Holder> {
-        let text = std::fs::read_to_string(self.path.join(PID)).ok()?;
-        let (pid, start_time) = text.split_once(' ')?;
-        Some(Holder { pid: pid.parse().ok()?, start_time: start_time.parse().ok()? })
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&self.fd, PID, flags, Mode::empty()).ok()?;
+        // Three numbers.
+        let mut text = [0; 64];
+        let length = rustix::io::read(&file, &mut text).ok()?;
+        std::str::from_utf8(text.get(..length)?).ok()?.parse().ok()
     }
 
-    /// Removes it with its files; one that has gone already is fine.
+    /// Removes it with its files, and then its mark; one that has gone already is fine.
     pub fn remove(&self) -> Result<()> {
+        let holder = self.state().ok().flatten().map(|state| state.holder);
+        self.empty()?;
+        holder.map_or(Ok(()), |holder| Mark::of(&self.path, holder).remove())
+    }
+
+    fn empty(&self) -> Result<()> {
         let entries = std::fs::read_dir(&self.path).into_iter().flatten().flatten();
         for entry in entries {
             let _ = sys::fs::unlinkat(&self.fd, entry.file_name(), AtFlags::empty());

@@ -1,7 +1,8 @@
 //! The end of a container: nothing of it is left running, and nothing of it is left behind.
 
 use crate::error::Result;
-use crate::rundir::{Holder, RunDir};
+use crate::holder::Holder;
+use crate::rundir::RunDir;
 use runtime::{Cgroup, Handle, Record};
 use std::time::Duration;
 

@@ -5,6 +5,7 @@
 
 use crate::error::{Result, What};
 use cgroup::{Cgroup, Unit};
+use rustix::fs::{Mode, OFlags};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -106,13 +107,17 @@ pub fn start_time(pid: i32) -> Option<u64> {
 /// As [`start_time`], where not to know is no answer.
 fn begun(pid: i32) -> Result<Option<u64>> {
     let path = format!("/proc/{pid}/stat");
-    match std::fs::read(&path) {
-        Ok(stat) => Ok(field_22(&stat)),
-        Err(error) => match sys::Errno::from_io_error(&error) {
-            Some(sys::Errno::SRCH) => Ok(None),
-            Some(sys::Errno::NOENT) if std::fs::exists("/proc/self").unwrap_or(false) => Ok(None),
-            errno => Err(sys::Error::new("open", path, errno.unwrap_or(sys::Errno::IO))).what("look at the container"),
-        },
+    let read = || {
+        let file = rustix::fs::open(&*path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        // 52 numbers, of which few are long.
+        let mut stat = [0; 1024];
+        rustix::io::read(file, &mut stat).map(|length| field_22(stat.get(..length)?))
+    };
+    match read() {
+        Ok(start_time) => Ok(start_time),
+        Err(sys::Errno::SRCH) => Ok(None),
+        Err(sys::Errno::NOENT) if std::fs::exists("/proc/self").unwrap_or(false) => Ok(None),
+        Err(errno) => Err(sys::Error::new("open", path, errno)).what("look at the container"),
     }
 }
 

@@ -25,7 +25,8 @@ pub(crate) fn open_file(dir: impl AsFd, path: impl Arg) -> Result<File> {
 
 /// Reads at most `limit` bytes of a file; `None` when it has more.
 pub(crate) fn read_limited(mut file: impl Read, limit: u64, what: &str) -> Result<Option<Vec<u8>>> {
-    let mut bytes = Vec::new();
+    // Most are read by one call and the one that finds their end.
+    let mut bytes = Vec::with_capacity(4096);
     (&mut file).take(limit + 1).read_to_end(&mut bytes).map_err(Error::io(format!("cannot read {what}")))?;
     Ok((bytes.len() as u64 <= limit).then_some(bytes))
 }
@@ -92,10 +93,10 @@ pub(crate) fn sync_dir(dir: BorrowedFd<'_>) -> Result<()> {
 
 /// The names in a directory, unsorted, without `.` and `..`. A name that is not UTF-8 is none of ours and left out.
 pub(crate) fn names(dir: BorrowedFd<'_>) -> Result<Vec<String>> {
-    let what = || format!("cannot list {}", sys::fs::shown(dir));
+    let failed = |errno| Error::errno(format!("cannot list {}", sys::fs::shown(dir)))(errno);
     let mut names = Vec::new();
-    for entry in rustix::fs::Dir::read_from(dir).map_err(Error::errno(what()))? {
-        let entry = entry.map_err(Error::errno(what()))?;
+    for entry in rustix::fs::Dir::read_from(dir).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
         match entry.file_name().to_str() {
             Ok("." | "..") | Err(_) => {}
             Ok(name) => names.push(name.to_owned()),

@@ -41,13 +41,16 @@ impl Store {
         }
         swept.failed.extend(self.tidy().err());
         let containers = self.dir("containers")?;
-        for name in names(containers.as_fd())? {
-            let unfinished = |dir: BorrowedFd<'_>| {
-                rustix::fs::accessat(dir, RECORD, rustix::fs::Access::EXISTS, AtFlags::empty()).is_err()
-            };
+        let lacks_record = |dir: BorrowedFd<'_>, path: &str| {
+            rustix::fs::accessat(dir, path, rustix::fs::Access::EXISTS, AtFlags::empty()).is_err()
+        };
+        let mut finished = names(containers.as_fd())?;
+        let unfinished = finished.extract_if(.., |name| lacks_record(containers.as_fd(), &format!("{name}/{RECORD}")));
+        for name in unfinished {
+            let unfinished = |dir: BorrowedFd<'_>| lacks_record(dir, RECORD);
             swept.failed.extend(abandoned(containers.as_fd(), &name, trash.as_fd(), unfinished, || ()).err());
         }
-        self.stale_names(containers.as_fd())?;
+        self.stale_names(containers.as_fd(), finished.len())?;
         for name in names(trash.as_fd())?.into_iter().filter(|name| name != GARBAGE) {
             match layer::remove_tree(&trash, &*name) {
                 Ok(()) => swept.removed += 1,
@@ -72,9 +75,12 @@ impl Store {
         }
     }
 
-    fn stale_names(&self, containers: BorrowedFd<'_>) -> Result<()> {
+    /// A container has its name before its record: where there are as many names as records, each is somebody's.
+    fn stale_names(&self, containers: BorrowedFd<'_>, records: usize) -> Result<()> {
         let dir = self.dir("names")?;
-        for name in names(dir.as_fd())? {
+        let names = names(dir.as_fd())?;
+        let some_are_stale = names.len() != records;
+        for name in names.into_iter().filter(|_| some_are_stale) {
             if matches!(holder(dir.as_fd(), &name, containers)?, Holder::Gone) {
                 self.free_stale_name(&name)?;
             }

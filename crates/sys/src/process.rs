@@ -278,6 +278,14 @@ pub fn pidfd_open(pid: i32) -> Result<OwnedFd> {
         .map_err(|errno| Error::new("pidfd_open", pid.to_string(), errno))
 }
 
+/// The inode of a pidfd, which tells its process from every other of this boot (pidfs, Linux 6.9); `None` before.
+pub fn pidfd_inode(pidfd: impl AsFd) -> Option<u64> {
+    const PIDFS: u64 = 0x5049_4446;
+    let kind = rustix::fs::fstatfs(&pidfd).ok()?.f_type;
+    let stat = (kind as u64 == PIDFS).then(|| rustix::fs::fstat(&pidfd).ok()).flatten()?;
+    Some(stat.st_ino)
+}
+
 /// pidfd_send_signal(2).
 pub fn pidfd_send_signal(pidfd: impl AsFd, signal: i32) -> Result<()> {
     let fd = pidfd.as_fd().as_raw_fd() as usize;
