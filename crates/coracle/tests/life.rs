@@ -432,3 +432,13 @@ fn a_check_that_takes_too_long_has_failed_and_is_gone() {
     let left = || sandbox.run(["exec", "box", "sh", "-c", "grep -l 987 /proc/[0-9]*/cmdline | wc -l"]).stdout;
     assert!(within(SOON, || left().trim().parse::<u32>().is_ok_and(|count| count <= 3)), "{}", left());
 }
+
+#[test]
+fn a_command_may_be_longer_than_a_message() {
+    requires!(root);
+    let sandbox = Sandbox::new();
+    let long = "x".repeat(120 << 10);
+    let id = run(&sandbox, &["-d"], &format!("printf %s {long} | wc -c")).code(0).stdout.trim().to_owned();
+    sandbox.run(["wait", &id]).code(0).stdout_is("0\n");
+    sandbox.run(["logs", &id]).code(0).stdout_is(&format!("{}\n", long.len()));
+}

@@ -6,8 +6,9 @@ use crate::error::{Error, Result};
 use crate::health::{self, HealthState};
 use crate::pause;
 use crate::record::{End, Record};
-use monitor::{Holder, Policy, RunDir};
+use monitor::{Holder, Policy, Process, RunDir};
 use std::collections::BTreeMap;
+use std::os::fd::AsFd;
 use store::{Broken, Container, ContainerId};
 
 /// What a container is doing.
@@ -59,8 +60,8 @@ impl Engine {
     /// All containers, and those whose records are damaged.
     pub fn containers(&self) -> Result<Vec<std::result::Result<Listed, Broken>>> {
         let holders: BTreeMap<_, _> = self.clean_up().into_iter().map(|mark| (mark.id, mark.holder)).collect();
-        self.sweep();
         let all = self.store()?.containers::<Record>()?;
+        self.sweep_beside(all.len());
         // What was to go with its end has ended with the machine.
         let goes = |container: &Container<Record>| {
             let dir = self.run_dir(container.id.as_str());
@@ -70,51 +71,60 @@ impl Engine {
         for container in gone.into_iter().flatten() {
             let _ = self.remove_container(container.id.as_str(), false);
         }
+        let run_dirs = RunDir::all(&self.locations().runroot)?;
         let listed = |container: Container<Record>| {
             let holder = holders.get(container.id.as_str()).copied();
-            if holder.is_some_and(|holder| !holder.lives()) {
-                // Somebody else has got his pid.
-                return self.container(container.id.as_str()).or(Ok(self.listed(container, None)));
+            let process = holder.and_then(|_| Process::read(run_dirs.as_fd(), container.id.as_str()));
+            let listed = self.listed(container, holder, process.as_ref());
+            match holder {
+                // Somebody else may have got his pid.
+                Some(holder) if !listed.status.is_alive() && !holder.lives() => {
+                    self.container(listed.container.id.as_str()).unwrap_or(listed)
+                }
+                _ => listed,
             }
-            Ok(self.listed(container, holder))
         };
-        Ok(all.into_iter().map(|container| container.and_then(listed)).collect())
+        Ok(all.into_iter().map(|container| container.map(listed)).collect())
     }
 
     /// The container with this name or id.
     pub fn container(&self, text: &str) -> Result<Listed> {
         let id = self.find(text)?;
         let container: Container<Record> = self.store()?.container(&id)?.read()?;
-        let holder = self.holder(&id);
-        Ok(self.listed(container, holder))
+        let run_dir = RunDir::open(&self.run_dir(id.as_str())).ok();
+        let holder = run_dir.as_ref().and_then(RunDir::holder);
+        let process = run_dir.as_ref().and_then(RunDir::process);
+        Ok(self.listed(container, holder, process.as_ref()))
     }
 
-    fn listed(&self, container: Container<Record>, holder: Option<Holder>) -> Listed {
-        let run_dir = RunDir::open(&self.run_dir(container.id.as_str())).ok();
-        let status = self.status(&container, run_dir.as_ref(), holder);
+    /// `process`: what is written down of its first one.
+    fn listed(&self, container: Container<Record>, holder: Option<Holder>, process: Option<&Process>) -> Listed {
+        let id = container.id.as_str();
+        let status = match process.filter(|process| process.lives()) {
+            Some(process) => {
+                let (pid, since) = (process.is.pid, Some(process.since));
+                if pause::is_paused(self, id, process) {
+                    Status::Paused { pid, since }
+                } else {
+                    Status::Running { pid, since }
+                }
+            }
+            None => self.rests(&container, holder.filter(Holder::lives), process.is_some()),
+        };
         let looked = container.config.health.is_some() && status.is_alive();
-        let health = run_dir.as_ref().filter(|_| looked).map(health::state);
+        let run_dir = looked.then(|| RunDir::open(&self.run_dir(id)).ok()).flatten();
+        let health = run_dir.as_ref().map(health::state);
         Listed { container, status, health }
     }
 
-    fn status(&self, container: &Container<Record>, run_dir: Option<&RunDir>, holder: Option<Holder>) -> Status {
+    /// What one is doing that does not run.
+    fn rests(&self, container: &Container<Record>, holder: Option<Holder>, ran: bool) -> Status {
         let ended = container.config.ended.map_or(Status::Created, Status::Exited);
-        let Some(run_dir) = run_dir else {
-            // What it had while it ran is gone with the boot that it ran in.
-            return if self.was_cut_off(&container.id) { Status::Exited(End::unknown()) } else { ended };
-        };
-        let process = run_dir.process();
-        if let Some(Holder { pid, .. }) = process.filter(Holder::lives) {
-            let since = run_dir.began();
-            return if pause::is_paused(run_dir) {
-                Status::Paused { pid, since }
-            } else {
-                Status::Running { pid, since }
-            };
-        }
         match ended {
+            // What it had while it ran is gone with the boot that it ran in.
+            _ if holder.is_none() && !ran && self.was_cut_off(&container.id) => Status::Exited(End::unknown()),
             _ if holder.is_none() => ended,
-            _ if process.is_some() => Status::Stopping,
+            _ if ran => Status::Stopping,
             Status::Exited(end) => Status::Restarting(end),
             ended => ended,
         }

@@ -101,7 +101,7 @@ fn create(
         image: source.image,
         layers: source.layers.iter().map(|layer| layer.id).collect(),
         config: Record {
-            config: config.clone(),
+            config: Box::new(config.clone()),
             image_name: image_name(&config.image),
             command: spec::command(config, &source.defaults),
             stop_signal: config.process.stop_signal.or_else(|| source.defaults.stop_signal.parse().ok()),

@@ -61,7 +61,7 @@ impl Engine {
         let (id, run_dir) = self.running(text)?;
         let stopped = || Error::NotRunning(text.to_owned());
         let record = self.store()?.container(&id.parse()?)?.read()?;
-        let process = run_dir.process().ok_or_else(stopped)?;
+        let process = run_dir.process().ok_or_else(stopped)?.is;
         let mut cgroup = run_dir.state()?.map(|state| state.cgroup).unwrap_or_default();
         // What was planned is written down; an ordinary user may not have got all of it.
         cgroup.retain(|_, path| std::path::Path::new(path).is_dir());

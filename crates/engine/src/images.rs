@@ -89,6 +89,13 @@ impl Engine {
         let _ = swept();
     }
 
+    /// The same if more or less is there than belongs to the so many containers that were found.
+    pub(crate) fn sweep_beside(&self, containers: usize) {
+        if self.store().is_ok_and(|store| store.is_untidy_beside(containers).unwrap_or(true)) {
+            self.sweep();
+        }
+    }
+
     /// How many bytes each layer of an image has, unpacked, and where it lies. Of one that is not unpacked, how long its
     /// blob is.
     pub fn layers_of(&self, image: &Image) -> Vec<(u64, Option<PathBuf>)> {

@@ -4,22 +4,18 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::stop::Held;
 use cgroup::Cgroup;
-use monitor::{Holder, RunDir};
+use monitor::{Holder, Pause, Process, RunDir};
 use std::time::Duration;
 use store::ContainerId;
 
 /// How long the kernel may take to stop all processes.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// In a run directory: it stands still, or is about to. In it, who lets it go again when he is done; nothing, if a user
-/// does that.
-const PAUSED: &str = "paused";
-
 impl Engine {
     /// Stops all processes of a container where they are.
     pub fn pause(&self, text: &str) -> Result<ContainerId> {
         let (held, cgroup) = self.to_pause(text)?;
-        held.note(PAUSED, b"")?;
+        held.write_pause(Pause::Asked)?;
         freeze(&cgroup, text)?;
         Ok(held.id)
     }
@@ -28,7 +24,7 @@ impl Engine {
     pub fn unpause(&self, text: &str) -> Result<ContainerId> {
         let (held, cgroup) = self.to_pause(text)?;
         cgroup.thaw()?;
-        held.forget(PAUSED);
+        held.write_pause(Pause::No)?;
         Ok(held.id)
     }
 
@@ -47,31 +43,31 @@ impl Engine {
         let held = self.held(text)?;
         let cgroup = held.cgroup().filter(|cgroup| held.process().is_some() && !cgroup.is_frozen().unwrap_or(false));
         if let Some(cgroup) = &cgroup {
-            held.note(PAUSED, Holder::me().to_string().as_bytes())?;
+            held.write_pause(Pause::While(Holder::me()))?;
             freeze(cgroup, text)?;
         }
         let done = work();
         if let Some(cgroup) = &cgroup {
             cgroup.thaw()?;
-            held.forget(PAUSED);
+            held.write_pause(Pause::No)?;
         }
         Ok(done)
     }
 }
 
 /// Whether it stands still. Asked of the kernel only where somebody has said so.
-pub(crate) fn is_paused(run_dir: &RunDir) -> bool {
-    run_dir.has(PAUSED) && cgroup_of(run_dir).is_some_and(|cgroup| cgroup.is_frozen().unwrap_or(false))
+pub(crate) fn is_paused(engine: &Engine, id: &str, process: &Process) -> bool {
+    let run_dir = (process.pause != Pause::No).then(|| RunDir::open(&engine.run_dir(id)).ok()).flatten();
+    run_dir.as_ref().and_then(cgroup_of).is_some_and(|cgroup| cgroup.is_frozen().unwrap_or(false))
 }
 
 /// Lets go what stands still for somebody who was killed meanwhile.
 pub(crate) fn let_go(run_dir: &RunDir) {
-    if !run_dir.has(PAUSED) {
-        return;
-    }
-    let who = run_dir.read(PAUSED).and_then(|text| String::from_utf8(text).ok()?.parse::<Holder>().ok());
-    if who.is_some_and(|who| !who.lives()) && cgroup_of(run_dir).is_some_and(|cgroup| cgroup.thaw().is_ok()) {
-        run_dir.forget(PAUSED);
+    if let Some(Pause::While(holder)) = run_dir.process().map(|process| process.pause)
+        && !holder.lives()
+        && cgroup_of(run_dir).is_some_and(|cgroup| cgroup.thaw().is_ok())
+    {
+        let _ = run_dir.write_pause(Pause::No);
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// What the user asked for.
-    pub config: ContainerConfig,
+    pub config: Box<ContainerConfig>,
     /// What its root is, as the user named it.
     pub image_name: String,
     /// The command that runs, as far as it is known.

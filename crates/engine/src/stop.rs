@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::record::Record;
 use cgroup::Cgroup;
-use monitor::{Holder, RunDir, Word};
+use monitor::{Holder, Pause, Process, RunDir, Word};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 use store::ContainerId;
@@ -33,7 +33,7 @@ impl Held {
     }
 
     pub fn process(&self) -> Option<Holder> {
-        self.run_dir.as_ref()?.process().filter(Holder::lives)
+        Some(self.run_dir.as_ref()?.process().filter(Process::lives)?.is)
     }
 
     /// Has the monitor take the next end for the last; whoever has none does so anyway.
@@ -45,16 +45,9 @@ impl Held {
         }
     }
 
-    /// Writes something down for as long as it runs.
-    pub fn note(&self, name: &str, text: &[u8]) -> Result<()> {
-        Ok(self.run_dir.as_ref().map_or(Ok(()), |run_dir| run_dir.put(name, text, 0o600))?)
-    }
-
-    /// What was written down holds no more.
-    pub fn forget(&self, name: &str) {
-        if let Some(run_dir) = &self.run_dir {
-            run_dir.forget(name);
-        }
+    /// Writes down whether it stands still.
+    pub fn write_pause(&self, pause: Pause) -> Result<()> {
+        Ok(self.run_dir.as_ref().map_or(Ok(()), |run_dir| run_dir.write_pause(pause))?)
     }
 
     fn signal(&self, signal: Signal) -> Result<Option<OwnedFd>> {

@@ -24,12 +24,14 @@ use crate::spec::Composed;
 use crate::start::{Hold, Io, Place, SPEC, Start};
 use crate::userns;
 use cgroup::Cgroup;
-use monitor::{Client, History, Holder, Life, Mark, Policy, RunDir, State, Streams, Supervisor, Word, log};
+use monitor::{Client, History, Holder, Life, Mark, Policy, Process, RunDir, State, Streams, Supervisor, Word, log};
 use runtime::{Newlines, Request};
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use store::{Container, ContainerDir, ContainerId};
 use sys::process::{Child, Exit};
@@ -95,8 +97,11 @@ struct Order {
     command: Vec<String>,
 }
 
-/// In a run directory: the same, for the monitor that takes over when this one is killed.
+/// In a run directory: the same, also for the monitor that takes over when this one is killed.
 const ORDER: &str = "order.json";
+
+/// PATH_MAX.
+const LONGEST_PATH: usize = 4096;
 
 impl Engine {
     /// Does `work`, which starts a container, in a child of a new monitor. Called with one thread, before the store was
@@ -229,13 +234,15 @@ fn hand_over(
         (None, None) => return Err(Error::MonitorLost),
     };
     order.pid = container.handle.pid;
-    place.run_dir.write_process(Holder::of(order.pid))?;
+    place.run_dir.write_process(&Process::of(order.pid))?;
     let spec_json = serde_json::to_vec(&composed.spec).unwrap_or_default();
     place.run_dir.put(SPEC, &spec_json, 0o600)?;
     let failed = || Error::system("hand the container over to its monitor");
     let bytes = serde_json::to_vec(&order).unwrap_or_default();
     place.run_dir.put(ORDER, &bytes, 0o600)?;
-    sys::socket::send_with(&starter.socket, &bytes, &streams.fds()).map_err(failed())?;
+    // A command may be longer than what goes through a socket at once.
+    let path = place.run_dir.path().as_os_str().as_bytes();
+    sys::socket::send_with(&starter.socket, path, &streams.fds()).map_err(failed())?;
     if sys::socket::receive::<1>(&starter.socket).map_err(failed())?.is_none() {
         return Err(Error::MonitorLost);
     }
@@ -326,7 +333,7 @@ impl<'a> Watch<'a> {
             let run = Run {
                 exit,
                 oom_kills: cgroup.and_then(|cgroup| cgroup.oom_kills().ok()).unwrap_or(0),
-                started: self.run_dir.began().unwrap_or_default(),
+                started: self.run_dir.process().map(|process| process.since).unwrap_or_default(),
                 command: self.order.command.clone(),
                 stopped: self.supervisor.is_last(),
                 restarts: self.history.restarts,
@@ -387,8 +394,9 @@ impl<'a> Watch<'a> {
 }
 
 fn take_over(socket: &OwnedFd) -> Option<(Order, Life)> {
-    let (bytes, fds) = sys::socket::receive_all(socket).ok()??;
-    let order: Order = serde_json::from_slice(&bytes).ok()?;
+    let (run_dir, fds) = sys::socket::receive_all(socket, LONGEST_PATH).ok()??;
+    let run_dir = RunDir::open(Path::new(OsStr::from_bytes(&run_dir))).ok()?;
+    let order: Order = serde_json::from_slice(&run_dir.read(ORDER)?).ok()?;
     let streams = Streams::from_fds(fds, order.terminal, order.input)?;
     let pidfd = sys::process::pidfd_open(order.pid).ok()?;
     let timeout = order.timeout.map(|seconds| Duration::from_secs(seconds.into()));

@@ -1,7 +1,7 @@
 //! One container, from its start to its end, held by this process.
 
 use crate::error::{Error, Result};
-use crate::holder::Holder;
+use crate::process::Process;
 use crate::rundir::RunDir;
 use runtime::{Foreground, Request};
 use sys::process::Exit;
@@ -48,7 +48,7 @@ pub fn run(order: Order<'_>) -> Result<Ended> {
     let mut container = runtime::create(request)?;
     // Before its command runs: whoever hears of the container by that finds a process to look at or to kill. Should this
     // fail, the waiting stub ends with its socket.
-    run_dir.write_process(Holder::of(container.handle.pid))?;
+    run_dir.write_process(&Process::of(container.handle.pid))?;
     container.start(spec)?;
     let exit = runtime::hold(&container.handle, container.terminal, signals, foreground)?;
     let oom_kills = container.handle.cgroup.oom_kills().unwrap_or(0);

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
 
 /// A process: who holds a container, or its first one. As text `PID-START-INODE`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,7 +23,8 @@ impl Holder {
 
     /// The process that has this pid now.
     pub fn of(pid: i32) -> Self {
-        let inode = sys::process::pidfd_open(pid).ok().and_then(sys::process::pidfd_inode).unwrap_or(0);
+        let pidfd = sys::process::pidfd_open(pid).ok().filter(|pidfd| sys::process::has_own_inode(pidfd));
+        let inode = pidfd.and_then(|pidfd| rustix::fs::fstat(pidfd).ok()).map_or(0, |stat| stat.st_ino);
         Self { pid, start_time: runtime::start_time(pid).unwrap_or(0), inode }
     }
 
@@ -32,9 +32,7 @@ impl Holder {
     pub fn lives(&self) -> bool {
         match self.inode {
             0 => runtime::start_time(self.pid) == Some(self.start_time),
-            inode => sys::process::pidfd_open(self.pid).is_ok_and(|pidfd| {
-                sys::process::pidfd_inode(&pidfd) == Some(inode) && !sys::process::wait_readable(&pidfd, Duration::ZERO)
-            }),
+            inode => sys::process::lives(self.pid, inode),
         }
     }
 

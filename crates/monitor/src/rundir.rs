@@ -33,7 +33,6 @@ pub struct RunDir {
 
 const CONTAINERS: &str = "containers";
 const STATE: &str = "state.json";
-const PID: &str = "pid";
 
 /// Makes the directories in which run directories and marks lie.
 pub fn ensure_dirs(runroot: &Path) -> Result<()> {
@@ -90,6 +89,13 @@ impl RunDir {
     pub fn left_by(mark: &Mark) -> Option<Self> {
         let path = mark.run_dir();
         Self::open(&path).or_else(|_| Self::open(&Self::unfinished(&path, &mark.holder))).ok()
+    }
+
+    /// The directory of all run directories.
+    pub fn all(runroot: &Path) -> Result<OwnedFd> {
+        let path = runroot.join(CONTAINERS);
+        let opened = sys::fs::open(&path, OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW, Mode::empty());
+        opened.map_err(|source| Error::File { what: "open", path, source })
     }
 
     /// Where a container's is, below `<runroot>`.
@@ -150,45 +156,14 @@ impl RunDir {
         }
     }
 
-    /// Writes down the container's process.
-    pub fn write_process(&self, process: Holder) -> Result<()> {
-        self.put(PID, process.to_string().as_bytes(), 0o600)
-    }
-
-    /// Its process has ended, and another is to come.
-    pub fn forget_process(&self) {
-        self.forget(PID);
-    }
-
-    /// A file of it is there.
-    pub fn has(&self, name: &str) -> bool {
-        rustix::fs::accessat(&self.fd, name, rustix::fs::Access::EXISTS, AtFlags::empty()).is_ok()
-    }
-
     /// Takes a file of it away, if it is there.
     pub fn forget(&self, name: &str) {
         let _ = sys::fs::unlinkat(&self.fd, name, AtFlags::empty());
     }
 
-    /// Seconds since 1970 when its process was there.
-    pub fn began(&self) -> Option<u64> {
-        let stat = rustix::fs::statat(&self.fd, PID, AtFlags::SYMLINK_NOFOLLOW).ok()?;
-        u64::try_from(stat.st_mtime).ok()
-    }
-
     /// A file of it, if it is there.
     pub fn read(&self, name: &str) -> Option<Vec<u8>> {
         std::fs::read(self.path.join(name)).ok()
-    }
-
-    /// The container's process, if it was written down.
-    pub fn process(&self) -> Option<Holder> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&self.fd, PID, flags, Mode::empty()).ok()?;
-        // Three numbers.
-        let mut text = [0; 64];
-        let length = rustix::io::read(&file, &mut text).ok()?;
-        std::str::from_utf8(text.get(..length)?).ok()?.parse().ok()
     }
 
     /// Removes it with its files, and then its mark; one that has gone already is fine.

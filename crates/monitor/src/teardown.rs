@@ -24,7 +24,7 @@ pub fn end(run_dir: &RunDir) -> Result<()> {
     let state = run_dir.state().ok().flatten();
     let cgroup = state.as_ref().map(|state| Cgroup::from_paths(&state.cgroup)).unwrap_or_default();
     if let Some(process) = run_dir.process() {
-        kill(process.pid, process.start_time);
+        kill(process.is.pid, process.is.start_time);
     }
     if state.is_some_and(|state| state.holder != Holder::me()) {
         // The holder has seen the first process end, and with it all others. Who finds the leavings of a killed one has

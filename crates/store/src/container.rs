@@ -17,6 +17,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+/// So many containers are read by several threads.
+const MANY: usize = 100;
+
 /// The record's name in a container's directory.
 pub(crate) const RECORD: &str = "record.json";
 /// The overlay's writable layer in a container's directory.
@@ -209,15 +212,27 @@ impl Store {
 
     /// All containers, in the order of their ids. One whose record is damaged comes as [`Broken`] and does not hide
     /// the others; one that is being made or has just been removed does not come.
-    pub fn containers<T: DeserializeOwned>(&self) -> Result<Vec<Result<Container<T>, Broken>>> {
+    pub fn containers<T: DeserializeOwned + Send>(&self) -> Result<Vec<Result<Container<T>, Broken>>> {
         let containers = self.dir("containers")?;
         let mut ids = container_ids(containers.as_fd())?;
         ids.sort_unstable();
-        let read = |id: ContainerId| match read_record(&containers, &format!("{id}/{RECORD}")) {
+        let read = |id: &ContainerId| match read_record(&containers, &format!("{id}/{RECORD}")) {
             Ok(record) => record.map(Ok),
-            Err(error) => Some(Err(Broken { id, error: Box::new(error) })),
+            Err(error) => Some(Err(Broken { id: id.clone(), error: Box::new(error) })),
         };
-        Ok(ids.into_iter().filter_map(read).collect())
+        let read_all = |ids: &[ContainerId]| ids.iter().filter_map(read).collect::<Vec<_>>();
+        if ids.len() < MANY {
+            return Ok(read_all(&ids));
+        }
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(8);
+        Ok(std::thread::scope(|scope| {
+            let parts: Vec<_> =
+                ids.chunks(ids.len().div_ceil(threads)).map(|ids| scope.spawn(|| read_all(ids))).collect();
+            parts
+                .into_iter()
+                .flat_map(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect()
+        }))
     }
 }
 

@@ -25,8 +25,7 @@ pub(crate) fn open_file(dir: impl AsFd, path: impl Arg) -> Result<File> {
 
 /// Reads at most `limit` bytes of a file; `None` when it has more.
 pub(crate) fn read_limited(mut file: impl Read, limit: u64, what: &str) -> Result<Option<Vec<u8>>> {
-    // Most are read by one call and the one that finds their end.
-    let mut bytes = Vec::with_capacity(4096);
+    let mut bytes = Vec::new();
     (&mut file).take(limit + 1).read_to_end(&mut bytes).map_err(Error::io(format!("cannot read {what}")))?;
     Ok((bytes.len() as u64 <= limit).then_some(bytes))
 }
@@ -38,6 +37,13 @@ pub(crate) fn read_record<T: DeserializeOwned>(dir: impl AsFd, path: &str) -> Re
         other => other?,
     };
     let damaged = |source| Error::Damaged { path: path.to_owned(), source };
+    // Most have fewer, which one call tells: of a regular file it reads what there is.
+    let mut small = [0; 8192];
+    if let Ok(length) = rustix::io::pread(&file, &mut small, 0)
+        && length < small.len()
+    {
+        return serde_json::from_slice(small.get(..length).unwrap_or_default()).map(Some).map_err(damaged);
+    }
     let Some(bytes) = read_limited(file, LARGEST_RECORD, path)? else {
         return Err(damaged(serde::de::Error::custom("it has more than 16 MiB")));
     };

@@ -27,6 +27,12 @@ impl Store {
         Ok(!names(self.dir("tmp")?.as_fd())?.is_empty() || !names(self.dir("trash")?.as_fd())?.is_empty())
     }
 
+    /// The same, or there are unfinished containers or stale names beside so many containers.
+    pub fn is_untidy_beside(&self, containers: usize) -> Result<bool> {
+        let differ = |dir| Ok::<_, crate::Error>(names(self.dir(dir)?.as_fd())?.len() != containers);
+        Ok(differ("containers")? || differ("names")? || self.is_untidy()?)
+    }
+
     /// Removes what killed processes left. Cheap when there is nothing: a look into a few directories. Never waits for
     /// a living process, and goes on where something cannot be removed (from outside a user's user namespace, what
     /// belongs to its ids cannot).

@@ -278,12 +278,17 @@ pub fn pidfd_open(pid: i32) -> Result<OwnedFd> {
         .map_err(|errno| Error::new("pidfd_open", pid.to_string(), errno))
 }
 
-/// The inode of a pidfd, which tells its process from every other of this boot (pidfs, Linux 6.9); `None` before.
-pub fn pidfd_inode(pidfd: impl AsFd) -> Option<u64> {
+/// Whether pidfds have inodes of their own, which tell their processes from all others of this boot (pidfs, Linux 6.9).
+pub fn has_own_inode(pidfd: impl AsFd) -> bool {
     const PIDFS: u64 = 0x5049_4446;
-    let kind = rustix::fs::fstatfs(&pidfd).ok()?.f_type;
-    let stat = (kind as u64 == PIDFS).then(|| rustix::fs::fstat(&pidfd).ok()).flatten()?;
-    Some(stat.st_ino)
+    rustix::fs::fstatfs(pidfd).is_ok_and(|stat| stat.f_type as u64 == PIDFS)
+}
+
+/// Whether a process lives whose pidfd has this inode, see [`has_own_inode`].
+pub fn lives(pid: i32, inode: u64) -> bool {
+    let Ok(pidfd) = pidfd_open(pid) else { return false };
+    rustix::fs::fstat(&pidfd).is_ok_and(|stat| stat.st_ino == inode)
+        && !wait_readable(&pidfd, std::time::Duration::ZERO)
 }
 
 /// pidfd_send_signal(2).

@@ -118,12 +118,12 @@ pub fn receive<const N: usize>(socket: impl AsFd) -> Result<Option<([u8; N], Opt
 
 /// One datagram of any length up to 64 KiB, and the fd that came with it; `None` at the end of file.
 pub fn receive_any(socket: impl AsFd) -> Result<Option<(Vec<u8>, Option<OwnedFd>)>> {
-    Ok(receive_all(socket)?.map(|(bytes, fds)| (bytes, fds.into_iter().next())))
+    Ok(receive_all(socket, 64 << 10)?.map(|(bytes, fds)| (bytes, fds.into_iter().next())))
 }
 
-/// One datagram of any length up to 64 KiB, and the fds, at most 8, that came with it; `None` at the end of file.
-pub fn receive_all(socket: impl AsFd) -> Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
-    let mut bytes = vec![0; 64 << 10];
+/// One datagram of so many bytes at most, and the fds, at most 8, that came with it; `None` at the end of file.
+pub fn receive_all(socket: impl AsFd, limit: usize) -> Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
+    let mut bytes = vec![0; limit];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let length = loop {
