@@ -169,7 +169,7 @@ impl Engine {
             if !force {
                 return Err(Error::Running(text.to_owned()));
             }
-            self.end_by_force(&id)?;
+            self.doom(id.as_str())?.wait()?;
         }
         if let Some(run_dir) = &run_dir {
             // Whoever held it has cleaned up; both may.

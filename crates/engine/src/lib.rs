@@ -48,7 +48,7 @@ pub mod spec;
 mod stage;
 mod start;
 mod stats;
-mod stop;
+pub mod stop;
 pub mod supervised;
 mod transfer;
 mod userns;

@@ -69,6 +69,29 @@ impl Held {
     }
 }
 
+/// A container that has been asked to end.
+pub struct Ending<'a> {
+    engine: &'a Engine,
+    held: Held,
+    pidfd: Option<OwnedFd>,
+    until: Option<Instant>,
+}
+
+impl Ending<'_> {
+    /// Kills it when its time is over, and comes back when all of it is cleared away.
+    pub fn wait(self) -> Result<ContainerId> {
+        let Self { engine, held, pidfd, until } = self;
+        if let Some(pidfd) = pidfd {
+            let left = until.map_or(FOR_EVER, |until| until.saturating_duration_since(Instant::now()));
+            if !sys::process::wait_readable(&pidfd, left) {
+                held.signal(Signal::KILL)?;
+            }
+        }
+        engine.wait_until_cleared(&held.id);
+        Ok(held.id)
+    }
+}
+
 impl Engine {
     pub(crate) fn held(&self, text: &str) -> Result<Held> {
         Ok(Held::of(self, self.find(text)?))
@@ -78,39 +101,39 @@ impl Engine {
         Ok(self.store()?.container(&held.id)?.read::<Record>()?.config)
     }
 
-    /// Asks a container to end, and kills it when it has not after `seconds`: −1 waits for ever, and nothing said means
-    /// what was said when it was made, or ten. One that does not run is left as it is. Comes back when all is cleared
-    /// away.
-    pub fn stop(&self, text: &str, signal: Option<Signal>, seconds: Option<i32>) -> Result<ContainerId> {
+    /// Asks a container to end, and gives it `seconds`: −1 for ever, and nothing said means what was said when it was
+    /// made, or ten. One that does not run is left as it is.
+    pub fn ask_to_end(&self, text: &str, signal: Option<Signal>, seconds: Option<i32>) -> Result<Ending<'_>> {
         let held = self.held(text)?;
         let record = self.record(&held)?;
         let signal = signal.or(record.stop_signal).unwrap_or(Signal::TERM);
         let seconds = seconds.or(record.config.process.stop_timeout);
         let grace = seconds.map_or(Some(GRACE), |seconds| u64::try_from(seconds).ok().map(Duration::from_secs));
-        self.end(&held, signal, grace)?;
-        Ok(held.id)
+        self.begin_end(held, signal, grace)
     }
 
-    /// Kills a container, whatever its record says, and comes back when all is cleared away.
-    pub(crate) fn end_by_force(&self, id: &ContainerId) -> Result<()> {
-        self.end(&Held::of(self, id.clone()), Signal::KILL, None)
+    /// Kills a container, whatever its record says.
+    pub fn doom(&self, text: &str) -> Result<Ending<'_>> {
+        self.begin_end(self.held(text)?, Signal::KILL, None)
     }
 
-    fn end(&self, held: &Held, signal: Signal, grace: Option<Duration>) -> Result<()> {
+    fn begin_end(&self, held: Held, signal: Signal, grace: Option<Duration>) -> Result<Ending<'_>> {
         held.last();
-        if let Some(pidfd) = held.signal(signal)? {
-            if let Some(cgroup) = held.cgroup()
-                && cgroup.is_frozen().unwrap_or(false)
-            {
-                // Whoever stands still hears nothing.
-                cgroup.thaw()?;
-            }
-            if !sys::process::wait_readable(&pidfd, grace.unwrap_or(FOR_EVER)) {
-                held.signal(Signal::KILL)?;
-            }
+        let pidfd = held.signal(signal)?;
+        if pidfd.is_some()
+            && let Some(cgroup) = held.cgroup()
+            && cgroup.is_frozen().unwrap_or(false)
+        {
+            // Whoever stands still hears nothing.
+            cgroup.thaw()?;
         }
-        self.wait_until_cleared(&held.id);
-        Ok(())
+        let until = grace.and_then(|grace| Instant::now().checked_add(grace));
+        Ok(Ending { engine: self, held, pidfd, until })
+    }
+
+    /// Asks a container to end, see [`Engine::ask_to_end`], and comes back when it has, see [`Ending::wait`].
+    pub fn stop(&self, text: &str, signal: Option<Signal>, seconds: Option<i32>) -> Result<ContainerId> {
+        self.ask_to_end(text, signal, seconds)?.wait()
     }
 
     /// Sends a signal to a container's first process.

@@ -397,6 +397,26 @@ fn each(words: &[String], verb: &str, mut act: impl FnMut(&str) -> Result<(), Fa
     last.map_or(Ok(0), Err)
 }
 
+/// So many containers are begun with at once; each takes two open files.
+const AT_ONCE: usize = 100;
+
+/// The same where something is to begin with the next ones before it is waited for with the first.
+fn each_begun<T>(
+    words: &[String],
+    verb: &str,
+    mut begin: impl FnMut(&str) -> T,
+    mut act: impl FnMut(&str, T) -> Result<(), Failure>,
+) -> Result<u8, Failure> {
+    let mut begun = std::collections::VecDeque::new();
+    let mut left = words.iter();
+    each(words, verb, |word| {
+        if begun.is_empty() {
+            begun.extend(left.by_ref().take(AT_ONCE).map(|word| begin(word)));
+        }
+        begun.pop_front().map_or(Ok(()), |begun| act(word, begun))
+    })
+}
+
 /// An archive is nothing that anybody types.
 fn refuse_terminal(hint: &str) -> Result<(), Failure> {
     if rustix::termios::isatty(rustix::stdio::stdin()) {

@@ -51,7 +51,13 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
             names.push(container.map_or_else(|broken| broken.id.to_string(), |listed| listed.container.id.to_string()));
         }
     }
-    super::each(&names, "rm", |name| match engine.remove_container(name, given.force) {
+    // What cannot be killed the removal tells.
+    let kill = |name: &str| {
+        if given.force {
+            let _ = engine.doom(name);
+        }
+    };
+    super::each_begun(&names, "rm", kill, |name, ()| match engine.remove_container(name, given.force) {
         Ok(_) => print(&format!("{name}\n")),
         // docker and podman: with force, what is not there is no failure.
         Err(error) if given.force && error.is_not_found() => Ok(()),

@@ -65,9 +65,16 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     let names = parse(FLAGS, words, Order::Anywhere, &mut given)?;
     let engine = context.engine()?;
     let names = super::chosen(names, given.all, &engine, Status::is_alive)?;
-    super::each(&names, VERB.name, |name| match engine.stop(name, given.signal, given.time) {
-        Ok(_) => print(&format!("{name}\n")),
-        Err(error) if given.ignore && error.is_not_found() => Ok(()),
-        Err(error) => Err(error.into()),
+    let ask = |name: &str| match engine.ask_to_end(name, given.signal, given.time) {
+        Ok(asked) => Ok(Some(asked)),
+        Err(error) if given.ignore && error.is_not_found() => Ok(None),
+        Err(error) => Err(Failure::from(error)),
+    };
+    super::each_begun(&names, VERB.name, ask, |name, asked| match asked? {
+        Some(asked) => {
+            asked.wait()?;
+            print(&format!("{name}\n"))
+        }
+        None => Ok(()),
     })
 }
