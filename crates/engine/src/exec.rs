@@ -82,30 +82,25 @@ impl Engine {
                 Held::Left(_) => Ok(0),
             };
         }
-        let failed = || Error::system("hold the command");
-        let (ours, theirs) = sys::socket::pair().map_err(failed())?;
-        let mut tell = Some(tell);
-        let child = sys::process::fork(|| {
-            let say = |code: u8| i32::from(sys::socket::send(&theirs, &[code]).is_err());
-            let mut failed = |error| say(tell.take().map_or(125, |tell| tell(error)));
+        let holder = |command: OwnedFd| {
+            let say = |code: u8| i32::from(sys::socket::send(&command, &[code]).is_err());
             let mut begun = match self.begin_exec(text, exec, io) {
                 Ok(begun) => begun,
-                Err(error) => return failed(error),
+                Err(error) => return say(tell(error)),
             };
             if !exec.detach {
                 begun.master = match crate::attach::signals().and_then(|signals| begun.hold(exec, &signals)) {
                     Ok(Held::Left(master)) => Some(master),
                     Ok(Held::Ended(exit)) => return say(exit.code()),
-                    Err(error) => return failed(error),
+                    Err(error) => return say(tell(error)),
                 };
             }
             let _ = say(0);
             begun.wait();
             0
-        })
-        .map_err(failed())?;
-        drop(theirs);
-        follow(&ours, &child.pidfd, &signals)
+        };
+        let (socket, child) = sys::process::fork_connected(holder).map_err(Error::system("hold the command"))?;
+        follow(&socket, &child.pidfd, &signals)
     }
 
     fn begin_exec(&self, text: &str, exec: &Exec, io: Io) -> Result<Begun> {

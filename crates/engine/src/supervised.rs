@@ -12,7 +12,7 @@
 //! starter has the engine, and gets it done as the command itself would, on the same terminal. A restart is the same
 //! again, with another starter.
 
-use crate::config::{ContainerConfig, HealthConfig, OnFailure, StdinMode};
+use crate::config::{ContainerConfig, HealthConfig, OnFailure, Signal, StdinMode};
 use crate::create::Made;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -97,6 +97,9 @@ struct Order {
     command: Vec<String>,
 }
 
+/// How long the clearing away of what has ended may take.
+const CLEARED: Duration = Duration::from_secs(10);
+
 /// In a run directory: the same, also for the monitor that takes over when this one is killed.
 const ORDER: &str = "order.json";
 
@@ -107,21 +110,16 @@ impl Engine {
     /// Does `work`, which starts a container, in a child of a new monitor. Called with one thread, before the store was
     /// opened.
     pub fn supervised(&self, attached: Attached, work: impl FnOnce(&Starter) -> u8) -> Result<Begun> {
-        let failed = || Error::system("make the monitor");
-        let (ours, theirs) = sys::socket::pair().map_err(failed())?;
-        let mut work = Some((theirs, work));
-        sys::process::fork(|| {
-            let Some((command, work)) = work.take() else { return 1 };
+        let monitor = |command: OwnedFd| {
             let Ok((socket, worker)) = starter(false, work) else { return 1 };
-            // The command's own end is closed with everything else that is the command's.
             match sys::detached::apart(&[command.as_fd(), socket.as_fd(), worker.pidfd.as_fd()]) {
                 Ok(()) => watch(self, command, attached, &socket, &worker),
                 Err(_) => return 1,
             }
             0
-        })
-        .map_err(failed())?;
-        Ok(Begun { socket: ours })
+        };
+        let (socket, _) = sys::process::fork_connected(monitor).map_err(Error::system("make the monitor"))?;
+        Ok(Begun { socket })
     }
 
     /// Starts a container that does not run, for a monitor.
@@ -136,17 +134,16 @@ impl Engine {
             record.config.config.view.userns
         };
         self.enter_for(mode.as_ref())?;
-        if !starter.again {
-            self.clean_up();
-        }
-        let id = self.store()?.find_container(text)?;
-        let mut container = self.store()?.container(&id)?;
-        container.lock()?;
+        let mut container = if starter.again {
+            let mut container = self.store()?.container(&text.parse()?)?;
+            container.lock()?;
+            container
+        } else {
+            self.idle(text)?
+        };
+        let id = container.id().clone();
         let record: Container<Record> = container.read()?;
         let config = &record.config.config;
-        if !starter.again && self.is_held(&id) {
-            return Err(Error::Runs(text.to_owned()));
-        }
         let source = root::of(self, &record)?;
         let place = Place::make(self, config, id.as_str(), starter.monitor, starter.again)?;
         let begun = self.begin(starter, &mut container, &record, &place, source, io);
@@ -154,6 +151,23 @@ impl Engine {
             let _ = place.clear();
         }
         begun.map(|()| id)
+    }
+
+    /// A container that nobody holds, locked. Whoever clears away one that has just ended is waited for.
+    fn idle(&self, text: &str) -> Result<ContainerDir> {
+        let until = Instant::now() + CLEARED;
+        loop {
+            let id = self.find(text)?;
+            let mut container = self.store()?.container(&id)?;
+            container.lock()?;
+            let Ok(run_dir) = RunDir::open(&self.run_dir(id.as_str())) else { return Ok(container) };
+            let has_ended = run_dir.process().is_some_and(|process| !process.lives());
+            if run_dir.holder().is_some() && !has_ended || Instant::now() >= until {
+                return Err(Error::Runs(text.to_owned()));
+            }
+            drop(container);
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Makes a container and starts it, for a monitor: nothing is left of one that does not start.
@@ -251,28 +265,33 @@ fn hand_over(
 
 /// Forks who starts the container.
 fn starter(again: bool, work: impl FnOnce(&Starter) -> u8) -> sys::Result<(OwnedFd, Child)> {
-    let (ours, theirs) = sys::socket::pair()?;
     let monitor = Holder::me();
-    let mut work = Some((theirs, work));
-    let child = sys::process::fork(|| {
-        let Some((socket, work)) = work.take() else { return 1 };
-        i32::from(work(&Starter { socket, monitor, again }))
-    })?;
-    Ok((ours, child))
+    sys::process::fork_connected(|socket| i32::from(work(&Starter { socket, monitor, again })))
 }
 
 /// The monitor, from its birth.
 fn watch(engine: &Engine, command: OwnedFd, attached: Attached, socket: &OwnedFd, worker: &Child) {
     let command = Client::starter(command, attached.streams, attached.input);
     let Some((order, life)) = take_over(socket) else {
-        let code = sys::process::wait(&worker.pidfd).map_or(125, Exit::code);
-        return command.tell(&Word::Failed(code));
+        if let Some(code) = code_of(worker) {
+            command.tell(&Word::Failed(code));
+        }
+        return;
     };
     if let Ok(mut watch) = Watch::new(engine, order, Some(command), attached.input) {
         match watch.go(socket, worker, &life) {
             Ok(()) => watch.lives(life),
             Err(code) => watch.fail(code),
         }
+    }
+}
+
+/// Waits for a starter, and tells its exit code. One that was killed has none and has told nobody why it fails: the end
+/// of the connection does.
+fn code_of(worker: &Child) -> Option<u8> {
+    match sys::process::wait(&worker.pidfd) {
+        Ok(Exit::Code(code)) => Some(code),
+        Ok(Exit::Signal(_)) | Err(_) => None,
     }
 }
 
@@ -295,25 +314,28 @@ impl<'a> Watch<'a> {
         Ok(Self { engine, order, run_dir, supervisor, history: History::default() })
     }
 
-    /// Has the starter let the command run; else its exit code.
-    fn go(&mut self, socket: &OwnedFd, worker: &Child, life: &Life) -> std::result::Result<(), u8> {
+    /// Has the starter let the command run; else its exit code, if it has one.
+    fn go(&mut self, socket: &OwnedFd, worker: &Child, life: &Life) -> std::result::Result<(), Option<u8>> {
         // One that is gone has failed, which its code tells.
         let _ = sys::socket::release(socket);
-        match sys::process::wait(&worker.pidfd).map_or(125, Exit::code) {
-            0 => {
+        match code_of(worker) {
+            Some(0) => {
                 self.supervisor.tell(&Word::Begun);
                 Ok(())
             }
             code => {
-                // It has cleared away everything but the dead.
+                // It has cleared away everything but the dead; one that was killed may have left it running.
+                let _ = sys::process::pidfd_send_signal(&life.pidfd, Signal::KILL.number());
                 let _ = sys::process::wait(&life.pidfd);
                 Err(code)
             }
         }
     }
 
-    fn fail(mut self, code: u8) {
-        self.supervisor.tell(&Word::Failed(code));
+    fn fail(mut self, code: Option<u8>) {
+        if let Some(code) = code {
+            self.supervisor.tell(&Word::Failed(code));
+        }
         self.supervisor.finish();
     }
 
@@ -426,10 +448,7 @@ pub(crate) fn adopt(engine: &Engine, run_dir: &RunDir, mark: &Mark) -> Result<()
     // Found before it can have ended, so that its end can be told (Linux 6.15).
     let pidfd = sys::process::pidfd_open(order.pid).map_err(failed())?;
     let streams = Streams::found(run_dir);
-    let (ours, theirs) = sys::socket::pair().map_err(failed())?;
-    let mut work = Some((order, streams, theirs, pidfd));
-    sys::process::fork(|| {
-        let Some((order, streams, theirs, pidfd)) = work.take() else { return 1 };
+    let monitor = |theirs: OwnedFd| {
         let kept: Vec<_> = streams.fds().into_iter().chain([theirs.as_fd(), pidfd.as_fd()]).collect();
         if sys::detached::apart(&kept).is_err() {
             return 1;
@@ -445,9 +464,8 @@ pub(crate) fn adopt(engine: &Engine, run_dir: &RunDir, mark: &Mark) -> Result<()
         drop(theirs);
         watch.lives(Life { pidfd, streams, deadline: None });
         0
-    })
-    .map_err(failed())?;
-    drop(work);
-    let _ = sys::socket::receive::<1>(&ours);
+    };
+    let (taken, _) = sys::process::fork_connected(monitor).map_err(failed())?;
+    let _ = sys::socket::receive::<1>(&taken);
     Ok(())
 }

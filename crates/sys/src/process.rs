@@ -376,6 +376,18 @@ pub fn fork(child: impl FnOnce() -> i32) -> Result<Child> {
     Ok(Child { pid: pid as i32, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } })
 }
 
+/// The same with a socket between both, which ends for either with the last of the other's: neither has a copy of the
+/// other's end.
+pub fn fork_connected(child: impl FnOnce(OwnedFd) -> i32) -> Result<(OwnedFd, Child)> {
+    let (ours, theirs) = crate::socket::pair()?;
+    let mut ours = Some(ours);
+    let forked = fork(|| {
+        drop(ours.take());
+        child(theirs)
+    })?;
+    ours.map(|ours| (ours, forked)).ok_or_else(|| Error::new("clone3", "0", Errno::CHILD))
+}
+
 /// This process has one thread.
 pub fn single_threaded() -> bool {
     rustix::fs::stat("/proc/self/task").map_or(true, |stat| stat.st_nlink == 3)

@@ -1,16 +1,19 @@
 //! The processes of this machine by descent. A [`Sandbox`](crate::Sandbox) makes the test the reaper of its orphans, so
 //! that what it has caused stays below it however often it has forked: daemons, shims and monitors too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::process::{Child, Command};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions, getpgrp, kill_process, wait, waitid};
 
 /// A process of the table.
 pub(crate) struct Process {
     pub(crate) name: String,
     parent: u32,
+    group: u32,
     pub(crate) dead: bool,
 }
 
@@ -47,8 +50,42 @@ impl Process {
         let mut fields = tail.split(' ');
         let dead = matches!(fields.next()?, "Z" | "X");
         let parent = fields.next()?.parse().ok()?;
-        Some(Self { name, parent, dead })
+        let group = fields.next()?.parse().ok()?;
+        Some(Self { name, parent, group, dead })
     }
+}
+
+/// What this process has started itself, and waits for itself.
+static STARTED: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
+/// Starts a command that its caller waits for.
+pub(crate) fn start(command: &mut Command) -> std::io::Result<Child> {
+    // Nobody takes it for an orphan before it is known.
+    let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+    command.spawn().inspect(|child| _ = started.insert(child.id()))
+}
+
+/// Reaps orphans as a machine's init does, from now to the end of the test: the last process of a PID namespace is not
+/// gone while one that came from outside has not been waited for.
+pub fn reap_orphans() {
+    let me = std::process::id();
+    let ours = getpgrp().as_raw_nonzero().get().cast_unsigned();
+    let look = move || {
+        let started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_orphan = |pid: &u32, process: &Process| {
+            process.dead && process.parent == me && process.group != ours && !started.contains(pid)
+        };
+        let orphans = Family::read().0.into_iter().filter(|(pid, process)| is_orphan(pid, process));
+        for pid in orphans.filter_map(|(pid, _)| Pid::from_raw(pid.cast_signed())) {
+            let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
+        }
+    };
+    std::thread::spawn(move || {
+        loop {
+            look();
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
 }
 
 /// Kills all that descends from this process, and reaps it: for tests that start daemons of others, which must not outlive

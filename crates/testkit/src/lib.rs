@@ -20,7 +20,7 @@ mod sandbox;
 mod user;
 mod wait;
 
-pub use family::end_descendants;
+pub use family::{end_descendants, reap_orphans};
 pub use invocation::Invocation;
 pub use leavings::{Leavings, Scope};
 pub use outcome::Outcome;

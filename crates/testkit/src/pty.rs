@@ -13,7 +13,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcgetattr, tcsetwinsize};
 
-use crate::{Invocation, Outcome};
+use crate::{Invocation, Outcome, family};
 
 /// A program in a terminal. Dropped before its end, it is killed.
 pub struct Pty {
@@ -56,13 +56,9 @@ impl Pty {
         let command = invocation.line();
         let end = |fd: &OwnedFd| fd.try_clone().expect("another descriptor of the terminal");
         let started = Instant::now();
-        let child = invocation
-            .command(&["setsid", "--ctty"])
-            .stdin(end(&slave))
-            .stdout(end(&slave))
-            .stderr(end(&slave))
-            .spawn()
-            .unwrap_or_else(|error| panic!("cannot start {command}: {error}"));
+        let mut line = invocation.command(&["setsid", "--ctty"]);
+        line.stdin(end(&slave)).stdout(end(&slave)).stderr(end(&slave));
+        let child = family::start(&mut line).unwrap_or_else(|error| panic!("cannot start {command}: {error}"));
         let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).expect("pidfd of our own child");
         let end = started + invocation.limit;
         Self { command, child, pidfd, master, slave, transcript: Vec::new(), used: 0, started, end }

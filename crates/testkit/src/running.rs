@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
-use crate::{Invocation, Outcome};
+use crate::{Invocation, Outcome, family};
 
 /// How long the outputs are read on after the process has ended, where something else still holds them open.
 const GRACE: Duration = Duration::from_millis(300);
@@ -44,14 +44,9 @@ impl Running {
     pub(crate) fn start(invocation: Invocation) -> Self {
         let command = invocation.line();
         let started = Instant::now();
-        let mut child = invocation
-            .command(&[])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .unwrap_or_else(|error| panic!("cannot start {command}: {error}"));
+        let mut line = invocation.command(&[]);
+        line.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        let mut child = family::start(&mut line).unwrap_or_else(|error| panic!("cannot start {command}: {error}"));
         let pid = Pid::from_child(&child);
         let pidfd = pidfd_open(pid, PidfdFlags::empty()).expect("pidfd of our own child");
         let stdin = child.stdin.take().expect("stdin is a pipe");

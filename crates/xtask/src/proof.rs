@@ -57,6 +57,11 @@ const PROOFS: &[Proof] = &[
         how: How::Tests("coracle", "store_faults", &["_killed_at_each_change", "_on_a_full_disk_at_each_write"]),
     },
     Proof {
+        name: "kills",
+        what: "commands and monitors of containers killed at each change that they make",
+        how: How::Tests("coracle", "killed", &[""]),
+    },
+    Proof {
         name: "words",
         what: "words at random for every verb",
         how: How::Tests("corun", "corun", &["fuzz_words::"]),
