@@ -62,6 +62,11 @@ const PROOFS: &[Proof] = &[
         how: How::Tests("coracle", "killed", &[""]),
     },
     Proof {
+        name: "soak",
+        what: "containers by the thousand, eight at a time, and nothing grows",
+        how: How::Tests("coracle", "soak", &[""]),
+    },
+    Proof {
         name: "words",
         what: "words at random for every verb",
         how: How::Tests("corun", "corun", &["fuzz_words::"]),
