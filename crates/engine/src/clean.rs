@@ -65,7 +65,7 @@ fn clear(engine: &Engine, mark: &Mark) {
     }
     // The mark goes last: while it is there, what could not be done is done by the next command.
     let ephemeral = state.is_some_and(|state| state.ephemeral);
-    if monitor::end(&run_dir).is_ok() && settle(engine, &mark.id, ephemeral).is_ok() {
+    if monitor::end(&run_dir).is_ok() && settle(engine, &run_dir, &mark.id, ephemeral).is_ok() {
         userns::release(engine, &mark.id);
         if run_dir.remove().is_ok() {
             let _ = mark.remove();
@@ -76,8 +76,9 @@ fn clear(engine: &Engine, mark: &Mark) {
 /// How long a container whose holder is dead may stay locked.
 const LOCKED: Duration = Duration::from_secs(1);
 
-/// A container whose holder was killed goes with `--rm`, and else has ended with a code that nobody knows.
-fn settle(engine: &Engine, id: &str, ephemeral: bool) -> Result<()> {
+/// A container whose holder was killed goes with `--rm`, and else has ended with a code that nobody knows; but for one
+/// whose holder found the disk full and left the code in the run directory.
+fn settle(engine: &Engine, run_dir: &RunDir, id: &str, ephemeral: bool) -> Result<()> {
     // What has no id for a name has not come as far as a container.
     let Ok(id) = id.parse::<ContainerId>() else { return Ok(()) };
     let mut container = match engine.store()?.container(&id) {
@@ -98,7 +99,7 @@ fn settle(engine: &Engine, id: &str, ephemeral: bool) -> Result<()> {
     }
     let mut record: Container<Record> = container.read()?;
     if container.has_begun() {
-        record.config.ended = Some(End::unknown());
+        record.config.ended = Some(End::left_in(run_dir).unwrap_or_else(End::unknown));
         container.write(&record, Durability::Durable)?;
     }
     container.end()?;

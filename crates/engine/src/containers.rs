@@ -122,7 +122,10 @@ impl Engine {
         let ended = container.config.ended.map_or(Status::Created, Status::Exited);
         match ended {
             // What it had while it ran is gone with the boot that it ran in.
-            _ if holder.is_none() && !ran && self.was_cut_off(&container.id) => Status::Exited(End::unknown()),
+            _ if holder.is_none() && self.was_cut_off(&container.id) => {
+                let run_dir = RunDir::open(&self.run_dir(container.id.as_str())).ok();
+                Status::Exited(run_dir.and_then(|run_dir| End::left_in(&run_dir)).unwrap_or_else(End::unknown))
+            }
             _ if holder.is_none() => ended,
             _ if ran => Status::Stopping,
             Status::Exited(end) => Status::Restarting(end),

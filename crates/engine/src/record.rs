@@ -1,6 +1,7 @@
 //! What is written down of a container beside what the store itself must know.
 
 use crate::config::{ContainerConfig, HealthConfig, Signal};
+use monitor::RunDir;
 use oci::runtime::IdMapping;
 use serde::{Deserialize, Serialize};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -74,7 +75,21 @@ pub struct End {
     pub stopped: bool,
 }
 
+/// In a run directory: an end that could not be written where it belongs.
+const END: &str = "end.json";
+
 impl End {
+    /// Leaves it in a run directory.
+    pub(crate) fn leave_in(&self, run_dir: &RunDir) {
+        // What else fails is told by what fails first.
+        let _ = serde_json::to_vec(self).map(|bytes| run_dir.put(END, &bytes, 0o600));
+    }
+
+    /// One that was left in a run directory.
+    pub(crate) fn left_in(run_dir: &RunDir) -> Option<Self> {
+        serde_json::from_slice(&run_dir.read(END)?).ok()
+    }
+
     /// One that nobody saw.
     pub fn unknown() -> Self {
         Self { code: None, at: now(), out_of_memory: false, stopped: false }

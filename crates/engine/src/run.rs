@@ -110,6 +110,14 @@ pub(crate) struct Run {
     pub restarts: u32,
 }
 
+impl Run {
+    /// As it is written down.
+    pub fn end(&self) -> End {
+        let Self { exit, oom_kills, stopped, .. } = self;
+        End { code: exit.map(Exit::code), at: now(), out_of_memory: *oom_kills > 0, stopped: *stopped }
+    }
+}
+
 /// The command that a composed container runs.
 pub(crate) fn command_of(composed: &Composed) -> Vec<String> {
     composed.spec.process.as_ref().map(|process| process.args.clone()).unwrap_or_default()
@@ -142,8 +150,7 @@ fn write_end(container: &mut ContainerDir, run: &Run) -> store::Result<()> {
     record.config.started = Some(run.started);
     record.config.restarts = run.restarts;
     record.config.command.clone_from(&run.command);
-    record.config.ended =
-        Some(End { code: run.exit.map(Exit::code), at: now(), out_of_memory: run.oom_kills > 0, stopped: run.stopped });
+    record.config.ended = Some(run.end());
     container.write(&record, Durability::Durable)?;
     container.end()
 }

@@ -1,6 +1,7 @@
 //! Ending containers that run, and waiting for their end.
 
 use crate::config::Signal;
+use crate::containers::Status;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::record::Record;
@@ -168,7 +169,7 @@ impl Engine {
                     self.wait_until_cleared(&held.id);
                     return Ok(code);
                 }
-            } else if let Some(end) = self.record(&held)?.ended.filter(|_| !self.is_held(&held.id)) {
+            } else if let Status::Exited(end) = self.container(text)?.status {
                 return Ok(end.code);
             }
             // It has not begun yet, or is between two starts.

@@ -407,7 +407,9 @@ impl<'a> Watch<'a> {
         let written = write_down(self.engine, &self.order, run, self.order.ephemeral);
         userns::release(self.engine, &self.order.id);
         // What could not be done the next command does, by what stands in the run directory.
-        if cleared.is_ok() && written.is_ok() {
+        if written.is_err() {
+            run.end().leave_in(&self.run_dir);
+        } else if cleared.is_ok() {
             let _ = self.run_dir.remove();
         }
         self.supervisor.tell(ended);

@@ -284,12 +284,13 @@ impl ContainerDir {
         }
     }
 
-    /// Notes that its process is about to run in this boot of the machine. What is lost with a power cut is lost with
+    /// Notes that its process is about to run. What is lost with a power cut is lost with
     /// the boot.
     pub fn begin(&self) -> Result<()> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW;
-        let file = sys::fs::open_beneath(&self.dir, BEGUN, flags, Mode::from_raw_mode(0o600))?;
-        Ok(sys::fs::write_once(&file, crate::record::boot_id()?.as_bytes())?)
+        // An empty file finds room on a disk that is full.
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW;
+        sys::fs::open_beneath(&self.dir, BEGUN, flags, Mode::from_raw_mode(0o600))?;
+        Ok(())
     }
 
     /// Notes that it runs no more, and that its end is written down.
