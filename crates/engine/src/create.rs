@@ -7,7 +7,7 @@ use crate::record::{Maps, Record, now};
 use crate::root::{self, Source};
 use crate::spec::UserNamespace;
 use crate::start::Place;
-use crate::{health, names, spec, userns};
+use crate::{health, names, secrets, spec, userns};
 use monitor::Holder;
 use std::io::Write as _;
 use std::path::Path;
@@ -94,6 +94,7 @@ fn create(
     source: &Source,
     namespace: &UserNamespace,
 ) -> Result<(ContainerDir, Container<Record>)> {
+    secrets::are_there(engine, config)?;
     let name = config.name.as_ref().map_or_else(|| names::of(id.as_str()), ToString::to_string);
     let record = Container {
         id: id.clone(),

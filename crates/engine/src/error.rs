@@ -81,6 +81,19 @@ pub enum Error {
     /// It runs already.
     #[error("container {0} is running already")]
     Runs(String),
+    /// A secret that cannot be a variable.
+    #[error("secret {0} is no text, which a variable must be: leave out type=env")]
+    SecretVariable(String),
+    /// The owner that a secret is to have is nobody in the container.
+    #[error("secret {secret}: the container has no ids {uid}:{gid}: give others by uid= and gid=")]
+    SecretOwner {
+        /// Which.
+        secret: String,
+        /// The user id that was asked for.
+        uid: u32,
+        /// The group id.
+        gid: u32,
+    },
     /// What was asked for needs one that runs.
     #[error("container {0} is not running: coracle start starts it")]
     NotRunning(String),
@@ -243,7 +256,12 @@ impl Error {
     pub fn is_not_found(&self) -> bool {
         matches!(
             self,
-            Self::Store(store::Error::NoSuchContainer(_) | store::Error::NoSuchImage(_) | store::Error::NoSuchList(_))
+            Self::Store(
+                store::Error::NoSuchContainer(_)
+                    | store::Error::NoSuchImage(_)
+                    | store::Error::NoSuchList(_)
+                    | store::Error::NoSuchSecret(_)
+            )
         )
     }
 

@@ -42,6 +42,7 @@ mod record;
 mod root;
 pub mod run;
 pub mod save;
+pub mod secrets;
 mod settle;
 mod side_by_side;
 pub mod spec;

@@ -189,6 +189,7 @@ impl Start<'_> {
             &etc::host_name(config, &host_name, record.id.as_str()),
             record.name.as_str(),
         )?;
+        let secrets = crate::secrets::place(engine, &self.place.run_dir, config, namespace)?;
         Ok(Facts {
             id: record.id.as_str().to_owned(),
             name: record.name.as_str().to_owned(),
@@ -206,6 +207,7 @@ impl Start<'_> {
             mems: gather::list("/sys/devices/system/node/online"),
             host_name,
             etc,
+            secrets,
             scratch: self.scratch()?,
             devices,
             default_filter: match config.privileges.seccomp {

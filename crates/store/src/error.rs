@@ -117,6 +117,23 @@ pub enum Error {
     /// No container has that name or id.
     #[error("no container {0:?}")]
     NoSuchContainer(String),
+    /// No secret has that name or id, or several ids start so.
+    #[error("no secret {0:?}")]
+    NoSuchSecret(String),
+    /// A secret has that name.
+    #[error("a secret {0:?} is there already")]
+    SecretTaken(String),
+    /// Not the name of a secret.
+    #[error("{0:?} is not a name for a secret: letters and digits, then also _ . and -")]
+    SecretName(String),
+    /// A secret that holds nothing, or too much.
+    #[error("secret {name:?}: {size} bytes are not between 1 and 512000")]
+    SecretSize {
+        /// Its name.
+        name: String,
+        /// How many it would hold.
+        size: usize,
+    },
     /// Several containers' ids start with these digits.
     #[error("container id {prefix:?} is ambiguous: {}", candidates.join(", "))]
     AmbiguousContainer {

@@ -11,6 +11,7 @@
 //! names/NAME                  a link whose text is the id of the container of that name
 //! compressed.json             what layers are once they are compressed, to be sent
 //! partial/HEX                 what came of a blob before it was cut off
+//! secrets/NAME                a secret
 //! tmp/                        what is being made, locked by its maker
 //! trash/                      what is being removed
 //! ```
@@ -53,6 +54,7 @@ mod record;
 mod remove;
 mod same;
 pub mod save;
+mod secret;
 mod settle;
 mod store;
 mod sweep;
@@ -77,6 +79,7 @@ pub use mode::{IdRange, LayerMode, XattrStyle};
 pub use name::{ContainerId, ContainerName};
 pub use receive::Expected;
 pub use remove::Removed;
+pub use secret::{LARGEST_SECRET, NewSecret, Secret};
 pub use store::Store;
 pub use sweep::Swept;
 pub use usage::{ImageUsage, Piece, Usage};

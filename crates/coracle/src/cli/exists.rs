@@ -40,7 +40,7 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
 }
 
 /// Whether it is there. What is not known is no answer.
-fn found<T>(looked: engine::Result<T>) -> Result<bool, Failure> {
+pub fn found<T>(looked: engine::Result<T>) -> Result<bool, Failure> {
     match looked {
         Ok(_) => Ok(true),
         Err(error) if error.is_not_found() => Ok(false),
@@ -48,7 +48,8 @@ fn found<T>(looked: engine::Result<T>) -> Result<bool, Failure> {
     }
 }
 
-fn answer(
+/// The answer for the one word that is asked for.
+pub fn answer(
     words: &[String],
     what: &str,
     verb: &str,

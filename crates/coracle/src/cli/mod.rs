@@ -38,6 +38,7 @@ mod rmi;
 mod run;
 mod save;
 mod search;
+mod secret;
 mod start;
 mod stats;
 mod stop;
@@ -141,6 +142,11 @@ const VERBS: &[Verb] = &[
     search::VERB,
     login::VERB,
     logout::VERB,
+    secret::create::VERB,
+    secret::list::VERB,
+    secret::inspect::VERB,
+    secret::exists::VERB,
+    secret::remove::VERB,
     system::df::VERB,
     system::prune::VERB,
     system::check::VERB,
@@ -150,7 +156,7 @@ const VERBS: &[Verb] = &[
 ];
 
 /// What some verbs are said of, as docker does: `image ls`.
-const NOUNS: [&str; 4] = ["image", "container", "manifest", "system"];
+const NOUNS: [&str; 5] = ["image", "container", "manifest", "secret", "system"];
 
 /// What stands before the verb.
 #[derive(Debug, Default)]

@@ -1,6 +1,6 @@
 //! The files of a container beside its image.
 
-use super::{DeviceRequest, Mount};
+use super::{DeviceRequest, Mount, SecretRequest};
 use serde::{Deserialize, Serialize};
 
 /// Mounts and devices.
@@ -12,6 +12,9 @@ pub struct FilesConfig {
     pub root: RootAccess,
     /// `--device`.
     pub devices: Vec<DeviceRequest>,
+    /// `--secret`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<SecretRequest>,
 }
 
 /// Whether the root file system can be written.

@@ -32,6 +32,9 @@ pub(super) fn compose(
     for variable in &config.process.env {
         env.set(&variable.name, &variable.value, Origin::Flag("--env"));
     }
+    for (name, value) in &facts.secrets.variables {
+        env.set(name, value, Origin::Flag("--secret"));
+    }
     if !env.has("HOME") {
         env.set("HOME", &facts.user.home, Origin::Default);
     }

@@ -40,6 +40,8 @@ pub struct Facts {
     pub host_name: String,
     /// Generated files to bind over the image's.
     pub etc: EtcFiles,
+    /// Its secrets.
+    pub secrets: Secrets,
     /// An empty directory of the container's own on the host, for overlays over binds; absent when there is none.
     pub scratch: Option<PathBuf>,
     /// The host devices that were asked for, from [`super::devices`] or [`super::all_devices`].
@@ -58,6 +60,24 @@ pub struct Facts {
     pub thermal_throttle: Vec<String>,
     /// Size of the terminal, when there is one.
     pub console_size: Option<ConsoleSize>,
+}
+
+/// Secrets as the container is to see them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Secrets {
+    /// Files to bind.
+    pub files: Vec<SecretFile>,
+    /// Variables and their values.
+    pub variables: Vec<(String, String)>,
+}
+
+/// A file with a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretFile {
+    /// Where it lies.
+    pub source: PathBuf,
+    /// Where it is seen: absolute path in the container.
+    pub destination: String,
 }
 
 /// What an image's configuration says (image-spec config.md).

@@ -31,6 +31,7 @@ pub(super) fn compose(config: &ContainerConfig, facts: &Facts, origins: &mut Ori
     let mut builder = Builder { config, facts, origins, mounts: Vec::new() };
     builder.kernel();
     builder.generated_files();
+    builder.secrets();
     builder.read_only_root();
     for mount in &config.files.mounts {
         match mount {
@@ -198,6 +199,15 @@ impl Builder<'_> {
             }
             let origin = flag.map_or(Origin::Default, Origin::Flag);
             self.default(origin, "bind", &file.to_string_lossy(), destination, &options);
+        }
+    }
+
+    /// Files with secrets.
+    fn secrets(&mut self) {
+        for file in &self.facts.secrets.files {
+            let options = ["bind", "rprivate", "ro", "nosuid", "noexec", "nodev"];
+            let source = file.source.to_string_lossy();
+            self.default(Origin::Flag("--secret"), "bind", &source, &file.destination, &options);
         }
     }
 

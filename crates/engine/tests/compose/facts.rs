@@ -2,7 +2,8 @@
 
 use engine::config::{CapabilitySet, ContainerConfig, ImageRef};
 use engine::spec::{
-    Composed, Controllers, EtcFiles, Facts, HostRlimits, IdMaps, ImageDefaults, Limit, User, UserNamespace, compose,
+    Composed, Controllers, EtcFiles, Facts, HostRlimits, IdMaps, ImageDefaults, Limit, Secrets, User, UserNamespace,
+    compose,
 };
 use oci::runtime::{IdMapping, Linux, Mount, Process, Resources};
 
@@ -38,6 +39,7 @@ pub fn facts() -> Facts {
             hostname: Some("/run/x/hostname".into()),
             resolv_conf: Some("/run/x/resolv.conf".into()),
         },
+        secrets: Secrets::default(),
         scratch: Some("/run/x/scratch".into()),
         devices: vec![],
         default_filter: None,

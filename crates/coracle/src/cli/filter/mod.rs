@@ -6,9 +6,11 @@
 mod containers;
 mod images;
 mod pattern;
+mod secrets;
 
 pub use containers::{CONTAINERS, network, status_word};
 pub use images::{IMAGES, PRUNED_IMAGES, created};
+pub use secrets::SECRETS;
 
 use super::Failure;
 use crate::render;

@@ -7,8 +7,8 @@
 use crate::cli::remote::{self, Machine, Remote};
 use engine::config::{
     Bytes, CapabilityChange, CgroupNamespace, CgroupUse, ContainerName, CpuSet, Cpus, DnsOption, DomainName, HostEntry,
-    HostName, IdOrName, IpcNamespace, MemorySwap, NamespaceMode, NetworkMode, OnFailure, PidsLimit, Pull, Signal,
-    TmpfsMount, Ulimit, Umask, UserSpec, UsernsMode,
+    HostName, IdOrName, IpcNamespace, MemorySwap, NamespaceMode, NetworkMode, OnFailure, PidsLimit, Pull,
+    SecretRequest, Signal, TmpfsMount, Ulimit, Umask, UserSpec, UsernsMode,
 };
 use engine::flags::{self, Invalid, SecurityOpt};
 use flag::{Flag, push, push_word, put, put_word};
@@ -76,6 +76,7 @@ pub struct Given {
     pub read_only: bool,
     pub read_only_tmpfs: Option<bool>,
     pub devices: Vec<String>,
+    pub secrets: Vec<SecretRequest>,
 
     pub cap_add: Vec<String>,
     pub cap_drop: Vec<String>,
@@ -337,6 +338,13 @@ pub const FLAGS: &[Flag<Given>] = &[
         "Add a device of the host, or all below a directory",
     )
     .under(FILES),
+    F::takes(
+        "secret",
+        "NAME[,KEY=VALUE...]",
+        |g, w| add(&mut g.secrets, flags::secret(w)),
+        "Show a secret in /run/secrets: target=, uid=, gid=, mode=; type=env in a variable",
+    )
+    .under(FILES),
     F::takes("cap-add", "CAPABILITY", |g, w| capability(&mut g.cap_add, w), "Add a capability, or ALL").under(MAY),
     F::takes("cap-drop", "CAPABILITY", |g, w| capability(&mut g.cap_drop, w), "Drop a capability, or ALL").under(MAY),
     F::takes(
@@ -504,7 +512,6 @@ pub const LATER: &[(&str, Option<char>, &str)] = &[
     ("volume-driver", None, "named volumes"),
     ("runtime", None, "other runtimes"),
     ("pod", None, "pods"),
-    ("secret", None, "secrets"),
     ("gpus", None, "devices by CDI name"),
     ("device-cgroup-rule", None, "device rules of one's own"),
     ("blkio-weight", None, "limits of block I/O"),

@@ -191,6 +191,7 @@ fn files(given: &Given, around: &Surroundings<'_>) -> Result<FilesConfig, Failur
             (true, false) => RootAccess::ReadOnly,
         },
         devices: devices.map_err(of("--device"))?,
+        secrets: given.secrets.clone(),
     })
 }
 
@@ -344,7 +345,7 @@ mod tests {
             --sysctl net.ipv4.ip_forward=1 -m 64m --memory-swap -1 --memory-reservation 32m --cpus 1 -c 512 \
             --cpu-period 0 --cpu-quota 0 --cpuset-cpus 0 --cpuset-mems 0 --pids-limit 5 --shm-size 1m \
             --oom-kill-disable --cgroup-parent p --cgroups enabled -v /a:/b --mount type=tmpfs,dst=/c --tmpfs /d \
-            --rootfs /r --read-only --read-only-tmpfs=false --device /dev/null --cap-add NET_RAW --cap-drop chown \
+            --rootfs /r --read-only --read-only-tmpfs=false --device /dev/null --secret key --cap-add NET_RAW --cap-drop chown \
             --security-opt no-new-privileges --privileged --name web --rm -l a=b \
             --annotation c=d --cidfile id --pull never -q --platform linux/amd64 --authfile a --cert-dir b --creds c --retry 1 --retry-delay 1s --tls-verify=false --explain cmd";
         let given = config(line);
