@@ -1,6 +1,6 @@
 //! Where a container's cgroup goes.
 
-use crate::config::ContainerConfig;
+use crate::config::{CgroupUse, ContainerConfig};
 use crate::engine::Engine;
 use cgroup::{CgroupPath, Layout};
 
@@ -15,6 +15,10 @@ pub fn choose(
     let name = format!("coracle-{id}");
     match &config.limits.cgroup_parent {
         Some(parent) => CgroupPath::new(&format!("{}/{name}", parent.trim_end_matches('/'))),
+        None if config.limits.cgroups == CgroupUse::Split => match layout.split_own()? {
+            Some(above) => above.join(&name),
+            None => CgroupPath::new(&name),
+        },
         None if engine.caller().is_root() => CgroupPath::new(&format!("/{name}")),
         None => match layout.delegated() {
             Some(above) => above.join(&name),

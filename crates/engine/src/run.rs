@@ -1,6 +1,6 @@
 //! `coracle run` with a container that lives and dies with the command: one straight walk from a wish to its end.
 
-use crate::config::{ContainerConfig, StdinMode};
+use crate::config::{ContainerConfig, Notify, Ready, StdinMode};
 use crate::create::Made;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -53,7 +53,15 @@ pub fn run(engine: &Engine, config: &ContainerConfig, io: Io) -> Result<Outcome>
                 timeout: config.process.timeout.filter(|t| *t > 0).map(|t| Duration::from_secs(t.into())),
                 newlines,
             };
-            Ok(monitor::run(monitor::Order { request, run_dir: &place.run_dir, foreground, signals: &signals })?)
+            let ready = match &config.foreground.notify {
+                Some(Notify { manager, ready: Ready::Started }) => Some(monitor::Ready::Started(manager)),
+                Some(Notify { manager, ready: Ready::Said }) => {
+                    Some(monitor::Ready::Said(runtime::notify::Notify::bind(&place.notify_dir()?, manager)?))
+                }
+                None => None,
+            };
+            let run_dir = &place.run_dir;
+            Ok(monitor::run(monitor::Order { request, run_dir, foreground, signals: &signals, ready })?)
         })
     });
     let (ended, composed) = match held {

@@ -1,7 +1,7 @@
 //! From a container's record to its process: the root is mounted, the specification composed, the cgroup made. Who
 //! holds the process then is decided by whoever asks for the start.
 
-use crate::config::{CgroupUse, Changes, ContainerConfig, Mount, SeccompChoice};
+use crate::config::{CgroupUse, Changes, ContainerConfig, Mount, Ready, SeccompChoice};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::record::Record;
@@ -58,6 +58,15 @@ impl Place {
                 Err(error)
             }
         }
+    }
+
+    /// The directory in which a container finds the socket of who is told that it is ready.
+    pub fn notify_dir(&self) -> Result<PathBuf> {
+        let path = self.run_dir.path().join("notify");
+        // Whoever the container's process is looks into it.
+        let mode = rustix::fs::Mode::from_raw_mode(0o755);
+        sys::fs::ensure_dir(rustix::fs::CWD, &path, mode).map_err(Error::file("make", path.as_path()))?;
+        Ok(path)
     }
 
     /// Nothing of the container runs any more; what was written down of it stays.
@@ -118,7 +127,10 @@ impl Start<'_> {
         let mut cgroup = Limited { cgroup: path.as_ref().map(|path| reserve(layout, path)).transpose()? };
         let root = root::make(engine, config, &source, self.container, &ids.namespace)?;
         let facts = self.facts(&source, &root, cgroup.cgroup.as_ref())?;
-        let composed = compose(config, &facts)?;
+        let mut composed = compose(config, &facts)?;
+        if config.foreground.notify.as_ref().is_some_and(|notify| notify.ready == Ready::Said) {
+            runtime::notify::mount(&mut composed.spec, &self.place.notify_dir()?);
+        }
         for directory in &composed.directories {
             crate::engine::make_parents(directory)?;
         }

@@ -49,6 +49,7 @@ pub struct Attached {
 #[derive(Debug)]
 pub struct Begun {
     socket: OwnedFd,
+    monitor: i32,
 }
 
 impl Begun {
@@ -62,6 +63,11 @@ impl Begun {
                 None => return Err(Error::MonitorLost),
             }
         }
+    }
+
+    /// Tells a service manager that the container runs, and that its monitor is the process to watch.
+    pub fn tell(&self, manager: &Path) -> Result<()> {
+        Ok(runtime::notify::ready(manager, self.monitor)?)
     }
 
     /// The connection to it.
@@ -118,8 +124,8 @@ impl Engine {
             }
             0
         };
-        let (socket, _) = sys::process::fork_connected(monitor).map_err(Error::system("make the monitor"))?;
-        Ok(Begun { socket })
+        let (socket, child) = sys::process::fork_connected(monitor).map_err(Error::system("make the monitor"))?;
+        Ok(Begun { socket, monitor: child.pid })
     }
 
     /// Starts a container that does not run, for a monitor.

@@ -3,7 +3,9 @@
 use crate::error::{Error, Result};
 use crate::process::Process;
 use crate::rundir::RunDir;
+use runtime::notify::Notify;
 use runtime::{Foreground, Request};
+use std::path::Path;
 use sys::process::Exit;
 use sys::signal::Signals;
 
@@ -18,6 +20,17 @@ pub struct Order<'a> {
     pub foreground: Foreground,
     /// Our signals, blocked since before anything was made.
     pub signals: &'a Signals,
+    /// Who is told that it is ready.
+    pub ready: Option<Ready<'a>>,
+}
+
+/// A service manager that waits for word that a container is ready.
+#[derive(Debug)]
+pub enum Ready<'a> {
+    /// It is when its command runs; the manager has this socket.
+    Started(&'a Path),
+    /// It says so itself.
+    Said(Notify),
 }
 
 /// How it went.
@@ -38,7 +51,7 @@ const SIGQUIT: i32 = 3;
 
 /// Runs a container to its end. What belongs to it is still there afterwards: [`crate::teardown`] removes it.
 pub fn run(order: Order<'_>) -> Result<Ended> {
-    let Order { request, run_dir, foreground, signals } = order;
+    let Order { request, run_dir, foreground, signals, ready } = order;
     while let Some(signal) = signals.next() {
         if matches!(signal, SIGINT | SIGTERM | SIGHUP | SIGQUIT) {
             return Err(Error::Interrupted(signal));
@@ -50,7 +63,16 @@ pub fn run(order: Order<'_>) -> Result<Ended> {
     // fail, the waiting stub ends with its socket.
     run_dir.write_process(&Process::of(container.handle.pid))?;
     container.start(spec)?;
-    let exit = runtime::hold(&container.handle, container.terminal, signals, foreground)?;
+    let notify = match ready {
+        Some(Ready::Said(notify)) => Some(notify),
+        Some(Ready::Started(manager)) => {
+            // One that does not listen is no reason to end what it has started.
+            let _ = runtime::notify::ready(manager, std::process::id() as i32);
+            None
+        }
+        None => None,
+    };
+    let exit = runtime::hold_notifying(&container.handle, container.terminal, signals, foreground, notify)?;
     let oom_kills = container.handle.cgroup.oom_kills().unwrap_or(0);
     Ok(Ended { exit, oom_kills, subjects: container.subjects })
 }

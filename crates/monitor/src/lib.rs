@@ -25,7 +25,7 @@ mod word;
 
 pub use clients::{Client, SOCKET};
 pub use error::{Error, Result};
-pub use foreground::{Ended, Order, run};
+pub use foreground::{Ended, Order, Ready, run};
 pub use holder::Holder;
 pub use marks::Mark;
 pub use process::{Pause, Process};

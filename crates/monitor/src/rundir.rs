@@ -174,9 +174,13 @@ impl RunDir {
     }
 
     fn empty(&self) -> Result<()> {
-        let entries = std::fs::read_dir(&self.path).into_iter().flatten().flatten();
-        for entry in entries {
-            let _ = sys::fs::unlinkat(&self.fd, entry.file_name(), AtFlags::empty());
+        let entries = |path: &Path| std::fs::read_dir(path).into_iter().flatten().flatten();
+        for entry in entries(&self.path) {
+            if sys::fs::unlinkat(&self.fd, entry.file_name(), AtFlags::empty()).is_err() {
+                // The one directory that may be in it holds a socket.
+                entries(&entry.path()).for_each(|file| drop(sys::fs::unlinkat(CWD, file.path(), AtFlags::empty())));
+                let _ = sys::fs::unlinkat(&self.fd, entry.file_name(), AtFlags::REMOVEDIR);
+            }
         }
         match sys::fs::unlinkat(CWD, &self.path, AtFlags::REMOVEDIR) {
             Err(error) if error.errno != sys::Errno::NOENT => {

@@ -7,10 +7,10 @@ use crate::error::{Result, What};
 use crate::handle::Handle;
 use oci::runtime::{Mount, NamespaceKind, Spec};
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::{CWD, Mode};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::time::Timespec;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use sys::socket;
@@ -54,9 +54,11 @@ impl Notify {
     /// the container's process is may write to it.
     pub fn bind(directory: &Path, manager: &Path) -> Result<Self> {
         const WHAT: &str = "make the notification socket";
-        let path = directory.join(NAME);
+        // Its name may be longer than what fits into an address.
+        let opened = sys::fs::open(directory, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).what(WHAT)?;
+        let path = PathBuf::from(format!("/proc/self/fd/{}/{NAME}", opened.as_raw_fd()));
         let socket = socket::bind_datagram(&path).what(WHAT)?;
-        sys::fs::fchmodat(CWD, &path, Mode::from_raw_mode(0o777)).what(WHAT)?;
+        sys::fs::fchmodat(&opened, NAME, Mode::from_raw_mode(0o777)).what(WHAT)?;
         Ok(Self { socket, manager: manager.to_owned() })
     }
 
@@ -80,23 +82,34 @@ impl Notify {
     /// Reads one message of the container, and passes it on if it says that it is ready; `true` then. `main` is the
     /// process that the service manager is to watch.
     pub fn turn(&self, main: i32) -> Result<bool> {
-        const WHAT: &str = "pass on that the container is ready";
-        let message = socket::receive_text(&self.socket).what(WHAT)?.unwrap_or_default();
+        let message = socket::receive_text(&self.socket).what(PASS_ON)?.unwrap_or_default();
         let Some(ready) = message.lines().find(|line| line.starts_with("READY=")) else { return Ok(false) };
-        let manager = socket::connect_datagram(&self.manager).what(WHAT)?;
-        socket::send(&manager, format!("{ready}\n").as_bytes()).what(WHAT)?;
-        socket::send(&manager, format!("MAINPID={main}\n").as_bytes()).what(WHAT)?;
-        // One who tells and ends at once may be gone before the manager looks who it was (sd_notify_barrier(3)): it
-        // closes the fd that it gets when it has read all that came before.
-        let (ours, theirs) = socket::pair().what(WHAT)?;
-        socket::send_with(&manager, b"BARRIER=1", &[theirs.as_fd()]).what(WHAT)?;
-        drop(theirs);
-        let mut fds = [PollFd::new(&ours, PollFlags::IN)];
-        let limit = Timespec { tv_sec: BARRIER.as_secs() as i64, tv_nsec: 0 };
-        // One that does not answer has the words all the same.
-        let _ = poll(&mut fds, Some(&limit));
+        tell(&self.manager, ready, main)?;
         Ok(true)
     }
+}
+
+const PASS_ON: &str = "pass on that the container is ready";
+
+/// Tells a service manager that the container is ready, and which process it is to watch.
+pub fn ready(manager: &Path, main: i32) -> Result<()> {
+    tell(manager, "READY=1", main)
+}
+
+fn tell(manager: &Path, ready: &str, main: i32) -> Result<()> {
+    let manager = socket::connect_datagram(manager).what(PASS_ON)?;
+    socket::send(&manager, format!("{ready}\n").as_bytes()).what(PASS_ON)?;
+    socket::send(&manager, format!("MAINPID={main}\n").as_bytes()).what(PASS_ON)?;
+    // One who tells and ends at once may be gone before the manager looks who it was (sd_notify_barrier(3)): it
+    // closes the fd that it gets when it has read all that came before.
+    let (ours, theirs) = socket::pair().what(PASS_ON)?;
+    socket::send_with(&manager, b"BARRIER=1", &[theirs.as_fd()]).what(PASS_ON)?;
+    drop(theirs);
+    let mut fds = [PollFd::new(&ours, PollFlags::IN)];
+    let limit = Timespec { tv_sec: BARRIER.as_secs() as i64, tv_nsec: 0 };
+    // One that does not answer has the words all the same.
+    let _ = poll(&mut fds, Some(&limit));
+    Ok(())
 }
 
 impl AsFd for Notify {

@@ -151,6 +151,7 @@ const VERBS: &[Verb] = &[
     system::prune::VERB,
     system::check::VERB,
     system::start_all::VERB,
+    system::generator::VERB,
     info::VERB,
     version::VERB,
 ];
@@ -203,6 +204,17 @@ const HELP: Help = Help {
     about: "Containers: Linux processes with a restricted view",
     more: &["A first container, without any image: coracle run --rm -it host: sh"],
 };
+
+/// The words that this program's own name stands for: systemd calls a generator by a link to it.
+pub fn words_of_name(name: Option<OsString>) -> Vec<OsString> {
+    let name = name.map(std::path::PathBuf::from);
+    let words: &[&str] = match name.as_ref().and_then(|name| name.file_name()?.to_str()) {
+        Some("coracle-system-generator") => &["system", "generator"],
+        Some("coracle-user-generator") => &["system", "generator", "--user"],
+        _ => &[],
+    };
+    words.iter().map(OsString::from).collect()
+}
 
 /// Runs what the words of the command line, without the program's name, ask for.
 pub fn main(words: impl Iterator<Item = OsString>) -> ExitCode {

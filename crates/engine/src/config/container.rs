@@ -93,18 +93,39 @@ pub struct Health {
 }
 
 /// How the starting command and its container stay together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Foreground {
     /// `--sig-proxy`: signals that the command gets go on to the container's process.
     pub proxy_signals: bool,
     /// `--explain`: what was done, and which flag asked for it, is told.
     pub explain: bool,
+    /// `--sdnotify`: the service manager that waits for word of this start.
+    #[serde(skip)]
+    pub notify: Option<Notify>,
 }
 
 impl Default for Foreground {
     fn default() -> Self {
-        Self { proxy_signals: true, explain: false }
+        Self { proxy_signals: true, explain: false, notify: None }
     }
+}
+
+/// A service manager (sd_notify(3)), and what it is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notify {
+    /// Its socket, `NOTIFY_SOCKET`.
+    pub manager: PathBuf,
+    /// The word that it waits for.
+    pub ready: Ready,
+}
+
+/// Who says that a container is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ready {
+    /// We do, when its command runs.
+    Started,
+    /// It does.
+    Said,
 }
 
 /// A container's name: `[a-zA-Z0-9][a-zA-Z0-9_.-]+`, as docker and podman have it.

@@ -73,6 +73,9 @@ pub enum CgroupUse {
     /// A cgroup of its own.
     #[default]
     Enabled,
+    /// A cgroup of its own below the caller's, which the caller leaves for another one below it: for a service, whose
+    /// cgroup systemd has delegated.
+    Split,
     /// The container stays in the caller's cgroups; no limit can be set.
     Disabled,
 }

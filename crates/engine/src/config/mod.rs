@@ -27,7 +27,7 @@ mod userns;
 mod view;
 
 pub use capability::{Capability, CapabilityChange, CapabilitySet};
-pub use container::{ContainerConfig, ContainerName, Foreground, Health};
+pub use container::{ContainerConfig, ContainerName, Foreground, Health, Notify, Ready};
 pub use device::{DeviceAccess, DeviceRequest};
 pub use files::{FilesConfig, RootAccess};
 pub use health::{HealthConfig, OnFailure};

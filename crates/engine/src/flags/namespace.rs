@@ -101,9 +101,10 @@ impl FromStr for CgroupUse {
         match text {
             "enabled" | "" => Ok(Self::Enabled),
             "disabled" => Ok(Self::Disabled),
-            "split" | "no-conmon" => Err(Invalid::new(text, "a podman mode that has no meaning here")
+            "split" => Ok(Self::Split),
+            "no-conmon" => Err(Invalid::new(text, "a podman mode that has no meaning here")
                 .hint("give enabled, or disabled to stay in the caller's cgroup")),
-            _ => Err(Invalid::new(text, "not a cgroup mode").hint("give enabled or disabled")),
+            _ => Err(Invalid::new(text, "not a cgroup mode").hint("give enabled, disabled or split")),
         }
     }
 }

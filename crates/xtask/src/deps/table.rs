@@ -10,7 +10,7 @@ pub struct Room {
 
 /// The house from the roof down. A room that is not in this table may not be in the workspace.
 pub const HOUSE: &[Room] = &[
-    Room { name: "coracle", may_name: &["engine", "explain", "flag", "template"] },
+    Room { name: "coracle", may_name: &["engine", "explain", "flag", "quadlet", "template"] },
     Room { name: "corun", may_name: &["runtime", "cgroup", "seccomp", "flag"] },
     Room { name: "explain", may_name: &["engine", "runtime"] },
     Room {
@@ -30,6 +30,7 @@ pub const HOUSE: &[Room] = &[
     Room { name: "layer", may_name: &["erofs"] },
     Room { name: "erofs", may_name: &[] },
     Room { name: "template", may_name: &[] },
+    Room { name: "quadlet", may_name: &[] },
     Room { name: "trust", may_name: &[] },
     Room { name: "seccomp", may_name: &[] },
 ];

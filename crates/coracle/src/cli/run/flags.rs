@@ -40,6 +40,7 @@ pub struct Given {
     pub ulimits: Vec<Ulimit>,
     pub oom_score_adj: Option<i32>,
     pub preserve_fds: Option<u32>,
+    pub sdnotify: Option<SdNotify>,
     pub sig_proxy: Option<bool>,
 
     pub network: Option<NetworkMode>,
@@ -97,6 +98,27 @@ pub struct Given {
 }
 
 crate::cli::parts!(Given { remote: Remote, machine: Machine });
+
+/// `--sdnotify`, in podman's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SdNotify {
+    /// Nobody says anything.
+    Ignore,
+    /// Whoever starts the container.
+    Conmon,
+    /// The container.
+    Container,
+}
+
+fn sdnotify(given: &mut Given, word: &str) -> Result<(), Invalid> {
+    given.sdnotify = Some(match word {
+        "ignore" => SdNotify::Ignore,
+        "conmon" => SdNotify::Conmon,
+        "container" => SdNotify::Container,
+        _ => return Err(Invalid::new(word, "nobody who could say it").hint("ignore, conmon or container")),
+    });
+    Ok(())
+}
 
 /// A mount as it was written.
 #[derive(Debug)]
@@ -193,6 +215,13 @@ pub const FLAGS: &[Flag<Given>] = &[
         "N",
         |g, w| keep(&mut g.preserve_fds, flags::count(w)),
         "Hand N further descriptors to the command",
+    )
+    .under(PROCESS),
+    F::takes(
+        "sdnotify",
+        "WHO",
+        sdnotify,
+        "Who tells the service manager that it is ready: ignore (nobody), conmon (we do, when it runs), container",
     )
     .under(PROCESS),
     F::switch("sig-proxy", |g, on| g.sig_proxy = Some(on), "Forward signals to the command (default true)")
@@ -296,8 +325,13 @@ pub const FLAGS: &[Flag<Given>] = &[
         "Make the container's cgroup below this one",
     )
     .under(USES),
-    F::takes("cgroups", "MODE", |g, w| put(&mut g.cgroups, w), "Whether it gets a cgroup: enabled, disabled")
-        .under(USES),
+    F::takes(
+        "cgroups",
+        "MODE",
+        |g, w| put(&mut g.cgroups, w),
+        "Whether it gets a cgroup: enabled, disabled; split: one below ours, for services",
+    )
+    .under(USES),
     F::takes(
         "volume",
         "HOST:CONTAINER[:OPTIONS]",

@@ -12,7 +12,7 @@ use super::{Context, Failure, Verb};
 use crate::cli::output::{help, print};
 use crate::render::console_size;
 use engine::attach::{How, Left, attach};
-use engine::config::{Bytes, ContainerConfig, ProcessConfig, StdinMode, TerminalMode};
+use engine::config::{Bytes, ContainerConfig, ProcessConfig, Ready, StdinMode, TerminalMode};
 use engine::supervised::Attached;
 use engine::{Engine, Io, Keys};
 use flag::{Help, Order, Usage, parse};
@@ -142,6 +142,11 @@ fn supervised(engine: &Engine, mut asked: Asked) -> Result<u8, Failure> {
         keys: std::mem::take(&mut asked.keys),
     };
     let io = Io { console_size: console_size() };
+    let notify = asked.config.foreground.notify.take();
+    if notify.as_ref().is_some_and(|notify| notify.ready == Ready::Said) {
+        let hint = "add --rm, and leave out -d and -t: only then is there somebody to listen to it";
+        return Err(Failure::words("--sdnotify=container needs a container that lives and ends with us", hint));
+    }
     let begun = engine.supervised(Attached { streams: !detach, input }, |starter| {
         let started = prepare(engine, &mut asked).and_then(|code| {
             if let Some(code) = code {
@@ -159,6 +164,9 @@ fn supervised(engine: &Engine, mut asked: Asked) -> Result<u8, Failure> {
     let signals = engine::attach::signals()?;
     if let Err(code) = begun.runs()? {
         return Ok(code);
+    }
+    if let Some(notify) = notify {
+        begun.tell(&notify.manager)?;
     }
     if detach {
         return Ok(0);

@@ -1,10 +1,11 @@
 //! From the flags of `run` to a [`ContainerConfig`]: what depends on several of them, or on where the command runs.
 
-use super::flags::{Given, MountWord};
+use super::flags::{Given, MountWord, SdNotify};
 use crate::cli::Failure;
 use engine::config::{
-    BindMount, ContainerConfig, CpuTime, EnvVar, FilesConfig, Foreground, ImageRef, LimitsConfig, Mount, Policy,
-    Privileges, PrivilegesConfig, ProcessConfig, RootAccess, SeccompChoice, StdinMode, TerminalMode, ViewConfig,
+    BindMount, ContainerConfig, CpuTime, EnvVar, FilesConfig, Foreground, ImageRef, LimitsConfig, Mount, Notify,
+    Policy, Privileges, PrivilegesConfig, ProcessConfig, Ready, RootAccess, SeccompChoice, StdinMode, TerminalMode,
+    ViewConfig,
 };
 use engine::flags::{self, Invalid, SecurityOpt};
 use std::collections::BTreeMap;
@@ -57,7 +58,11 @@ pub fn request(given: Given, words: Vec<String>, around: &Surroundings<'_>) -> R
     config.name = given.name;
     config.remove = given.rm;
     config.cidfile = given.cidfile.map(|file| flags::absolute(&file, &around.cwd));
-    config.foreground = Foreground { proxy_signals: given.sig_proxy.unwrap_or(true), explain: given.explain };
+    config.foreground = Foreground {
+        proxy_signals: given.sig_proxy.unwrap_or(true),
+        explain: given.explain,
+        notify: notify(given.sdnotify, around),
+    };
     config.view = ViewConfig {
         pid: given.pid.unwrap_or_default(),
         ipc: given.ipc.unwrap_or_default(),
@@ -74,6 +79,16 @@ pub fn request(given: Given, words: Vec<String>, around: &Surroundings<'_>) -> R
         sysctls: given.sysctl,
     };
     Ok(config)
+}
+
+/// The service manager that waits for word, if there is one and somebody is to tell it.
+fn notify(who: Option<SdNotify>, around: &Surroundings<'_>) -> Option<Notify> {
+    let ready = match who? {
+        SdNotify::Ignore => return None,
+        SdNotify::Conmon => Ready::Started,
+        SdNotify::Container => Ready::Said,
+    };
+    (around.env)("NOTIFY_SOCKET").map(|manager| Notify { manager: manager.into(), ready })
 }
 
 /// An error of one flag's value.
@@ -339,7 +354,7 @@ mod tests {
     fn every_flag_can_be_given_with_the_value_that_its_help_names() {
         let line = "-i -t -d --detach-keys a --replace --health-cmd a --health-interval 1s --health-timeout 1s --health-retries 1 \
             --health-start-period 1s --health-start-interval 1s --health-on-failure stop --no-healthcheck --restart no --log-driver none --log-opt max-size=1m -e A=b --env-file env -w /x -u 1:2 --group-add adm --entrypoint x --init --stop-signal INT \
-            --stop-timeout 3 --timeout 4 --umask 022 --ulimit nofile=1:2 --oom-score-adj -5 --preserve-fds 1 \
+            --stop-timeout 3 --timeout 4 --umask 022 --ulimit nofile=1:2 --oom-score-adj -5 --preserve-fds 1 --sdnotify conmon \
             --sig-proxy=false --network host -h web --domainname d --add-host a:10.0.0.1 --dns 10.0.0.2 \
             --dns-search x.example --dns-option ndots:1 --pid host --ipc host --uts host --cgroupns host --userns auto \
             --sysctl net.ipv4.ip_forward=1 -m 64m --memory-swap -1 --memory-reservation 32m --cpus 1 -c 512 \

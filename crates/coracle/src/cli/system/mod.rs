@@ -2,5 +2,6 @@
 
 pub mod check;
 pub mod df;
+pub mod generator;
 pub mod prune;
 pub mod start_all;
