@@ -76,7 +76,9 @@ fn a_volume_that_cannot_be_is_named() {
     requires!(root);
     let world = World::root();
     let host = ["host:", "true"];
-    refused(&world, &["-v", "here:/there"], &host, 125, &["here"]);
+    refused(&world, &["-v", "he/re:/there"], &host, 125, &["he/re"]);
+    refused(&world, &["-v", "-here:/there"], &host, 125, &["-here"]);
+    refused(&world, &["--volumes-from", "nobody"], &host, 125, &["nobody"]);
     refused(&world, &["-v", "/no/such:/there"], &host, 125, &["/no/such", "mkdir"]);
     refused(&world, &["-v", "/etc:there"], &host, 125, &["there", "absolute"]);
     refused(&world, &["-v", "/etc:/there:rx"], &host, 125, &["rx"]);

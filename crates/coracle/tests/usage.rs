@@ -46,9 +46,9 @@ fn a_value_that_cannot_be_is_named_with_what_can() {
         ("run -u 4294967296 host:", "--user \"4294967296\": an id out of range", "ids are 0 to 4294967294"),
         ("run --ulimit nofiles=1 host:", "--ulimit \"nofiles\": not a resource limit", "did you mean nofile?"),
         (
-            "run -v data:/d host:",
-            "--volume \"data\": named volumes are not there yet",
-            "for a directory of this machine, write ./data or its full path",
+            "run -v data/x:/d host:",
+            "--volume \"data/x\": not the name of a volume",
+            "for a directory of this machine, write ./data/x or its full path",
         ),
         ("run -v /d:d host:", "--volume \"d\": not an absolute path in the container", "begin it with /"),
         (

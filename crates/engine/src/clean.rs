@@ -95,7 +95,7 @@ fn settle(engine: &Engine, run_dir: &RunDir, id: &str, ephemeral: bool) -> Resul
     }
     if ephemeral {
         engine.enter()?;
-        return Ok(container.remove(engine.store()?)?);
+        return Ok(container.remove_with_volumes(engine.store()?)?);
     }
     let mut record: Container<Record> = container.read()?;
     if container.has_begun() {

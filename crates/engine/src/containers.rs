@@ -9,7 +9,7 @@ use crate::record::{End, Record};
 use monitor::{Holder, Policy, Process, RunDir};
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
-use store::{Broken, Container, ContainerId};
+use store::{Broken, Container, ContainerDir, ContainerId};
 
 /// What a container is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +49,15 @@ pub struct Listed {
     pub health: Option<HealthState>,
 }
 
+/// What becomes of the volumes of a container that goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Volumes {
+    /// They stay.
+    Kept,
+    /// Those that nobody has named and no other container uses go along.
+    Anonymous,
+}
+
 impl Status {
     /// Its process is there.
     pub fn is_alive(&self) -> bool {
@@ -69,7 +78,7 @@ impl Engine {
         };
         let (gone, all): (Vec<_>, Vec<_>) = all.into_iter().partition(|each| each.as_ref().is_ok_and(goes));
         for container in gone.into_iter().flatten() {
-            let _ = self.remove_container(container.id.as_str(), false);
+            let _ = self.remove_container(container.id.as_str(), false, Volumes::Anonymous);
         }
         let run_dirs = RunDir::all(&self.locations().runroot)?;
         let listed = |container: Container<Record>| {
@@ -165,7 +174,7 @@ impl Engine {
     }
 
     /// Removes a container; one that runs only with `force`, which kills it.
-    pub fn remove_container(&self, text: &str, force: bool) -> Result<ContainerId> {
+    pub fn remove_container(&self, text: &str, force: bool, volumes: Volumes) -> Result<ContainerId> {
         let id = self.find(text)?;
         let run_dir = RunDir::open(&self.run_dir(id.as_str())).ok();
         if run_dir.as_ref().and_then(RunDir::holder).is_some() {
@@ -181,7 +190,11 @@ impl Engine {
         self.enter()?;
         let store = self.store()?;
         let locked = store.container(&id).and_then(|mut container| container.lock().map(|()| container));
-        match locked.and_then(|container| container.remove(store)) {
+        let remove = |container: ContainerDir| match volumes {
+            Volumes::Anonymous => container.remove_with_volumes(store),
+            Volumes::Kept => container.remove(store),
+        };
+        match locked.and_then(remove) {
             // Its holder was faster (`--rm`).
             Ok(()) | Err(store::Error::NoSuchContainer(_)) => Ok(id),
             Err(error) => Err(error.into()),

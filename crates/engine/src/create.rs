@@ -7,7 +7,7 @@ use crate::record::{Maps, Record, now};
 use crate::root::{self, Source};
 use crate::spec::UserNamespace;
 use crate::start::Place;
-use crate::{health, names, secrets, spec, userns};
+use crate::{health, mounted, names, secrets, spec, userns};
 use monitor::Holder;
 use std::io::Write as _;
 use std::path::Path;
@@ -26,7 +26,7 @@ impl Engine {
         ids.release();
         let (container, _) = made?;
         if let Err(error) = write_cidfile(config, id.as_str()) {
-            let _ = container.remove(self.store()?);
+            let _ = container.remove_with_volumes(self.store()?);
             return Err(error);
         }
         Ok(id)
@@ -59,7 +59,7 @@ impl<'a> Made<'a> {
         let made = made.and_then(|(container, record)| match write_cidfile(config, id.as_str()) {
             Ok(()) => Ok((container, record)),
             Err(error) => {
-                let _ = container.remove(engine.store()?);
+                let _ = container.remove_with_volumes(engine.store()?);
                 Err(error)
             }
         });
@@ -76,7 +76,7 @@ impl<'a> Made<'a> {
     pub fn undo(self, error: Error) -> Error {
         let _ = self.place.clear();
         if let Ok(store) = self.engine.store() {
-            let _ = self.container.remove(store);
+            let _ = self.container.remove_with_volumes(store);
         }
         // A container that never ran has no id to tell.
         if let Some(path) = &self.config.cidfile {
@@ -95,12 +95,14 @@ fn create(
     namespace: &UserNamespace,
 ) -> Result<(ContainerDir, Container<Record>)> {
     secrets::are_there(engine, config)?;
+    let config = &mounted::settle(engine, config, &source.defaults)?;
     let name = config.name.as_ref().map_or_else(|| names::of(id.as_str()), ToString::to_string);
     let record = Container {
         id: id.clone(),
         name: name.parse()?,
         image: source.image,
         layers: source.layers.iter().map(|layer| layer.id).collect(),
+        volumes: mounted::names(config),
         config: Record {
             config: Box::new(config.clone()),
             image_name: image_name(&config.image),
@@ -118,6 +120,10 @@ fn create(
     let root = has_layer(&config.image).then(|| root::shifted(engine, &config.image, source.meta, namespace));
     let new = NewContainer { container: &record, root, durability };
     let dir = engine.store()?.create_container(&new, &source.lease)?;
+    if let Err(error) = mounted::make(engine, config) {
+        let _ = dir.remove_with_volumes(engine.store()?);
+        return Err(error);
+    }
     Ok((dir, record))
 }
 

@@ -185,6 +185,16 @@ pub enum Error {
     /// A manifest list that cannot be what is wanted of it.
     #[error("{0}")]
     List(String),
+    /// A part of a volume that cannot be mounted.
+    #[error("volume {volume}: there is no {path:?} in it")]
+    Subpath {
+        /// The volume.
+        volume: String,
+        /// As given.
+        path: String,
+        /// Why.
+        source: sys::Error,
+    },
     /// A user namespace that this user cannot have.
     #[error("--userns={mode}: {problem}")]
     Userns {
@@ -261,6 +271,7 @@ impl Error {
                     | store::Error::NoSuchImage(_)
                     | store::Error::NoSuchList(_)
                     | store::Error::NoSuchSecret(_)
+                    | store::Error::NoSuchVolume(_)
             )
         )
     }

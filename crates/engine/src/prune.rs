@@ -1,6 +1,6 @@
 //! Removal by rule: containers that have ended, images that no container was made from, pulls that were cut off.
 
-use crate::containers::Listed;
+use crate::containers::{Listed, Volumes};
 use crate::engine::Engine;
 use crate::error::Result;
 use oci::image::ImageId;
@@ -82,7 +82,7 @@ impl Engine {
     /// Removes it. A container that was started meanwhile stays.
     pub fn prune(&self, rules: &Rules<'_>) -> Result<Pruned> {
         let mut pruned = self.prunable(rules)?;
-        let removed = |id: &ContainerId| match self.remove_container(id.as_str(), false) {
+        let removed = |id: &ContainerId| match self.remove_container(id.as_str(), false, Volumes::Kept) {
             Ok(_) => Ok(true),
             Err(crate::Error::Running(_)) => Ok(false),
             Err(error) => Err(error),

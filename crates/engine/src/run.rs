@@ -41,7 +41,8 @@ pub fn run(engine: &Engine, config: &ContainerConfig, io: Io) -> Result<Outcome>
     let Made { place, container, record, .. } = &mut made;
     let newlines = Newlines::Translated;
     let mut started = None;
-    let mut start = Start { engine, config, container, record, place, io, recorder: recorder.as_ref() };
+    let with_volumes = &record.config.config;
+    let mut start = Start { engine, config: with_volumes, container, record, place, io, recorder: recorder.as_ref() };
     let held = close_stdin(config).and_then(|()| {
         start.go(source, Hold { with_us: true, newlines }, |request, composed| {
             let spec = serde_json::to_vec(&composed.spec).unwrap_or_default();
@@ -144,8 +145,11 @@ fn close_stdin(config: &ContainerConfig) -> Result<()> {
 pub(crate) fn finish(engine: &Engine, mut container: ContainerDir, remove: bool, run: &Run) -> Result<()> {
     let store = engine.store()?;
     let id = container.id().clone();
-    let finished =
-        if remove { container.lock().and_then(|()| container.remove(store)) } else { write_end(&mut container, run) };
+    let finished = if remove {
+        container.lock().and_then(|()| container.remove_with_volumes(store))
+    } else {
+        write_end(&mut container, run)
+    };
     match (finished, store.container(&id)) {
         (Err(_), Err(store::Error::NoSuchContainer(_))) => Ok(()),
         (finished, _) => Ok(finished?),

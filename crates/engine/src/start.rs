@@ -8,7 +8,7 @@ use crate::record::Record;
 use crate::root::{self, Source};
 use crate::spec::{Composed, Facts, UserNamespace, compose, user};
 use crate::userns::Ids;
-use crate::{etc, gather, spec, userns};
+use crate::{etc, gather, mounted, spec, userns};
 use cgroup::{Cgroup, CgroupPath, Layout};
 use monitor::{Holder, RunDir, State};
 use oci::runtime::{ConsoleSize, Spec};
@@ -126,7 +126,9 @@ impl Start<'_> {
         let reserve = if runtime::is_root() { Cgroup::reserve } else { Cgroup::create };
         let mut cgroup = Limited { cgroup: path.as_ref().map(|path| reserve(layout, path)).transpose()? };
         let root = root::make(engine, config, &source, self.container, &ids.namespace)?;
-        let facts = self.facts(&source, &root, cgroup.cgroup.as_ref())?;
+        // Mounted by fd in part: they are held until the container is made.
+        let (volumes, _held) = mounted::ready(engine, self.record, &root, &ids.namespace)?;
+        let facts = self.facts(&source, &root, volumes, cgroup.cgroup.as_ref())?;
         let mut composed = compose(config, &facts)?;
         if config.foreground.notify.as_ref().is_some_and(|notify| notify.ready == Ready::Said) {
             runtime::notify::mount(&mut composed.spec, &self.place.notify_dir()?);
@@ -178,7 +180,13 @@ impl Start<'_> {
         Ok(Some(path))
     }
 
-    fn facts(&self, source: &Source, root: &root::Root, cgroup: Option<&Cgroup>) -> Result<Facts> {
+    fn facts(
+        &self,
+        source: &Source,
+        root: &root::Root,
+        volumes: mounted::Sources,
+        cgroup: Option<&Cgroup>,
+    ) -> Result<Facts> {
         let (engine, config, record) = (self.engine, self.config, self.record);
         let namespace = &self.place.ids.namespace;
         let (passwd, group) = gather::user_files(&root.trees);
@@ -221,6 +229,7 @@ impl Start<'_> {
             etc,
             secrets,
             scratch: self.scratch()?,
+            volumes,
             devices,
             default_filter: match config.privileges.seccomp {
                 SeccompChoice::Default => Some(seccomp::default_filter(&capabilities)?),

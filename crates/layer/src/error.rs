@@ -63,6 +63,14 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// Something of a tree that cannot be copied.
+    #[error("cannot copy {name:?}")]
+    Copy {
+        /// Its path, shortened, with other than UTF-8 replaced.
+        name: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// An entry that an image cannot hold.
     #[error("cannot write entry {name:?} at byte {offset} to the image")]
     Image {

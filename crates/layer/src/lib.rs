@@ -1,5 +1,5 @@
 //! Layer tars in: applied to a directory or an EROFS image of their own, verified, hostile or not. And out: a tree, or what
-//! an overlay has changed, packed into a tar ([`pack`]).
+//! an overlay has changed, packed into a tar ([`pack`]), or copied as it is ([`copy_tree`]).
 //!
 //! [`apply`] and [`write_image`] stream a blob once: inflate and hash on one thread, entries onto the disk on the other. A
 //! layer becomes a directory or an image, ready to be a lower one of an overlay; the layers below it are neither mounted
@@ -15,6 +15,7 @@ mod archive;
 mod changes;
 mod compression;
 mod content;
+mod copy;
 mod copy_up;
 mod encoder;
 mod entry;
@@ -42,6 +43,7 @@ pub use apply::{Applied, Devices, Limits, Options, OverlayXattrs, RootMeta, appl
 pub use archive::Archive;
 pub use changes::{Change, Changed, Upper, changes, differences};
 pub use compression::{Compression, Decoder};
+pub use copy::{copy_directory, copy_tree};
 pub use encoder::Encoder;
 pub use entry::{Entry, Kind, Time};
 pub use error::{Error, Refusal, Result};

@@ -236,7 +236,7 @@ impl<'a, W: Write> Packer<'a, W> {
 }
 
 /// Where the data of a file with holes lie; `None` for one without, or where nobody knows.
-fn extents(file: &File, stat: &Stat) -> Option<Vec<Extent>> {
+pub(crate) fn extents(file: &File, stat: &Stat) -> Option<Vec<Extent>> {
     let size = stat.st_size as u64;
     if stat.st_blocks as u64 * 512 >= size {
         return None;

@@ -10,7 +10,7 @@ use crate::lease::Flock;
 use crate::name::random_hex;
 use crate::sweep::{Holder, holder};
 use crate::temporary::lock;
-use crate::{ContainerId, ContainerName, Error, Lease, Result, Store};
+use crate::{ContainerId, ContainerName, Error, Lease, Result, Store, VolumeName};
 use oci::image::ImageId;
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, RenameFlags, Uid};
 use serde::de::DeserializeOwned;
@@ -40,6 +40,9 @@ pub struct Container<T> {
     /// The layers below its own, lowest first; they cannot be removed meanwhile.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<LayerId>,
+    /// The volumes that it uses; they cannot be removed meanwhile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<VolumeName>,
     /// Everything else; the store does not look at it.
     pub config: T,
 }
@@ -319,6 +322,14 @@ impl ContainerDir {
     /// Replaces the record, atomically for readers. Writers hold the lock.
     pub fn write<T: Serialize>(&self, container: &Container<T>, durability: Durability) -> Result<()> {
         write_record(self.dir.as_fd(), RECORD, container, durability.sync())
+    }
+
+    /// Removes the container, and before it the volumes that nobody has named and no other container uses.
+    pub fn remove_with_volumes(self, store: &Store) -> Result<()> {
+        if let Ok(record) = self.read::<serde::de::IgnoredAny>() {
+            store.remove_anonymous_volumes(&record.volumes, &self.id)?;
+        }
+        self.remove(store)
     }
 
     /// Removes the container: first its directory out of sight, then its name, then what was in the directory. What

@@ -153,6 +153,31 @@ pub enum Error {
     /// A text is not a container's name.
     #[error("container name {0:?} is invalid: letters, digits, and after the first also _ . -")]
     ContainerName(String),
+    /// No volume has that name.
+    #[error("no volume {0:?}")]
+    NoSuchVolume(String),
+    /// Another volume has the name.
+    #[error("there is a volume {0:?} already")]
+    VolumeExists(String),
+    /// Containers have it mounted, or would when they are started.
+    #[error("volume {volume} is used by container {}", containers.join(", "))]
+    VolumeInUse {
+        /// The volume.
+        volume: String,
+        /// The containers' names.
+        containers: Vec<String>,
+    },
+    /// A volume does not get what an image has for it.
+    #[error("cannot copy what is to be in volume {volume}")]
+    Fill {
+        /// The volume.
+        volume: String,
+        /// Why.
+        source: layer::Error,
+    },
+    /// A text is not a volume's name.
+    #[error("volume name {0:?} is invalid: letters, digits, and after the first also _ . -; at least two")]
+    VolumeName(String),
     /// A text is not a container's id.
     #[error("{0:?} is not a container id")]
     ContainerId(String),

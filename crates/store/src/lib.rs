@@ -1,4 +1,4 @@
-//! Blobs, images, layers and container records on disk.
+//! Blobs, images, layers, volumes and container records on disk.
 //!
 //! The store is a directory that any number of processes use at once, without a daemon:
 //!
@@ -8,6 +8,7 @@
 //!     oci-layout index.json blobs/sha256/HEX
 //! layers/HEX/                 a layer, unpacked once: record.json, and the tree below fs/ or in the image layer.erofs
 //! containers/ID/              record.json; upper/ and work/ of its overlay
+//! volumes/NAME/               record.json; data/, which containers have mounted
 //! names/NAME                  a link whose text is the id of the container of that name
 //! compressed.json             what layers are once they are compressed, to be sent
 //! partial/HEX                 what came of a blob before it was cut off
@@ -61,6 +62,7 @@ mod sweep;
 mod temporary;
 mod unpacked;
 mod usage;
+mod volume;
 
 pub use arrivals::Arrivals;
 pub use arriving::Arriving;
@@ -76,10 +78,11 @@ pub use lease::Lease;
 pub use lists::List;
 pub use load::LoadedImage;
 pub use mode::{IdRange, LayerMode, XattrStyle};
-pub use name::{ContainerId, ContainerName};
+pub use name::{ContainerId, ContainerName, VolumeName};
 pub use receive::Expected;
 pub use remove::Removed;
 pub use secret::{LARGEST_SECRET, NewSecret, Secret};
 pub use store::Store;
 pub use sweep::Swept;
 pub use usage::{ImageUsage, Piece, Usage};
+pub use volume::{BrokenVolume, Volume, VolumeDir, VolumeUsers, volume_path};

@@ -1,4 +1,4 @@
-//! Containers' ids and names.
+//! Ids and names of containers, and names of volumes.
 
 use crate::Error;
 use serde::{Deserialize, Serialize};
@@ -80,12 +80,19 @@ impl FromStr for ContainerName {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        // A name is a file's name in the store, hence the length.
-        let valid = (2..=255).contains(&text.len())
-            && text.starts_with(|c: char| c.is_ascii_alphanumeric())
-            && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'));
-        if valid { Ok(Self(text.to_owned())) } else { Err(Error::ContainerName(text.chars().take(80).collect())) }
+        if is_name(text) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Error::ContainerName(text.chars().take(80).collect()))
+        }
     }
+}
+
+/// A name is a file's name in the store, hence the length.
+fn is_name(text: &str) -> bool {
+    (2..=255).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
 }
 
 impl TryFrom<String> for ContainerName {
@@ -97,6 +104,45 @@ impl TryFrom<String> for ContainerName {
 }
 
 impl fmt::Display for ContainerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A volume's name, by the same rule.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct VolumeName(String);
+
+impl VolumeName {
+    /// A new one for a volume that nobody has named: 64 digits, as docker has it.
+    pub fn random() -> Result<Self, Error> {
+        Ok(Self(random_hex::<32>()?))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for VolumeName {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        if is_name(text) { Ok(Self(text.to_owned())) } else { Err(Error::VolumeName(text.chars().take(80).collect())) }
+    }
+}
+
+impl TryFrom<String> for VolumeName {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for VolumeName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }

@@ -10,7 +10,7 @@ use engine::config::{
 use engine::containers::{Listed, Status};
 use engine::flags::Invalid;
 use engine::health::HealthState;
-use engine::{Engine, Image};
+use engine::{Engine, Image, VolumeName};
 use flag::{Flag, Help, Order, parse, put};
 use oci::reference::Reference;
 use serde_json::{Value, json};
@@ -91,7 +91,7 @@ fn of_kind(words: &[String], context: &Context, kind: Option<Kind>) -> Result<u8
 fn look(engine: &Engine, name: &str, kind: Option<Kind>) -> Result<Value, Failure> {
     if kind != Some(Kind::Image) {
         match engine.container(name) {
-            Ok(listed) => return Ok(container(&listed)),
+            Ok(listed) => return Ok(container(engine, &listed)),
             Err(error) if kind.is_none() && error.is_not_found() => {}
             Err(error) => return Err(error.into()),
         }
@@ -133,7 +133,7 @@ fn health_object(state: &HealthState) -> Value {
     json!({ "Status": state.health.word(), "FailingStreak": state.streak, "Log": log.collect::<Vec<_>>() })
 }
 
-fn container(Listed { container, status, health }: &Listed) -> Value {
+fn container(engine: &Engine, Listed { container, status, health }: &Listed) -> Value {
     let record = &container.config;
     let asked = &record.config;
     let since = match status {
@@ -169,7 +169,7 @@ fn container(Listed { container, status, health }: &Listed) -> Value {
         "Image": container.image.as_ref().map(ToString::to_string).unwrap_or_default(),
         "Name": format!("/{}", container.name),
         "RestartCount": record.restarts,
-        "Mounts": asked.files.mounts.iter().map(mount).collect::<Vec<_>>(),
+        "Mounts": asked.files.mounts.iter().map(|asked| mount(engine, asked)).collect::<Vec<_>>(),
         "HostConfig": host_config(asked),
         "Config": {
             "Hostname": asked.view.hostname.as_ref().map_or_else(|| container.id.short(), |name| name.as_str()),
@@ -254,7 +254,7 @@ fn host_config(asked: &ContainerConfig) -> Value {
     })
 }
 
-fn mount(mount: &Mount) -> Value {
+fn mount(engine: &Engine, mount: &Mount) -> Value {
     match mount {
         Mount::Bind(bind) => json!({
             "Type": "bind",
@@ -268,6 +268,15 @@ fn mount(mount: &Mount) -> Value {
             "Source": "",
             "Destination": tmpfs.destination.as_str(),
             "RW": tmpfs.access == engine::config::Access::ReadWrite,
+        }),
+        Mount::Volume(volume) => json!({
+            "Type": "volume",
+            "Name": volume.name.as_ref().map(VolumeName::as_str),
+            "Source": volume.name.as_ref().map(|name| engine.volume_path(name)),
+            "Destination": volume.destination.as_str(),
+            "Driver": "local",
+            "RW": volume.access == engine::config::Access::ReadWrite,
+            "Propagation": volume.propagation.map_or("rprivate", engine::config::Propagation::word),
         }),
     }
 }

@@ -3,6 +3,7 @@
 use super::output::print;
 use super::{Context, Failure, Verb};
 use crate::cli::output::help;
+use engine::containers::Volumes;
 use flag::{Flag, Help, Order, parse};
 
 const HELP: Help =
@@ -31,8 +32,9 @@ const FLAGS: &[F] = &[
     F::switch("force", |g, on| g.force = on, "Kill those that run; no word about those that are gone")
         .short('f')
         .under("Options"),
-    // docker's and podman's flag for anonymous volumes, of which there are none.
-    F::switch("volumes", |g, on| g.volumes = on, "").short('v'),
+    F::switch("volumes", |g, on| g.volumes = on, "And their volumes that have no name and nobody else uses")
+        .short('v')
+        .under("Options"),
 ];
 
 fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
@@ -57,7 +59,8 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
             let _ = engine.doom(name);
         }
     };
-    super::each_begun(&names, "rm", kill, |name, ()| match engine.remove_container(name, given.force) {
+    let volumes = if given.volumes { Volumes::Anonymous } else { Volumes::Kept };
+    super::each_begun(&names, "rm", kill, |name, ()| match engine.remove_container(name, given.force, volumes) {
         Ok(_) => print(&format!("{name}\n")),
         // docker and podman: with force, what is not there is no failure.
         Err(error) if given.force && error.is_not_found() => Ok(()),

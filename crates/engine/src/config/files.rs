@@ -1,13 +1,16 @@
 //! The files of a container beside its image.
 
-use super::{DeviceRequest, Mount, SecretRequest};
+use super::{DeviceRequest, Mount, SecretRequest, VolumesFrom};
 use serde::{Deserialize, Serialize};
 
 /// Mounts and devices.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FilesConfig {
-    /// `--volume`, `--mount` and `--tmpfs`; no two share a destination.
+    /// `--volume`, `--mount` and `--tmpfs`, and the volumes of the image and of `--volumes-from`; no two share a destination.
     pub mounts: Vec<Mount>,
+    /// `--volumes-from`; those of a container that was made are among `mounts`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes_from: Vec<VolumesFrom>,
     /// `--read-only` and `--read-only-tmpfs`.
     pub root: RootAccess,
     /// `--device`.

@@ -35,7 +35,7 @@ pub use image::{Changes, ImageRef, Pull, Rootfs};
 pub use limits::{CgroupUse, CpuTime, LimitsConfig, MemorySwap, PidsLimit};
 pub use mount::{
     Access, BindMount, ContainerPath, CopyUp, FileFlags, IdmapRequest, Mount, MountSource, Owner, Propagation,
-    Recursion, TmpfsMount,
+    Recursion, TmpfsMount, VolumeMount, VolumesFrom,
 };
 pub use namespace::{CgroupNamespace, IpcNamespace, NamespaceMode};
 pub use network::{DnsOption, DomainName, HostEntry, HostName, NetworkMode, SearchDomains};

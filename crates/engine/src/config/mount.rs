@@ -1,9 +1,11 @@
-//! Files of the host, and memory, that a container gets to see.
+//! Files of the host, volumes and memory that a container gets to see.
 
 use super::{Bytes, Changes};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use store::VolumeName;
 
 /// One of `--volume`, `--mount` and `--tmpfs`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +14,8 @@ pub enum Mount {
     Bind(BindMount),
     /// Memory.
     Tmpfs(TmpfsMount),
+    /// A volume.
+    Volume(VolumeMount),
 }
 
 impl Mount {
@@ -20,13 +24,16 @@ impl Mount {
         match self {
             Self::Bind(bind) => &bind.destination,
             Self::Tmpfs(tmpfs) => &tmpfs.destination,
+            Self::Volume(volume) => &volume.destination,
         }
     }
 
     /// The flag that asked for it, such as `--volume`.
     pub fn flag(&self) -> &'static str {
         match self {
-            Self::Bind(BindMount { flag, .. }) | Self::Tmpfs(TmpfsMount { flag, .. }) => flag.name(),
+            Self::Bind(BindMount { flag, .. })
+            | Self::Tmpfs(TmpfsMount { flag, .. })
+            | Self::Volume(VolumeMount { flag, .. }) => flag.name(),
         }
     }
 }
@@ -40,6 +47,10 @@ pub enum MountSource {
     Mount,
     /// `--tmpfs`.
     Tmpfs,
+    /// `--volumes-from`.
+    VolumesFrom,
+    /// None: the image says so.
+    Image,
 }
 
 impl MountSource {
@@ -49,6 +60,8 @@ impl MountSource {
             Self::Volume => "--volume",
             Self::Mount => "--mount",
             Self::Tmpfs => "--tmpfs",
+            Self::VolumesFrom => "--volumes-from",
+            Self::Image => "the image",
         }
     }
 }
@@ -236,10 +249,48 @@ pub struct TmpfsMount {
     pub copy_up: CopyUp,
 }
 
-/// What a tmpfs over a directory of the image starts with.
+/// A volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeMount {
+    /// The flag it came from.
+    pub flag: MountSource,
+    /// Its name; one without gets one when the container is made.
+    pub name: Option<VolumeName>,
+    /// Nobody has named it.
+    pub anonymous: bool,
+    /// Where it appears.
+    pub destination: ContainerPath,
+    /// The directory in it that is mounted, instead of all of it.
+    pub subpath: Option<String>,
+    /// Whether it can be written.
+    pub access: Access,
+    /// Which later mounts travel; absent means none, in either direction.
+    pub propagation: Option<Propagation>,
+    /// What files in it can do.
+    pub flags: FileFlags,
+    /// Whose files they are.
+    pub owner: Owner,
+    /// What it starts with, if it is empty.
+    pub copy_up: CopyUp,
+    /// Labels that it gets when it is made.
+    pub labels: BTreeMap<String, String>,
+    /// Options of its driver that it gets when it is made.
+    pub options: BTreeMap<String, String>,
+}
+
+/// `--volumes-from`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumesFrom {
+    /// The container that has them.
+    pub container: String,
+    /// Whether they can be written; nothing said means as in that container.
+    pub access: Option<Access>,
+}
+
+/// What a tmpfs or a volume over a directory of the image starts with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CopyUp {
-    /// The files of the directory it covers, as podman has it.
+    /// The files of the directory it covers; a tmpfs as podman has it.
     #[default]
     Copy,
     /// Nothing.

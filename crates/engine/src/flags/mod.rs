@@ -6,6 +6,7 @@
 
 mod add_host;
 mod assignment;
+mod bind;
 mod capability;
 mod command;
 mod cpus;
@@ -47,7 +48,7 @@ pub use flag::{Invalid, nearest};
 pub use image::{image, platform, rootfs};
 pub use limits::{count, memory, oom_score_adj, stop_timeout};
 pub use log::{log_driver, log_option};
-pub use mount::mount;
+pub use mount::{mount, volume_option};
 pub(crate) use number::file_id;
 pub use path::{absolute, container_path};
 pub use restart::restart;
@@ -55,4 +56,5 @@ pub use secret::secret;
 pub use security_opt::SecurityOpt;
 pub use sysctl::{Namespaced, sysctl};
 pub use tmpfs::tmpfs;
-pub use volume::{duplicate_destination, volume};
+pub(crate) use volume::named as volume_mount;
+pub use volume::{duplicate_destination, volume, volume_name, volumes_from};

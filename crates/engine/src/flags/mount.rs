@@ -1,12 +1,12 @@
 //! `--mount`.
 
-use super::{Invalid, absolute, container_path, tmpfs, volume};
-use crate::config::{ContainerPath, Mount, MountSource, Owner, Recursion};
+use super::{Invalid, absolute, bind, container_path, tmpfs, volume};
+use crate::config::{ContainerPath, CopyUp, Mount, MountSource, Owner, Recursion, VolumeMount};
 use std::path::Path;
 
-const FORM: &str = "write type=bind,src=HOST,dst=CONTAINER or type=tmpfs,dst=CONTAINER";
+const FORM: &str = "write type=bind,src=HOST,dst=PATH, type=volume,src=NAME,dst=PATH or type=tmpfs,dst=PATH";
 
-/// `type=bind|tmpfs,KEY=VALUE,…`, one line of comma-separated values as docker and podman read it: an item with a
+/// `type=bind|volume|tmpfs,KEY=VALUE,…`, one line of comma-separated values as docker and podman read it: an item with a
 /// comma stands in double quotes.
 pub fn mount(text: &str, cwd: &Path) -> Result<Mount, Invalid> {
     let items = items(text)?;
@@ -37,44 +37,47 @@ pub fn mount(text: &str, cwd: &Path) -> Result<Mount, Invalid> {
         .copied()
         .filter(|(name, _)| *name != "type" && !SOURCE.contains(name) && !DESTINATION.contains(name));
     match (kind, source) {
-        (Some("bind"), Some(source)) if !source.contains('\0') => bind(absolute(source, cwd), destination, rest),
+        (Some("bind"), Some(source)) if !source.contains('\0') => of_bind(absolute(source, cwd), destination, rest),
         (Some("bind"), _) => Err(Invalid::new(text, "a bind mount without a source").hint(FORM)),
         (Some("tmpfs"), None) => memory(destination, rest),
         (Some("tmpfs"), Some(source)) => Err(Invalid::new(source, "a tmpfs has no source")),
         // Without a type, docker and podman mean a volume.
-        (Some("volume") | None, _) => {
-            Err(Invalid::new(text, "named and anonymous volumes are not there yet").hint(FORM))
+        (Some("volume") | None, source) => {
+            let name = source.map(volume::volume_name).transpose()?;
+            of_volume(volume::named(MountSource::Mount, name, destination), rest)
         }
         (Some(kind @ ("image" | "artifact" | "glob" | "devpts" | "ramfs" | "npipe" | "cluster")), _) => {
             Err(Invalid::new(kind, "a kind of mount that is not there yet").hint(FORM))
         }
-        (Some(kind), _) => Err(Invalid::new(kind, "not a kind of mount").suggest(kind, ["bind", "tmpfs"], Some(FORM))),
+        (Some(kind), _) => {
+            Err(Invalid::new(kind, "not a kind of mount").suggest(kind, ["bind", "volume", "tmpfs"], Some(FORM)))
+        }
     }
 }
 
 const SOURCE: [&str; 2] = ["src", "source"];
 const DESTINATION: [&str; 4] = ["dst", "destination", "target", "dest"];
 
-fn bind<'a>(
+fn of_bind<'a>(
     source: std::path::PathBuf,
     destination: ContainerPath,
     options: impl Iterator<Item = (&'a str, Option<&'a str>)>,
 ) -> Result<Mount, Invalid> {
-    let mut mount = volume::bind(MountSource::Mount, source, destination);
-    let mut seen = volume::Seen::default();
+    let mut mount = bind::bind(MountSource::Mount, source, destination);
+    let mut seen = bind::Seen::default();
     for (name, value) in options {
         match (name, value) {
             ("consistency", _) => {}
             ("readonly" | "ro", value) => {
                 let word = if truth(name, value)? { "ro" } else { "rw" };
-                volume::option(&mut mount, &mut seen, word)?;
+                bind::option(&mut mount, &mut seen, word)?;
             }
             ("rw", value) => {
                 let word = if truth(name, value)? { "rw" } else { "ro" };
-                volume::option(&mut mount, &mut seen, word)?;
+                bind::option(&mut mount, &mut seen, word)?;
             }
             ("bind-propagation", Some(word)) if crate::config::Propagation::by_word(word).is_some() => {
-                volume::option(&mut mount, &mut seen, word)?;
+                bind::option(&mut mount, &mut seen, word)?;
             }
             ("bind-nonrecursive", value) => {
                 mount.recursion = if truth(name, value)? { Recursion::Single } else { Recursion::Recursive };
@@ -89,17 +92,17 @@ fn bind<'a>(
                 }
                 _ => return Err(Invalid::new(word, "not a value of bind-recursive")),
             },
-            ("relabel", Some("private" | "shared")) => volume::option(&mut mount, &mut seen, "z")?,
+            ("relabel", Some("private" | "shared")) => bind::option(&mut mount, &mut seen, "z")?,
             ("U" | "chown", value) => {
                 if truth(name, value)? {
-                    volume::own(&mut mount, name, Owner::Chown)?;
+                    bind::own(&mut mount, name, Owner::Chown)?;
                 }
             }
-            ("idmap", Some(value)) => volume::option(&mut mount, &mut seen, &format!("idmap={value}"))?,
+            ("idmap", Some(value)) => bind::option(&mut mount, &mut seen, &format!("idmap={value}"))?,
             ("O" | "nocopy" | "copy" | "default" | "cached" | "delegated" | "consistent", None) => {
                 return Err(Invalid::new(name, "not an option of --mount type=bind"));
             }
-            (name, None) => volume::option(&mut mount, &mut seen, name)?,
+            (name, None) => bind::option(&mut mount, &mut seen, name)?,
             (name, Some(value)) => {
                 return Err(Invalid::new(format!("{name}={value}"), "not an option of --mount type=bind").suggest(
                     name,
@@ -109,8 +112,72 @@ fn bind<'a>(
             }
         }
     }
-    volume::check(&mount)?;
+    bind::check(&mount)?;
     Ok(Mount::Bind(mount))
+}
+
+fn of_volume<'a>(
+    mut mount: VolumeMount,
+    options: impl Iterator<Item = (&'a str, Option<&'a str>)>,
+) -> Result<Mount, Invalid> {
+    let mut seen = bind::Seen::default();
+    for (name, value) in options {
+        match (name, value) {
+            ("consistency", _) | ("volume-driver", Some("local")) => {}
+            ("readonly" | "ro", value) => {
+                let word = if truth(name, value)? { "ro" } else { "rw" };
+                volume::option(&mut mount, &mut seen, word)?;
+            }
+            ("rw", value) => {
+                let word = if truth(name, value)? { "rw" } else { "ro" };
+                volume::option(&mut mount, &mut seen, word)?;
+            }
+            ("volume-nocopy" | "nocopy", value) => {
+                mount.copy_up = if truth(name, value)? { CopyUp::Empty } else { CopyUp::Copy };
+            }
+            ("volume-subpath" | "subpath", Some(path)) => {
+                if path.is_empty() || path.starts_with('/') || path.split('/').any(|part| part == "..") {
+                    return Err(Invalid::new(path, "not a path in the volume").hint("write it without / before it"));
+                }
+                mount.subpath = Some(path.to_owned());
+            }
+            ("volume-driver", Some(driver)) => {
+                return Err(Invalid::new(driver, "no such driver").hint("there is local"));
+            }
+            ("volume-label", Some(label)) => {
+                let (name, value) = label.split_once('=').unwrap_or((label, ""));
+                mount.labels.insert(name.to_owned(), value.to_owned());
+            }
+            ("volume-opt", Some(option)) => {
+                let (name, value) = volume_option(option)?;
+                mount.options.insert(name, value);
+            }
+            ("U" | "chown", value) => {
+                if truth(name, value)? {
+                    volume::option(&mut mount, &mut seen, "U")?;
+                }
+            }
+            ("idmap", Some(value)) => volume::option(&mut mount, &mut seen, &format!("idmap={value}"))?,
+            (name, None) => volume::option(&mut mount, &mut seen, name)?,
+            (name, Some(value)) => {
+                return Err(Invalid::new(format!("{name}={value}"), "not an option of --mount type=volume").suggest(
+                    name,
+                    ["readonly", "volume-nocopy", "volume-subpath", "volume-label", "volume-opt", "source", "target"],
+                    None,
+                ));
+            }
+        }
+    }
+    Ok(Mount::Volume(mount))
+}
+
+/// `type=`, `o=` and `device=` of the driver `local`: what is mounted for the volume, as mount(8) has it.
+pub fn volume_option(text: &str) -> Result<(String, String), Invalid> {
+    const HINT: &str = "the driver local takes type=, o= and device=";
+    match text.split_once('=') {
+        Some((name @ ("type" | "o" | "device"), value)) => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(Invalid::new(text, "not an option of a volume").hint(HINT)),
+    }
 }
 
 fn memory<'a>(
@@ -219,6 +286,20 @@ mod tests {
     }
 
     #[test]
+    fn volumes_are_read_also_without_a_type() {
+        for text in
+            ["type=volume,src=data,dst=/b,volume-subpath=a/b,volume-nocopy", "src=data,dst=/b,subpath=a/b,nocopy"]
+        {
+            let Ok(Mount::Volume(volume)) = read(text) else { panic!("{text}") };
+            assert_eq!(volume.name.as_ref().map(store::VolumeName::as_str), Some("data"));
+            assert_eq!((volume.subpath.as_deref(), volume.copy_up), (Some("a/b"), CopyUp::Empty));
+        }
+        let text = "type=volume,dst=/b,volume-label=a=b,volume-opt=type=tmpfs,\"volume-opt=o=size=1m,mode=700\"";
+        let Ok(Mount::Volume(volume)) = read(text) else { panic!("{text}") };
+        assert!(volume.anonymous && volume.labels["a"] == "b" && volume.options["o"] == "size=1m,mode=700");
+    }
+
+    #[test]
     fn what_is_wrong_is_refused() {
         for text in [
             "",
@@ -236,6 +317,10 @@ mod tests {
             "type=tmpfs,dst=/b,bind-propagation=x",
             "type=volume,src=a,dst=/b",
             "src=/a,dst=/b",
+            "type=volume,src=data,dst=/b,volume-subpath=/etc",
+            "type=volume,src=data,dst=/b,volume-subpath=a/../..",
+            "type=volume,src=data,dst=/b,volume-driver=nfs",
+            "type=volume,src=data,dst=/b,volume-opt=size=1",
             "type=bnid,src=/a,dst=/b",
             "type=bind,\"src=/a,dst=/b",
             "type=bind,s\"rc=/a,dst=/b",

@@ -1,24 +1,23 @@
 //! `--volume`.
 
-use super::tmpfs::file_flag;
-use super::{Invalid, absolute, container_path, number};
+use super::bind::{self, Seen, bind, check};
+use super::{Invalid, absolute, container_path};
 use crate::config::{
-    Access, BindMount, Changes, ContainerPath, FileFlags, IdmapRequest, Mount, MountSource, Owner, Propagation,
-    Recursion,
+    Access, BindMount, ContainerPath, CopyUp, FileFlags, Mount, MountSource, Owner, VolumeMount, VolumesFrom,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use store::VolumeName;
 
-const FORM: &str = "write HOST:CONTAINER or HOST:CONTAINER:OPTIONS, such as ./src:/src:ro";
+const FORM: &str = "write HOST:CONTAINER or VOLUME:CONTAINER, and :OPTIONS behind it, such as ./src:/src:ro";
 
-/// `HOST:CONTAINER[:OPTION,…]`. As podman has it, a source that begins with `/` or `.` is a path, against `cwd`;
-/// anything else is the name of a volume, which does not exist yet.
-pub fn volume(text: &str, cwd: &Path) -> Result<BindMount, Invalid> {
+/// `HOST:CONTAINER[:OPTION,…]`, `VOLUME:CONTAINER[:OPTION,…]`, or `CONTAINER` alone for a volume without a name. As podman
+/// has it, a source that begins with `/` or `.` is a path, against `cwd`; anything else is the name of a volume.
+pub fn volume(text: &str, cwd: &Path) -> Result<Mount, Invalid> {
     let parts: Vec<&str> = text.split(':').collect();
     let (source, destination, options) = match parts.as_slice() {
         [destination] if destination.starts_with('/') => {
-            return Err(Invalid::new(text, "anonymous volumes are not there yet")
-                .hint(format!("bind a directory, HOST:{destination}, or use --tmpfs {destination}")));
+            return Ok(Mount::Volume(named(MountSource::Volume, None, container_path(destination)?)));
         }
         [source, destination] => (*source, *destination, ""),
         [source, destination, options] => (*source, *destination, *options),
@@ -30,168 +29,88 @@ pub fn volume(text: &str, cwd: &Path) -> Result<BindMount, Invalid> {
     if source.contains('\0') {
         return Err(Invalid::new(source, "a path cannot hold a NUL byte"));
     }
+    let mut seen = Seen::default();
+    let options = options.split(',').filter(|option| !option.is_empty());
     if !source.starts_with(['/', '.']) {
-        return Err(Invalid::new(source, "named volumes are not there yet")
-            .hint(format!("for a directory of this machine, write ./{source} or its full path")));
+        let mut volume = named(MountSource::Volume, Some(volume_name(source)?), container_path(destination)?);
+        for option in options {
+            self::option(&mut volume, &mut seen, option)?;
+        }
+        return Ok(Mount::Volume(volume));
     }
     let mut mount = bind(MountSource::Volume, absolute(source, cwd), container_path(destination)?);
-    let mut seen = Seen::default();
-    for option in options.split(',').filter(|option| !option.is_empty()) {
-        self::option(&mut mount, &mut seen, option)?;
+    for option in options {
+        bind::option(&mut mount, &mut seen, option)?;
     }
     check(&mount)?;
-    Ok(mount)
+    Ok(Mount::Bind(mount))
 }
 
-/// A bind mount with nothing said about it.
-pub(super) fn bind(flag: MountSource, source: PathBuf, destination: ContainerPath) -> BindMount {
-    BindMount {
+/// The name of a volume.
+pub fn volume_name(text: &str) -> Result<VolumeName, Invalid> {
+    text.parse().map_err(|_| {
+        let hint = if text.contains('/') {
+            format!("for a directory of this machine, write ./{text} or its full path")
+        } else {
+            "a letter or digit, then one or more letters, digits, _, . or -; at most 255".to_owned()
+        };
+        Invalid::new(text, "not the name of a volume").hint(hint)
+    })
+}
+
+/// A volume with nothing said about it.
+pub(crate) fn named(flag: MountSource, name: Option<VolumeName>, destination: ContainerPath) -> VolumeMount {
+    VolumeMount {
         flag,
-        source,
+        anonymous: name.is_none(),
+        name,
         destination,
+        subpath: None,
         access: Access::default(),
-        recursion: Recursion::default(),
         propagation: None,
         flags: FileFlags::default(),
         owner: Owner::Host,
-        changes: Changes::Kept,
+        copy_up: CopyUp::default(),
+        labels: BTreeMap::new(),
+        options: BTreeMap::new(),
     }
 }
 
-/// Which of the options that exclude each other were given.
-#[derive(Debug, Default)]
-pub(super) struct Seen {
-    access: bool,
-    recursion: bool,
-    relabel: bool,
-}
-
-/// One option of a bind mount.
-pub(super) fn option(mount: &mut BindMount, seen: &mut Seen, option: &str) -> Result<(), Invalid> {
-    let twice = || Invalid::new(option, "given twice, or against an earlier one");
-    let once = |seen: &mut bool| if std::mem::replace(seen, true) { Err(twice()) } else { Ok(()) };
-    if file_flag(&mut mount.flags, option).map_err(|()| twice())? {
-        return Ok(());
-    }
-    if let Some(propagation) = Propagation::by_word(option) {
-        return if mount.propagation.replace(propagation).is_some() { Err(twice()) } else { Ok(()) };
-    }
+/// One option of a volume: nearly all are those of a bind mount.
+pub(super) fn option(volume: &mut VolumeMount, seen: &mut Seen, option: &str) -> Result<(), Invalid> {
     match option {
-        "rw" | "ro" | "rro" => {
-            once(&mut seen.access)?;
-            mount.access = match option {
-                "rw" => Access::ReadWrite,
-                "ro" => Access::ReadOnly,
-                _ => Access::RecursiveReadOnly,
-            };
-        }
-        "rbind" | "bind" => {
-            once(&mut seen.recursion)?;
-            mount.recursion = if option == "bind" { Recursion::Single } else { Recursion::Recursive };
-        }
-        // SELinux relabelling: without SELinux there is nothing to do, and people's command lines carry it.
-        "z" | "Z" => once(&mut seen.relabel)?,
-        "O" => mount.changes = Changes::ThrownAway,
-        "U" | "idmap" => {
-            let owner = if option == "U" { Owner::Chown } else { Owner::Idmap(IdmapRequest::Container) };
-            own(mount, option, owner)?;
-        }
-        // Docker for Mac's caching hints; nobody else gives them a meaning.
-        "consistent" | "cached" | "delegated" | "default" => {}
-        "nocopy" | "copy" => {
-            return Err(Invalid::new(option, "an option of named volumes, which are not there yet"));
-        }
-        _ => match option.strip_prefix("idmap=") {
-            Some(ranges) => own(mount, option, Owner::Idmap(idmap(ranges)?))?,
-            None => return Err(unknown(option)),
-        },
-    }
-    Ok(())
-}
-
-/// Sets the owner once.
-pub(super) fn own(mount: &mut BindMount, option: &str, owner: Owner) -> Result<(), Invalid> {
-    if mount.owner != Owner::Host {
-        return Err(Invalid::new(option, "owners can be mapped or changed, once"));
-    }
-    mount.owner = owner;
-    Ok(())
-}
-
-/// Options that do not go together.
-pub(super) fn check(mount: &BindMount) -> Result<(), Invalid> {
-    let destination = mount.destination.as_str();
-    if mount.access == Access::RecursiveReadOnly && mount.recursion == Recursion::Single {
-        return Err(Invalid::new(destination, "rro is about the mounts below, and bind leaves them out"));
-    }
-    if mount.changes == Changes::ThrownAway {
-        // An overlay of its own stands between: what is below the source, and what is mounted later, stays out.
-        if mount.propagation.is_some() || mount.access != Access::ReadWrite || matches!(mount.owner, Owner::Idmap(_)) {
-            return Err(Invalid::new(destination, "O goes with U only"));
-        }
-        // overlayfs takes `:` between lower directories and `\` to escape.
-        if mount.source.to_string_lossy().contains([':', '\\']) {
-            return Err(Invalid::new(mount.source.to_string_lossy(), "an overlay's source cannot hold : or \\"));
+        "nocopy" => volume.copy_up = CopyUp::Empty,
+        "copy" => volume.copy_up = CopyUp::Copy,
+        "O" | "bind" | "rbind" => return Err(Invalid::new(option, "an option of bind mounts")),
+        _ => {
+            let VolumeMount { access, propagation, flags, owner, .. } = volume.clone();
+            let as_bind = bind(volume.flag, PathBuf::new(), volume.destination.clone());
+            let mut mount = BindMount { access, propagation, flags, owner, ..as_bind };
+            bind::option(&mut mount, seen, option)?;
+            let BindMount { access, propagation, flags, owner, .. } = mount;
+            *volume = VolumeMount { access, propagation, flags, owner, ..volume.clone() };
         }
     }
     Ok(())
 }
 
-/// `uids=DISK-MOUNT-SIZE#…;gids=…`, podman's own spelling.
-fn idmap(text: &str) -> Result<IdmapRequest, Invalid> {
-    let form = "write idmap, or idmap=uids=ON_DISK-IN_MOUNT-SIZE;gids=ON_DISK-IN_MOUNT-SIZE";
-    let invalid = || Invalid::new(text, "not an id mapping").hint(form);
-    let (mut uids, mut gids) = (Vec::new(), Vec::new());
-    for part in text.split(';') {
-        let (kind, ranges) = part.split_once('=').ok_or_else(invalid)?;
-        let into = match kind {
-            "uids" => &mut uids,
-            "gids" => &mut gids,
-            _ => return Err(invalid()),
+/// `CONTAINER[:OPTIONS]` of `--volumes-from`.
+pub fn volumes_from(text: &str) -> Result<VolumesFrom, Invalid> {
+    let (container, options) = text.split_once(':').unwrap_or((text, ""));
+    if container.is_empty() {
+        return Err(Invalid::new(text, "no container").hint("write CONTAINER, CONTAINER:ro or CONTAINER:rw"));
+    }
+    let mut access = None;
+    for option in options.split(',').filter(|option| !option.is_empty()) {
+        access = match option {
+            "ro" => Some(Access::ReadOnly),
+            "rw" => Some(Access::ReadWrite),
+            // SELinux relabelling, as with --volume.
+            "z" | "Z" => access,
+            _ => return Err(Invalid::new(option, "not an option of --volumes-from").hint("there are ro and rw")),
         };
-        for range in ranges.split('#') {
-            let numbers: Option<Vec<u32>> = range.split('-').map(number::decimal).collect();
-            match numbers.as_deref() {
-                Some([disk, mount, size])
-                    if *size > 0 && disk.checked_add(*size).is_some() && mount.checked_add(*size).is_some() =>
-                {
-                    into.push((*disk, *mount, *size));
-                }
-                _ => return Err(invalid()),
-            }
-        }
     }
-    if uids.is_empty() || gids.is_empty() { Err(invalid()) } else { Ok(IdmapRequest::These { uids, gids }) }
-}
-
-fn unknown(option: &str) -> Invalid {
-    const KNOWN: [&str; 20] = [
-        "ro",
-        "rw",
-        "rro",
-        "bind",
-        "rbind",
-        "private",
-        "rprivate",
-        "slave",
-        "rslave",
-        "shared",
-        "rshared",
-        "exec",
-        "noexec",
-        "suid",
-        "nosuid",
-        "dev",
-        "nodev",
-        "idmap",
-        "unbindable",
-        "runbindable",
-    ];
-    Invalid::new(option, "not an option of a volume").suggest(
-        option,
-        KNOWN,
-        Some("there are ro, rro, rw, O, U, z, Z, idmap, bind, noexec, nosuid, nodev and the propagations"),
-    )
+    Ok(VolumesFrom { container: container.to_owned(), access })
 }
 
 /// The first destination that two mounts share, with both flags; podman and docker refuse it as well.
@@ -209,10 +128,48 @@ pub fn duplicate_destination(mounts: &[Mount]) -> Option<Invalid> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Changes, IdmapRequest, Propagation};
     use proptest::prelude::*;
 
     fn read(text: &str) -> Result<BindMount, Invalid> {
+        match volume(text, Path::new("/w"))? {
+            Mount::Bind(bind) => Ok(bind),
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    fn read_volume(text: &str) -> Result<VolumeMount, Invalid> {
+        match volume(text, Path::new("/w"))? {
+            Mount::Volume(volume) => Ok(volume),
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_name_is_a_volumes_and_a_place_alone_gets_one_without() {
+        let volume = read_volume("data:/c:ro,nocopy,noexec").unwrap();
+        assert_eq!(volume.name.as_ref().map(VolumeName::as_str), Some("data"));
+        assert_eq!((volume.access, volume.copy_up, volume.anonymous), (Access::ReadOnly, CopyUp::Empty, false));
+        assert_eq!(volume.flags.exec, Some(false));
+        let volume = read_volume("/c/").unwrap();
+        assert_eq!((volume.name, volume.destination.as_str(), volume.anonymous), (None, "/c", true));
+        for wrong in ["data:/c:O", "data:/c:ro,rw", "data:/c:bind", "data:c", "d:/c", "-d:/c", "a/b:/c"] {
+            assert!(volume_of(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    fn volume_of(text: &str) -> Result<Mount, Invalid> {
         volume(text, Path::new("/w"))
+    }
+
+    #[test]
+    fn the_volumes_of_another_container_are_as_there_unless_it_is_said() {
+        let told = |text: &str| volumes_from(text).map(|from| (from.container, from.access));
+        assert_eq!(told("web"), Ok(("web".to_owned(), None)));
+        assert_eq!(told("web:ro,z"), Ok(("web".to_owned(), Some(Access::ReadOnly))));
+        for wrong in ["", ":ro", "web:rr"] {
+            assert!(volumes_from(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]
@@ -223,8 +180,6 @@ mod tests {
             (".:/b", Ok(("/w", "/b"))),
             ("../a:/b/", Ok(("/w/../a", "/b"))),
             ("a/b:/c", Err("./a/b")),
-            ("data:/c", Err("./data")),
-            ("/c", Err("--tmpfs /c")),
             (":/c", Err("HOST:CONTAINER")),
             ("/a:b", Err("begin it with /")),
             ("/a:/", Err("--rootfs")),
@@ -290,13 +245,13 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_panics(text in "\\PC*") {
-            let _ = read(&text);
+            let _ = volume_of(&text);
         }
 
         #[test]
         fn a_destination_never_climbs(path in "(/|\\.|\\.\\.|[a-z]){0,20}") {
-            if let Ok(mount) = read(&format!("/a:/{path}")) {
-                let climbs = mount.destination.as_str().split('/').any(|part| part == "..");
+            if let Ok(mount) = volume_of(&format!("/a:/{path}")) {
+                let climbs = mount.destination().as_str().split('/').any(|part| part == "..");
                 prop_assert!(!climbs);
             }
         }

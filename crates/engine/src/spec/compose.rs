@@ -154,6 +154,7 @@ fn seccomp(config: &ContainerConfig, facts: &Facts, origins: &mut Origins) -> (O
 fn root_propagation(config: &ContainerConfig) -> Option<Propagation> {
     let asked = config.files.mounts.iter().filter_map(|mount| match mount {
         crate::config::Mount::Bind(bind) => bind.propagation,
+        crate::config::Mount::Volume(volume) => volume.propagation,
         crate::config::Mount::Tmpfs(_) => None,
     });
     asked.fold(None, |root, propagation| {

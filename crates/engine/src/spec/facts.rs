@@ -1,7 +1,7 @@
 //! What [`super::compose`] must know of the machine, the image and the container that is being made.
 
 use super::{HostDevice, IdMaps, User};
-use crate::config::{CapabilitySet, CpuSet, Resource};
+use crate::config::{CapabilitySet, ContainerPath, CpuSet, Resource};
 use oci::runtime::{ConsoleSize, Seccomp};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -44,6 +44,8 @@ pub struct Facts {
     pub secrets: Secrets,
     /// An empty directory of the container's own on the host, for overlays over binds; absent when there is none.
     pub scratch: Option<PathBuf>,
+    /// What each volume is on the host, by where it appears.
+    pub volumes: BTreeMap<ContainerPath, VolumeSource>,
     /// The host devices that were asked for, from [`super::devices`] or [`super::all_devices`].
     pub devices: Vec<HostDevice>,
     /// The filter for confined containers with these capabilities ([`super::grant`]).
@@ -99,9 +101,17 @@ pub struct ImageDefaults {
     pub stop_signal: String,
     /// How to see whether it is well.
     pub healthcheck: Option<oci::image::Healthcheck>,
-    /// Directories that are meant to hold data. There are no anonymous volumes yet: the data stays in the container's
-    /// own layer, or in memory under a read-only root.
+    /// Directories that are meant to hold data: where nothing else is mounted, each gets a volume without a name.
     pub volumes: Vec<String>,
+}
+
+/// A volume on the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeSource {
+    /// The directory.
+    pub path: PathBuf,
+    /// What the driver mounts instead of it: `type`, `o` and `device`.
+    pub options: BTreeMap<String, String>,
 }
 
 /// The container's user namespace.

@@ -25,7 +25,9 @@ pub use capabilities::{Granted, grant};
 pub use compose::{Chown, Composed, compose};
 pub use device::{HostDevice, all_devices, devices};
 pub use error::Error;
-pub use facts::{Controllers, EtcFiles, Facts, HostRlimits, ImageDefaults, Limit, SecretFile, Secrets, UserNamespace};
+pub use facts::{
+    Controllers, EtcFiles, Facts, HostRlimits, ImageDefaults, Limit, SecretFile, Secrets, UserNamespace, VolumeSource,
+};
 pub use idmap::IdMaps;
 pub use mask::thermal_throttle;
 pub use mounts::sources;

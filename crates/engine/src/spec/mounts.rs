@@ -4,10 +4,10 @@
 //! of a default one at the same destination; a user's `/dev` takes the place of all below it.
 
 use super::origin::Origins;
-use super::{Chown, Error, Facts, HostDevice, Origin};
+use super::{Chown, Error, Facts, HostDevice, Origin, User, VolumeSource};
 use crate::config::{
     Access, BindMount, Bytes, Changes, ContainerConfig, CopyUp, FileFlags, IdmapRequest, IpcNamespace, Mount as Asked,
-    NetworkMode, Owner, Privileges, Recursion, RootAccess, TmpfsMount,
+    MountSource, NetworkMode, Owner, Privileges, Recursion, RootAccess, TmpfsMount, VolumeMount,
 };
 use crate::flags::Invalid;
 use oci::runtime::{Device, IdMapping, Mount};
@@ -37,6 +37,7 @@ pub(super) fn compose(config: &ContainerConfig, facts: &Facts, origins: &mut Ori
         match mount {
             Asked::Bind(bind) => builder.bind(bind, &mut out)?,
             Asked::Tmpfs(tmpfs) => builder.tmpfs(tmpfs),
+            Asked::Volume(volume) => builder.volume(volume, &mut out)?,
         }
     }
     builder.devices(&mut out);
@@ -211,8 +212,7 @@ impl Builder<'_> {
         }
     }
 
-    /// Under a read-only root, memory where programs expect to write: podman's three places, and the directories that
-    /// the image says hold data.
+    /// Under a read-only root, memory where programs expect to write: podman's three places.
     fn read_only_root(&mut self) {
         if self.config.files.root != RootAccess::ReadOnlyWithTmpfs {
             return;
@@ -221,18 +221,10 @@ impl Builder<'_> {
         for destination in ["/run", "/tmp", "/var/tmp"] {
             self.default(Origin::Flag("--read-only"), "tmpfs", "tmpfs", destination, &options);
         }
-        for volume in &self.facts.image.volumes {
-            // A volume that is no sensible path is the image's mistake and must not stop it.
-            if let Ok(path) = crate::flags::container_path(volume)
-                && !self.mounts.iter().any(|mount| mount.destination == path.as_str())
-            {
-                self.default(Origin::Image, "tmpfs", "tmpfs", path.as_str(), &options);
-            }
-        }
     }
 
     fn bind(&mut self, bind: &BindMount, out: &mut Mounts) -> Result<(), Error> {
-        let origin = Origin::Flag(bind.flag.name());
+        let origin = asked_by(bind.flag);
         let source = bind.source.to_str().ok_or_else(|| {
             let source = Invalid::new(bind.source.to_string_lossy(), "a path that is not UTF-8");
             Error::flag(bind.flag.name(), source)
@@ -269,6 +261,65 @@ impl Builder<'_> {
             }
         }
         Ok(())
+    }
+
+    /// A volume is a bind of its directory, unless its driver is to mount something else. The ids of its files are those
+    /// of the containers, whatever ids of the machine's each of these has.
+    fn volume(&mut self, volume: &VolumeMount, out: &mut Mounts) -> Result<(), Error> {
+        let Some(source) = self.facts.volumes.get(&volume.destination) else {
+            let source = Invalid::new(volume.destination.as_str(), "the volume is not there");
+            return Err(Error::flag(volume.flag.name(), source));
+        };
+        if !source.options.is_empty() {
+            self.driver(volume, source);
+            return Ok(());
+        }
+        let mapped = self.in_user_namespace() && !self.facts.rootless;
+        let owner = match &volume.owner {
+            owner @ (Owner::Host | Owner::Chown) if mapped => {
+                if *owner == Owner::Chown {
+                    let User { uid, gid, .. } = self.facts.user;
+                    out.chowns.push(Chown { path: source.path.clone(), uid, gid });
+                }
+                Owner::Idmap(IdmapRequest::Container)
+            }
+            owner => owner.clone(),
+        };
+        let bind = BindMount {
+            flag: volume.flag,
+            source: source.path.clone(),
+            destination: volume.destination.clone(),
+            access: volume.access,
+            recursion: Recursion::Recursive,
+            propagation: volume.propagation,
+            flags: volume.flags,
+            owner,
+            changes: Changes::Kept,
+        };
+        self.bind(&bind, out)
+    }
+
+    /// What the driver `local` mounts for a volume: what mount(8) would with these options.
+    fn driver(&mut self, volume: &VolumeMount, source: &VolumeSource) {
+        let option = |name: &str| source.options.get(name).map_or("", String::as_str);
+        let kind = match option("type") {
+            "" | "bind" => "none",
+            kind => kind,
+        };
+        let mut options: Vec<String> =
+            option("o").split(',').filter(|option| !option.is_empty()).map(str::to_owned).collect();
+        if kind == "none" && !options.iter().any(|option| matches!(option.as_str(), "bind" | "rbind")) {
+            options.push("rbind".to_owned());
+        }
+        options.extend((volume.access != Access::ReadWrite).then(|| "ro".to_owned()));
+        options.push(volume.propagation.map_or("rprivate", |propagation| propagation.word()).to_owned());
+        options.extend(flag_words(volume.flags).map(str::to_owned));
+        let device = match option("device") {
+            "" => kind,
+            device => device,
+        };
+        let (kind, device) = (kind.to_owned(), device.to_owned());
+        self.add(asked_by(volume.flag), &kind, &device, volume.destination.as_str(), options);
     }
 
     /// `O`: an overlay over the source whose changes end with the container.
@@ -357,6 +408,10 @@ impl Builder<'_> {
             }
         }
     }
+}
+
+fn asked_by(flag: MountSource) -> Origin {
+    if flag == MountSource::Image { Origin::Image } else { Origin::Flag(flag.name()) }
 }
 
 const CGROUP: &str = "/sys/fs/cgroup";

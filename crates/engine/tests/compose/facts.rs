@@ -40,6 +40,7 @@ pub fn facts() -> Facts {
             resolv_conf: Some("/run/x/resolv.conf".into()),
         },
         secrets: Secrets::default(),
+        volumes: std::collections::BTreeMap::new(),
         scratch: Some("/run/x/scratch".into()),
         devices: vec![],
         default_filter: None,

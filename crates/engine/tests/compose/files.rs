@@ -3,12 +3,12 @@
 use crate::facts::{composed, facts, host, linux, maps, mount, origin, refused, rootless, told, with};
 use engine::config::{Mount, RootAccess};
 use engine::flags;
-use engine::spec::{UserNamespace, devices};
+use engine::spec::{Facts, UserNamespace, VolumeSource, devices};
 use oci::runtime::Propagation;
 use std::path::Path;
 
 fn volume(text: &str) -> Mount {
-    Mount::Bind(flags::volume(text, Path::new("/w")).unwrap())
+    flags::volume(text, Path::new("/w")).unwrap()
 }
 
 fn tmpfs(text: &str) -> Mount {
@@ -141,21 +141,41 @@ fn tmpfs_options_reach_the_kernel() {
 }
 
 #[test]
-fn under_a_read_only_root_three_places_and_the_images_volumes_are_memory() {
-    let mut image = facts();
-    image.image.volumes = vec!["/data".to_owned(), "/tmp/".to_owned(), "nonsense".to_owned(), "/".to_owned()];
+fn under_a_read_only_root_three_places_are_memory() {
     let config = with(|config| {
         config.files.root = RootAccess::ReadOnlyWithTmpfs;
         config.files.mounts = vec![volume("/a:/var/tmp")];
     });
-    let composed = composed(&config, &image);
+    let composed = composed(&config, &facts());
     assert!(composed.spec.root.as_ref().unwrap().readonly);
-    for destination in ["/run", "/tmp", "/data"] {
+    for destination in ["/run", "/tmp"] {
         let expected = "tmpfs tmpfs rw,rprivate,nosuid,nodev,tmpcopyup";
         assert_eq!(told(&composed, destination), expected, "{destination}");
     }
     assert_eq!(told(&composed, "/var/tmp"), "bind /a rbind,rprivate");
     assert_eq!(told(&composed, "/etc/hosts"), "bind /run/x/hosts bind,rprivate,ro,nosuid,noexec,nodev");
+}
+
+#[test]
+fn a_volume_is_a_bind_of_its_files_or_what_its_driver_mounts() {
+    let asked = |options: &[(&str, &str)], facts: Facts| {
+        let config = with(|config| config.files.mounts = vec![volume("data:/x:ro,nosuid")]);
+        let Mount::Volume(mount) = &config.files.mounts[0] else { panic!("a volume") };
+        let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let source = VolumeSource { path: "/store/data".into(), options };
+        let facts = Facts { volumes: [(mount.destination.clone(), source)].into(), ..facts };
+        told(&composed(&config, &facts), "/x")
+    };
+    assert_eq!(asked(&[], facts()), "bind /store/data rbind,rro,rprivate,nosuid");
+    assert_eq!(asked(&[], rootless()), "bind /store/data rbind,rro,rprivate,nosuid");
+    let mapped = Facts { user_namespace: UserNamespace::New(maps(0)), ..facts() };
+    assert_eq!(asked(&[], mapped), "bind /store/data rbind,rro,rprivate,nosuid,ridmap");
+    let tmpfs = [("type", "tmpfs"), ("o", "size=1m,mode=700")];
+    assert_eq!(asked(&tmpfs, facts()), "tmpfs tmpfs size=1m,mode=700,ro,rprivate,nosuid");
+    let bound = [("type", "none"), ("device", "/there"), ("o", "bind")];
+    assert_eq!(asked(&bound, facts()), "none /there bind,ro,rprivate,nosuid");
+    let share = [("type", "nfs"), ("device", ":/export"), ("o", "addr=10.0.0.1")];
+    assert_eq!(asked(&share, facts()), "nfs :/export addr=10.0.0.1,ro,rprivate,nosuid");
 }
 
 #[test]

@@ -61,7 +61,11 @@ pub const CONTAINERS: &[F] = &[
         let value = value.to_owned();
         Ok(Box::new(move |listed: &Listed| {
             listed.container.config.config.files.mounts.iter().any(|mount| {
-                let source = matches!(mount, Mount::Bind(bind) if bind.source.as_os_str() == value.as_str());
+                let source = match mount {
+                    Mount::Bind(bind) => bind.source.as_os_str() == value.as_str(),
+                    Mount::Volume(volume) => volume.name.as_ref().is_some_and(|name| name.as_str() == value),
+                    Mount::Tmpfs(_) => false,
+                };
                 source || mount.destination().as_str() == value
             })
         }))

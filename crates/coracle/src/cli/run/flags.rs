@@ -73,6 +73,7 @@ pub struct Given {
     pub cgroups: Option<CgroupUse>,
 
     pub mounts: Vec<MountWord>,
+    pub volumes_from: Vec<String>,
     pub rootfs: Option<String>,
     pub read_only: bool,
     pub read_only_tmpfs: Option<bool>,
@@ -334,9 +335,9 @@ pub const FLAGS: &[Flag<Given>] = &[
     .under(USES),
     F::takes(
         "volume",
-        "HOST:CONTAINER[:OPTIONS]",
+        "SOURCE:PATH[:OPTIONS]",
         |g, w| mount(g, MountWord::Volume(w.to_owned())),
-        "Bind a file or directory: ro, rro, O, U, idmap and more",
+        "Bind a file or directory, or mount a volume: ro, rro, O, U, idmap, nocopy and more",
     )
     .short('v')
     .under(FILES),
@@ -344,7 +345,14 @@ pub const FLAGS: &[Flag<Given>] = &[
         "mount",
         "KEY=VALUE,...",
         |g, w| mount(g, MountWord::Mount(w.to_owned())),
-        "type=bind,src=HOST,dst=PATH or type=tmpfs,dst=PATH",
+        "type=bind,src=HOST,dst=PATH, type=volume,src=NAME,dst=PATH or type=tmpfs,dst=PATH",
+    )
+    .under(FILES),
+    F::takes(
+        "volumes-from",
+        "CONTAINER[:ro|rw]",
+        |g, w| push_word(&mut g.volumes_from, w),
+        "Mount what a container has mounted, at the same places",
     )
     .under(FILES),
     F::takes(
@@ -542,8 +550,7 @@ pub const LATER: &[(&str, Option<char>, &str)] = &[
     ("mac-address", None, "networks"),
     ("network-alias", None, "networks"),
     ("link", None, "networks"),
-    ("volumes-from", None, "named volumes"),
-    ("volume-driver", None, "named volumes"),
+    ("volume-driver", None, "drivers beside local"),
     ("runtime", None, "other runtimes"),
     ("pod", None, "pods"),
     ("gpus", None, "devices by CDI name"),

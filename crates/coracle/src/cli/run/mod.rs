@@ -13,6 +13,7 @@ use crate::cli::output::{help, print};
 use crate::render::console_size;
 use engine::attach::{How, Left, attach};
 use engine::config::{Bytes, ContainerConfig, ProcessConfig, Ready, StdinMode, TerminalMode};
+use engine::containers::Volumes;
 use engine::supervised::Attached;
 use engine::{Engine, Io, Keys};
 use flag::{Help, Order, Usage, parse};
@@ -84,7 +85,7 @@ fn read(words: &[String]) -> Result<Asked, Failure> {
 fn prepare(engine: &Engine, asked: &mut Asked) -> Result<Option<u8>, Failure> {
     let code = provide(engine, &mut asked.config, &asked.from)?;
     if let (None, true, Some(name)) = (code, asked.replace, &asked.config.name) {
-        match engine.remove_container(name.as_str(), true) {
+        match engine.remove_container(name.as_str(), true, Volumes::Kept) {
             Err(error) if error.is_not_found() => {}
             removed => drop(removed?),
         }

@@ -3,9 +3,8 @@
 use super::flags::{Given, MountWord, SdNotify};
 use crate::cli::Failure;
 use engine::config::{
-    BindMount, ContainerConfig, CpuTime, EnvVar, FilesConfig, Foreground, ImageRef, LimitsConfig, Mount, Notify,
-    Policy, Privileges, PrivilegesConfig, ProcessConfig, Ready, RootAccess, SeccompChoice, StdinMode, TerminalMode,
-    ViewConfig,
+    ContainerConfig, CpuTime, EnvVar, FilesConfig, Foreground, ImageRef, LimitsConfig, Mount, Notify, Policy,
+    Privileges, PrivilegesConfig, ProcessConfig, Ready, RootAccess, SeccompChoice, StdinMode, TerminalMode, ViewConfig,
 };
 use engine::flags::{self, Invalid, SecurityOpt};
 use std::collections::BTreeMap;
@@ -186,10 +185,7 @@ fn files(given: &Given, around: &Surroundings<'_>) -> Result<FilesConfig, Failur
     let mut mounts = Vec::with_capacity(given.mounts.len());
     for word in &given.mounts {
         mounts.push(match word {
-            MountWord::Volume(word) => {
-                let bind: BindMount = flags::volume(word, cwd).map_err(of("--volume"))?;
-                Mount::Bind(bind)
-            }
+            MountWord::Volume(word) => flags::volume(word, cwd).map_err(of("--volume"))?,
             MountWord::Mount(word) => flags::mount(word, cwd).map_err(of("--mount"))?,
             MountWord::Tmpfs(tmpfs) => Mount::Tmpfs(tmpfs.clone()),
         });
@@ -197,9 +193,11 @@ fn files(given: &Given, around: &Surroundings<'_>) -> Result<FilesConfig, Failur
     if let Some(duplicate) = flags::duplicate_destination(&mounts) {
         return Err(Failure::value("mounts", &duplicate));
     }
+    let volumes_from = given.volumes_from.iter().map(|word| flags::volumes_from(word)).collect::<Result<_, _>>();
     let devices = given.devices.iter().map(|word| flags::device(word, cwd)).collect::<Result<_, _>>();
     Ok(FilesConfig {
         mounts,
+        volumes_from: volumes_from.map_err(of("--volumes-from"))?,
         root: match (given.read_only, given.read_only_tmpfs.unwrap_or(true)) {
             (false, _) => RootAccess::ReadWrite,
             (true, true) => RootAccess::ReadOnlyWithTmpfs,
@@ -333,7 +331,7 @@ mod tests {
             ("--env-file none host:", "--env-file none: entity not found"),
             ("--env-file bad host:", "--env-file bad: \"B C\": a name with blanks on line 2"),
             ("-w here host:", "--workdir \"here\": not an absolute path"),
-            ("-v data:/d host:", "--volume \"data\": named volumes are not there yet"),
+            ("-v d:/d host:", "--volume \"d\": not the name of a volume"),
             ("-v /a:/x --tmpfs /x host:", "mounts \"/x\": two mounts at one place, by --volume and --tmpfs"),
             ("--cpus 1 --cpu-quota 5000 host:", "--cpus \"1\": --cpus sets period and quota already"),
             ("-m 1m host:", "--memory \"1m\": less memory than any process needs"),
@@ -359,7 +357,7 @@ mod tests {
             --dns-search x.example --dns-option ndots:1 --pid host --ipc host --uts host --cgroupns host --userns auto \
             --sysctl net.ipv4.ip_forward=1 -m 64m --memory-swap -1 --memory-reservation 32m --cpus 1 -c 512 \
             --cpu-period 0 --cpu-quota 0 --cpuset-cpus 0 --cpuset-mems 0 --pids-limit 5 --shm-size 1m \
-            --oom-kill-disable --cgroup-parent p --cgroups enabled -v /a:/b --mount type=tmpfs,dst=/c --tmpfs /d \
+            --oom-kill-disable --cgroup-parent p --cgroups enabled -v /a:/b --mount type=tmpfs,dst=/c --tmpfs /d --volumes-from web:ro \
             --rootfs /r --read-only --read-only-tmpfs=false --device /dev/null --secret key --cap-add NET_RAW --cap-drop chown \
             --security-opt no-new-privileges --privileged --name web --rm -l a=b \
             --annotation c=d --cidfile id --pull never -q --platform linux/amd64 --authfile a --cert-dir b --creds c --retry 1 --retry-delay 1s --tls-verify=false --explain cmd";

@@ -1,0 +1,246 @@
+//! Volumes: what is written into one outlives the container, what an image has for one is in it, and nothing of an image or
+//! a container leads out of it.
+
+#![forbid(unsafe_code)]
+
+#[path = "seed/archive.rs"]
+mod archive;
+#[path = "seed/world.rs"]
+mod world;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+
+use archive::{docker_archive, text};
+use serde_json::json;
+use testkit::{Invocation, Outcome, Sandbox, User, requires};
+use world::World;
+
+/// By root, by root with ids of the container's own, and by an ordinary user.
+fn everybody() -> [World; 3] {
+    [World::root(), World::root_auto(), World::user()]
+}
+
+/// Where the files of a volume lie.
+fn data(sandbox: &Sandbox, name: &str) -> PathBuf {
+    sandbox.root().join("volumes").join(name).join("data")
+}
+
+/// The names of all volumes.
+fn all(sandbox: &Sandbox) -> Vec<String> {
+    let entries = fs::read_dir(sandbox.root().join("volumes")).into_iter().flatten().flatten();
+    let mut names: Vec<_> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+/// An image of busybox and this configuration, with `/data` of all kinds of files.
+fn image(sandbox: &Sandbox, name: &str, config: &serde_json::Value) -> PathBuf {
+    let base = sandbox.rootfs(&format!("home/{name}-base"));
+    base.file("data/file", "content").file("data/sub/deep", "deep").mode("data/sub", 0o711).mode("data", 0o2750);
+    base.file("data/.wh.odd", "not a whiteout here");
+    base.mode("data/file", 0o4640);
+    fs::hard_link(base.inside("data/file"), base.inside("data/sub/again")).expect("a hard link");
+    symlink("/etc/passwd", base.inside("data/link")).expect("a link");
+    Invocation::new("mkfifo").arg(base.inside("data/fifo")).ok();
+    base.file("data/sparse", "");
+    fs::File::options().write(true).open(base.inside("data/sparse")).expect("it").set_len(1 << 20).expect("a hole");
+    if rustix::process::getuid().is_root() {
+        Invocation::new("chown").args(["-hR", "0:0"]).arg(base.path()).ok();
+        Invocation::new("chown").args(["-h", "33:34"]).arg(base.inside("data/file")).ok();
+        Invocation::new("chown").args(["33:34"]).arg(base.inside("data")).ok();
+        fs::set_permissions(base.inside("data/file"), fs::Permissions::from_mode(0o4640)).expect("its mode");
+        fs::set_permissions(base.inside("data"), fs::Permissions::from_mode(0o2750)).expect("its mode");
+    }
+    // A tar has whole seconds.
+    Invocation::new("find").arg(base.path()).args(["-exec", "touch", "-hd", "@1000000000", "{}", "+"]).ok();
+    let archive = docker_archive(sandbox, name, &[base.path().to_owned()], config);
+    // A tar of layers has no such name: it would be a whiteout.
+    sandbox.run(["load", "-i", text(&archive)]).code(0);
+    base.inside("data")
+}
+
+#[track_caller]
+fn run(world: &World, options: &[&str], script: &str) -> Outcome {
+    world.invocation(options, &["host:", "sh", "-c", script]).run()
+}
+
+#[test]
+fn what_one_container_writes_the_next_one_reads() {
+    requires!(root, subuid_user, user_namespaces, kernel = (6, 3));
+    for world in everybody() {
+        run(&world, &["-v", "kept:/v"], "umask 22; echo one > /v/file && chmod 700 /v").code(0);
+        run(&world, &["-v", "kept:/v:ro"], "cat /v/file; stat -c '%u %a' /v /v/file; echo two > /v/file")
+            .code(2)
+            .stdout_is("one\n0 700\n0 644\n")
+            .stderr_contains("Read-only file system");
+        let options = ["--mount", "type=volume,src=kept,dst=/m,readonly"];
+        run(&world, &options, "cat /m/file; ! touch /m/x 2>/dev/null").code(0).stdout_is("one\n");
+        assert_eq!(all(&world.sandbox), ["kept"]);
+    }
+}
+
+#[test]
+fn a_volume_without_a_name_goes_with_its_container_where_that_is_wanted() {
+    requires!(subuid_user, user_namespaces);
+    for sandbox in [Sandbox::new(), Sandbox::of(&User::with_subuids())] {
+        sandbox.run(["run", "--rm", "-v", "/v", "host:", "touch", "/v/x"]).code(0);
+        assert!(all(&sandbox).is_empty());
+        sandbox.run(["run", "--name=box", "-v", "/v", "-v", "kept:/k", "host:", "touch", "/v/x"]).code(0);
+        let names = all(&sandbox);
+        assert_eq!((names.len(), names[0].len()), (2, 64), "{names:?}");
+        sandbox.run(["run", "-d", "--rm", "--name=other", "--volumes-from=box", "host:", "sleep", "1000"]).code(0);
+        sandbox.run(["rm", "-v", "box"]).code(0);
+        assert_eq!(all(&sandbox), names, "somebody uses it");
+        sandbox.run(["exec", "other", "test", "-e", "/v/x"]).code(0);
+        sandbox.run(["rm", "-fv", "other"]).code(0);
+        assert_eq!(all(&sandbox), ["kept"]);
+        sandbox.run(["run", "--name=box", "-v", "/v", "host:", "true"]).code(0);
+        sandbox.run(["rm", "box"]).code(0);
+        assert_eq!(all(&sandbox).len(), 2, "docker keeps it without -v");
+    }
+}
+
+#[test]
+fn an_image_fills_an_empty_volume_as_cp_would() {
+    requires!(root, busybox);
+    for world in [World::root(), World::user()] {
+        let source = image(&world.sandbox, "filled", &json!({"Cmd": ["sh"]}));
+        world.invocation(&["-v", "new:/data"], &["filled", "true"]).ok();
+        // As the layer has it: a layer's tar cannot hold every name.
+        fs::remove_file(source.join(".wh.odd")).expect("removing it");
+        Invocation::new("touch").args(["-d", "@1000000000"]).arg(&source).ok();
+        if world.sandbox.user().is_none() {
+            same(&source, &data(&world.sandbox, "new"));
+        }
+        let script = "stat -c '%u:%g %a %h' /data /data/file /data/sub/again";
+        let seen = world.invocation(&["-v", "new:/data"], &["filled", "sh", "-c", script]);
+        seen.ok().stdout_is("33:34 2750 3\n33:34 4640 2\n33:34 4640 2\n");
+        world.invocation(&["-v", "new:/data"], &["filled", "sh", "-c", "rm -r /data/sub; echo mine > /data/file"]).ok();
+        let seen = world.invocation(&["-v", "new:/data"], &["filled", "sh", "-c", "cat /data/file; ls -d /data/sub"]);
+        seen.run().stdout_is("mine\n");
+        for option in ["empty:/data:nocopy", "src=empty,dst=/data,volume-nocopy"] {
+            let flag = if option.starts_with("src") { "--mount" } else { "-v" };
+            world.invocation(&[flag, option], &["filled", "ls", "-A", "/data"]).ok().stdout_is("");
+        }
+        // With something in it already it stays as it is.
+        world.invocation(&["-v", "other:/elsewhere"], &["filled", "touch", "/elsewhere/x"]).ok();
+        world.invocation(&["-v", "other:/data"], &["filled", "ls", "-A", "/data"]).ok().stdout_is("x\n");
+    }
+}
+
+/// What `find` tells of everything in two trees.
+#[track_caller]
+fn same(source: &Path, copy: &Path) {
+    // The size of a directory is the file system's.
+    let what = "%P %y %m %U:%G %l %T@ %n\\n";
+    let told = |path: &Path| {
+        let find = Invocation::new("find")
+            .arg(path)
+            .args(["(", "-type", "f", "-printf", "%s ", "-o", "-true", ")", "-printf", what]);
+        let mut lines: Vec<_> = find.ok().stdout.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(told(source), told(copy));
+    assert!(fs::metadata(copy.join("sparse")).expect("it").blocks() < 100, "its holes");
+}
+
+#[test]
+fn ids_of_the_containers_own_are_not_in_the_volume() {
+    requires!(root, busybox, kernel = (6, 3));
+    let world = World::root_auto();
+    image(&world.sandbox, "filled", &json!({"Cmd": ["sh"]}));
+    let script = "stat -c '%u:%g %a' /data /data/file /data/sub; touch /data/mine";
+    let seen = world.invocation(&["-v", "new:/data"], &["filled", "sh", "-c", script]);
+    seen.ok().stdout_is("33:34 2750\n33:34 4640\n0:0 711\n");
+    let owner = |name: &str| fs::metadata(data(&world.sandbox, "new").join(name)).map(|meta| (meta.uid(), meta.gid()));
+    assert_eq!(owner("file").expect("it"), (33, 34));
+    assert_eq!(owner("sub").expect("it"), (0, 0));
+    assert_eq!(owner("mine").expect("it"), (0, 34), "the directory's group");
+    assert_eq!(owner(".").expect("it"), (33, 34));
+}
+
+#[test]
+fn the_places_that_an_image_names_are_volumes() {
+    requires!(root, busybox);
+    for world in [World::root(), World::user()] {
+        image(&world.sandbox, "named", &json!({"Cmd": ["sh"], "Volumes": {"/data": {}, "/fresh": {}, "nonsense": {}}}));
+        let seen =
+            world.invocation(&["--read-only"], &["named", "sh", "-c", "cat /data/file && touch /data/x /fresh/x"]);
+        seen.ok().stdout_is("content");
+        assert!(all(&world.sandbox).is_empty());
+        world.sandbox.run(["run", "--name=box", "-v", "mine:/fresh", "named", "touch", "/data/x", "/fresh/x"]).code(0);
+        assert!(data(&world.sandbox, "mine").join("x").exists());
+        let template = "{{range .Mounts}}{{.Type}} {{.Destination}};{{end}}";
+        let mounts = world.sandbox.run(["inspect", "-f", template, "box"]);
+        mounts.code(0).stdout_is("volume /fresh;volume /data;\n");
+        world.sandbox.run(["start", "box"]).code(0);
+        world.sandbox.run(["rm", "-fv", "box"]).code(0);
+        assert_eq!(all(&world.sandbox), ["mine"]);
+    }
+}
+
+/// CVE-2022-23648: containerd copied what a link of the image leads to on the machine.
+#[test]
+fn a_link_of_the_image_in_a_volumes_place_leads_nowhere_else() {
+    requires!(root, busybox);
+    for world in [World::root(), World::user()] {
+        let secret = world.sandbox.join("home/secret");
+        fs::create_dir(&secret).expect("a directory");
+        fs::write(secret.join("key"), "of this machine").expect("a file");
+        let base = world.sandbox.rootfs("home/hostile");
+        symlink("/etc", base.inside("to-etc")).expect("a link");
+        symlink(&secret, base.inside("out")).expect("a link");
+        symlink("../../../../../../../..".to_owned() + text(&secret), base.inside("up")).expect("a link");
+        symlink("/proc/1/root/etc", base.inside("magic")).expect("a link");
+        base.file("etc/of-image", "x");
+        let volumes = json!({"/to-etc": {}, "/out": {}, "/up": {}});
+        let config = json!({"Cmd": ["sh"], "Volumes": volumes});
+        let archive = docker_archive(&world.sandbox, "hostile", &[base.path().to_owned()], &config);
+        world.sandbox.run(["load", "-i", text(&archive)]).code(0);
+        let made = world.sandbox.run(["run", "--name=box", "hostile", "sh", "-c", "ls /etc; ls -R /out /up"]);
+        assert!(!made.stdout.contains("key"), "{made}");
+        for name in all(&world.sandbox) {
+            let found = Invocation::new("find").arg(data(&world.sandbox, &name)).ok().stdout;
+            assert!(!found.contains("key") && !found.contains("/shadow"), "{found}");
+        }
+        world.sandbox.run(["rm", "-v", "box"]).code(0);
+        assert!(secret.join("key").exists() && all(&world.sandbox).is_empty());
+        world.sandbox.run(["run", "-v", "/magic", "hostile", "true"]).code(125).one_line_error("/magic");
+        assert!(all(&world.sandbox).is_empty(), "of a container that does not start nothing stays");
+    }
+}
+
+#[test]
+fn a_part_of_a_volume_is_looked_for_in_the_volume() {
+    requires!(root, subuid_user, user_namespaces, kernel = (6, 3));
+    for world in everybody() {
+        let script = "mkdir -p /v/a/b; echo in > /v/a/b/file; ln -s / /v/out; ln -s /a/b /v/in";
+        run(&world, &["-v", "kept:/v"], script).code(0);
+        let part = |path: &str, script: &str| {
+            run(&world, &["--mount", &format!("src=kept,dst=/m,volume-subpath={path}")], script)
+        };
+        part("a/b", "cat /m/file; echo more >> /m/file").code(0).stdout_is("in\n");
+        part("a/b/file", "cat /m").code(0).stdout_is("in\nmore\n");
+        part("in", "cat /m/file").code(0).stdout_is("in\nmore\n");
+        part("out", "ls /m").code(0).stdout_is("a\nin\nout\n");
+        part("none", "true").code(125).one_line_error("volume kept: there is no \"none\" in it");
+    }
+}
+
+#[test]
+fn what_the_driver_is_to_mount_is_mounted_instead() {
+    requires!(root);
+    let world = World::root();
+    let options = "type=volume,dst=/v,volume-opt=type=tmpfs,\"volume-opt=o=size=1m,mode=700\"";
+    let seen =
+        run(&world, &["--mount", options], "stat -f -c %T /v; stat -c %a /v; df -k /v | tail -n1 | awk '{print $2}'");
+    seen.code(0).stdout_is("tmpfs\n700\n1024\n");
+    let dir = world.sandbox.file("home/dir/file", "content").parent().expect("its directory").to_owned();
+    let options =
+        format!("src=there,dst=/v,volume-opt=o=bind,volume-opt=device={},volume-opt=type=none", dir.display());
+    run(&world, &["--mount", &options], "cat /v/file").code(0).stdout_is("content");
+    run(&world, &["-v", "there:/v:ro"], "cat /v/file; ! touch /v/x").code(0).stdout_is("content");
+}
