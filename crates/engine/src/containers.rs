@@ -65,29 +65,48 @@ impl Status {
     }
 }
 
+/// What a container's run directory says.
+struct Seen {
+    /// Who holds it, and was there a moment ago.
+    holder: Option<Holder>,
+    /// What is written down of its first process.
+    process: Option<Process>,
+    /// That lives.
+    lives: bool,
+}
+
+impl Seen {
+    fn new(holder: Option<Holder>, process: Option<Process>) -> Self {
+        Self { holder, lives: process.as_ref().is_some_and(Process::lives), process }
+    }
+}
+
 impl Engine {
     /// All containers, and those whose records are damaged.
     pub fn containers(&self) -> Result<Vec<std::result::Result<Listed, Broken>>> {
         let holders: BTreeMap<_, _> = self.clean_up().into_iter().map(|mark| (mark.id, mark.holder)).collect();
-        let all = self.store()?.containers::<Record>()?;
+        let run_dirs = RunDir::all(&self.locations().runroot)?;
+        let all = self.store()?.containers_and(|container: Container<Record>| {
+            let id = container.id.as_str();
+            let holder = holders.get(id).copied();
+            let seen = Seen::new(holder, holder.and_then(|_| Process::read(run_dirs.as_fd(), id)));
+            (container, seen)
+        })?;
         self.sweep_beside(all.len());
         // What was to go with its end has ended with the machine.
-        let goes = |container: &Container<Record>| {
+        let goes = |(container, _): &(Container<Record>, Seen)| {
             let dir = self.run_dir(container.id.as_str());
             container.config.config.remove && !dir.exists() && self.was_cut_off(&container.id)
         };
         let (gone, all): (Vec<_>, Vec<_>) = all.into_iter().partition(|each| each.as_ref().is_ok_and(goes));
-        for container in gone.into_iter().flatten() {
+        for (container, _) in gone.into_iter().flatten() {
             let _ = self.remove_container(container.id.as_str(), false, Volumes::Anonymous);
         }
-        let run_dirs = RunDir::all(&self.locations().runroot)?;
-        let listed = |container: Container<Record>| {
-            let holder = holders.get(container.id.as_str()).copied();
-            let process = holder.and_then(|_| Process::read(run_dirs.as_fd(), container.id.as_str()));
-            let listed = self.listed(container, holder, process.as_ref());
-            match holder {
+        let listed = |(container, seen): (Container<Record>, Seen)| {
+            let listed = self.listed(container, &seen);
+            match seen.holder {
                 // Somebody else may have got his pid.
-                Some(holder) if !listed.status.is_alive() && !holder.lives() => {
+                Some(holder) if !seen.lives && !holder.lives() => {
                     self.container(listed.container.id.as_str()).unwrap_or(listed)
                 }
                 _ => listed,
@@ -103,14 +122,13 @@ impl Engine {
         let run_dir = RunDir::open(&self.run_dir(id.as_str())).ok();
         let holder = run_dir.as_ref().and_then(RunDir::holder);
         let process = run_dir.as_ref().and_then(RunDir::process);
-        Ok(self.listed(container, holder, process.as_ref()))
+        Ok(self.listed(container, &Seen::new(holder, process)))
     }
 
-    /// `process`: what is written down of its first one.
-    fn listed(&self, container: Container<Record>, holder: Option<Holder>, process: Option<&Process>) -> Listed {
+    fn listed(&self, container: Container<Record>, seen: &Seen) -> Listed {
         let id = container.id.as_str();
-        let status = match process.filter(|process| process.lives()) {
-            Some(process) => {
+        let status = match &seen.process {
+            Some(process) if seen.lives => {
                 let (pid, since) = (process.is.pid, Some(process.since));
                 if pause::is_paused(self, id, process) {
                     Status::Paused { pid, since }
@@ -118,7 +136,7 @@ impl Engine {
                     Status::Running { pid, since }
                 }
             }
-            None => self.rests(&container, holder.filter(Holder::lives), process.is_some()),
+            process => self.rests(&container, seen.holder.filter(Holder::lives), process.is_some()),
         };
         let looked = container.config.health.is_some() && status.is_alive();
         let run_dir = looked.then(|| RunDir::open(&self.run_dir(id)).ok()).flatten();

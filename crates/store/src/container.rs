@@ -216,11 +216,19 @@ impl Store {
     /// All containers, in the order of their ids. One whose record is damaged comes as [`Broken`] and does not hide
     /// the others; one that is being made or has just been removed does not come.
     pub fn containers<T: DeserializeOwned + Send>(&self) -> Result<Vec<Result<Container<T>, Broken>>> {
+        self.containers_and(|container| container)
+    }
+
+    /// The same, each with what `look` makes of it: of many by several threads.
+    pub fn containers_and<T: DeserializeOwned, U: Send>(
+        &self,
+        look: impl Fn(Container<T>) -> U + std::marker::Sync,
+    ) -> Result<Vec<Result<U, Broken>>> {
         let containers = self.dir("containers")?;
         let mut ids = container_ids(containers.as_fd())?;
         ids.sort_unstable();
         let read = |id: &ContainerId| match read_record(&containers, &format!("{id}/{RECORD}")) {
-            Ok(record) => record.map(Ok),
+            Ok(record) => record.map(|record| Ok(look(record))),
             Err(error) => Some(Err(Broken { id: id.clone(), error: Box::new(error) })),
         };
         let read_all = |ids: &[ContainerId]| ids.iter().filter_map(read).collect::<Vec<_>>();
