@@ -95,11 +95,20 @@ fn settle(engine: &Engine, run_dir: &RunDir, id: &str, ephemeral: bool) -> Resul
     }
     if ephemeral {
         engine.enter()?;
-        return Ok(container.remove_with_volumes(engine.store()?)?);
+        let record = container.read();
+        container.remove_with_volumes(engine.store()?)?;
+        if let Ok(record) = record {
+            engine.tell_of(&record, "destroy", &[]);
+        }
+        return Ok(());
     }
     let mut record: Container<Record> = container.read()?;
     if container.has_begun() {
-        record.config.ended = Some(End::left_in(run_dir).unwrap_or_else(End::unknown));
+        let left = End::left_in(run_dir);
+        if left.is_none() {
+            engine.tell_of(&record, "die", &[("exitCode", "unknown")]);
+        }
+        record.config.ended = Some(left.unwrap_or_else(End::unknown));
         container.write(&record, Durability::Durable)?;
     }
     container.end()?;

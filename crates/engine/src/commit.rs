@@ -32,7 +32,9 @@ pub struct Commit {
 impl Engine {
     /// Makes an image of what a container has changed; of one that runs, see [`Engine::paused`].
     pub fn commit(&self, container: &str, commit: &Commit) -> Result<LoadedImage> {
-        Ok(self.take_in(|store| self.committed(store, container, commit))?.remove(0))
+        let image = self.take_in(|store| self.committed(store, container, commit))?.remove(0);
+        self.tell(container, "commit", &[("imageID", &image.id.to_string())]);
+        Ok(image)
     }
 
     fn committed(&self, store: &Store, container: &str, commit: &Commit) -> Result<Arrivals> {

@@ -172,7 +172,10 @@ impl Engine {
         let mut container = store.container(&id)?;
         container.lock()?;
         let mut record: Container<Record> = container.read()?;
-        Ok(store.rename_container(&container, &mut record, name.as_str().parse()?)?)
+        let old = record.name.to_string();
+        store.rename_container(&container, &mut record, name.as_str().parse()?)?;
+        self.tell_of(&record, "rename", &[("oldName", &old)]);
+        Ok(())
     }
 
     /// Containers that come back after the machine was down, by their policies: those that always do, and those that
@@ -208,13 +211,20 @@ impl Engine {
         self.enter()?;
         let store = self.store()?;
         let locked = store.container(&id).and_then(|mut container| container.lock().map(|()| container));
+        let record = locked.as_ref().ok().and_then(|container| container.read().ok());
         let remove = |container: ContainerDir| match volumes {
             Volumes::Anonymous => container.remove_with_volumes(store),
             Volumes::Kept => container.remove(store),
         };
         match locked.and_then(remove) {
+            Ok(()) => {
+                if let Some(record) = record {
+                    self.tell_of(&record, "destroy", &[]);
+                }
+                Ok(id)
+            }
             // Its holder was faster (`--rm`).
-            Ok(()) | Err(store::Error::NoSuchContainer(_)) => Ok(id),
+            Err(store::Error::NoSuchContainer(_)) => Ok(id),
             Err(error) => Err(error.into()),
         }
     }

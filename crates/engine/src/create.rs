@@ -24,11 +24,12 @@ impl Engine {
         let ids = userns::choose(self, config, id.as_str())?;
         let made = create(self, config, &id, &source, &ids.namespace);
         ids.release();
-        let (container, _) = made?;
+        let (container, record) = made?;
         if let Err(error) = write_cidfile(config, id.as_str()) {
             let _ = container.remove_with_volumes(self.store()?);
             return Err(error);
         }
+        self.tell_of(&record, "create", &[]);
         Ok(id)
     }
 }
@@ -64,7 +65,10 @@ impl<'a> Made<'a> {
             }
         });
         match made {
-            Ok((container, record)) => Ok(Self { engine, config, place, container, record }),
+            Ok((container, record)) => {
+                engine.tell_of(&record, "create", &[]);
+                Ok(Self { engine, config, place, container, record })
+            }
             Err(error) => {
                 let _ = place.clear();
                 Err(error)
@@ -78,6 +82,7 @@ impl<'a> Made<'a> {
         if let Ok(store) = self.engine.store() {
             let _ = self.container.remove_with_volumes(store);
         }
+        self.engine.tell_of(&self.record, "destroy", &[]);
         // A container that never ran has no id to tell.
         if let Some(path) = &self.config.cidfile {
             remove_cidfile(path);

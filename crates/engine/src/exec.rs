@@ -10,6 +10,7 @@ use crate::config::{
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::events::Actor;
 use crate::keys::Keys;
 use crate::record::Record;
 use crate::start::{Io, SPEC};
@@ -23,6 +24,7 @@ use rustix::fs::{Mode, OFlags};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 use store::Container;
+use sys::process::Exit;
 use sys::signal::Signals;
 
 const SIGKILL: i32 = 9;
@@ -78,7 +80,10 @@ impl Engine {
         if !exec.detach && exec.process.terminal != TerminalMode::Pty {
             let mut begun = self.begin_exec(text, exec, io)?;
             return match begun.hold(exec, &signals)? {
-                Held::Ended(exit) => Ok(exit.code()),
+                Held::Ended(exit) => {
+                    self.tell_exec_end(&begun, Some(exit));
+                    Ok(exit.code())
+                }
                 Held::Left(_) => Ok(0),
             };
         }
@@ -91,12 +96,16 @@ impl Engine {
             if !exec.detach {
                 begun.master = match crate::attach::signals().and_then(|signals| begun.hold(exec, &signals)) {
                     Ok(Held::Left(master)) => Some(master),
-                    Ok(Held::Ended(exit)) => return say(exit.code()),
+                    Ok(Held::Ended(exit)) => {
+                        self.tell_exec_end(&begun, Some(exit));
+                        return say(exit.code());
+                    }
                     Err(error) => return say(tell(error)),
                 };
             }
             let _ = say(0);
-            begun.wait();
+            let exit = begun.wait();
+            self.tell_exec_end(&begun, exit);
             0
         };
         let (socket, child) = sys::process::fork_connected(holder).map_err(Error::system("hold the command"))?;
@@ -140,7 +149,19 @@ impl Engine {
         drop(streams);
         let master = made.terminal.take();
         made.start(&Spec { process: Some(process), ..Spec::default() })?;
-        Ok(Begun { made, master })
+        // Checks of its health are no business of anybody who listens.
+        let actor = (!exec.dies_with_us).then(|| (running.id, Actor::of(&running.record)));
+        if let Some((id, actor)) = &actor {
+            self.tell_by(id, actor, &format!("exec_start: {}", exec.process.command.join(" ")), &[]);
+        }
+        Ok(Begun { made, master, actor })
+    }
+
+    fn tell_exec_end(&self, begun: &Begun, exit: Option<Exit>) {
+        let code = exit.map_or_else(|| "unknown".to_owned(), |exit| exit.code().to_string());
+        if let Some((id, actor)) = &begun.actor {
+            self.tell_by(id, actor, "exec_die", &[("exitCode", &code)]);
+        }
     }
 }
 
@@ -165,6 +186,8 @@ struct OfLinux {
 struct Begun {
     made: runtime::Container,
     master: Option<OwnedFd>,
+    /// The container, where its beginning and its end are told.
+    actor: Option<(String, Actor)>,
 }
 
 impl Begun {
@@ -188,16 +211,19 @@ impl Begun {
 
     /// Waits for its end, apart from everybody. Its terminal is read until then: whoever closes that hangs up on those
     /// who use it, and whoever does not read it stops them.
-    fn wait(self) {
-        let Self { made, master } = self;
+    fn wait(&self) -> Option<Exit> {
+        let Self { made, master, .. } = self;
         let kept: Vec<_> = [made.handle.pidfd.as_fd()].into_iter().chain(master.as_ref().map(AsFd::as_fd)).collect();
-        if sys::detached::apart(&kept).is_ok() {
+        if sys::detached::apart(&kept).is_err() {
+            return None;
+        }
+        {
             let mut buffer = [0; 4096];
             let open = |master: &OwnedFd, buffer: &mut [u8]| {
                 !matches!(rustix::io::read(master, buffer), Ok(0) | Err(rustix::io::Errno::IO))
             };
             while master.as_ref().is_some_and(|master| open(master, &mut buffer)) {}
-            let _ = made.handle.wait();
+            made.handle.wait().ok()
         }
     }
 }

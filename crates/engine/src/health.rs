@@ -2,6 +2,7 @@
 
 use crate::config::{Health as Asked, HealthConfig, OnFailure, ProcessConfig};
 use crate::engine::Engine;
+use crate::events::Actor;
 use crate::exec::Exec;
 use crate::record::now;
 use crate::start::Io;
@@ -121,6 +122,7 @@ pub(crate) fn state(run_dir: &RunDir) -> HealthState {
 pub(crate) struct Checks<'a> {
     engine: &'a Engine,
     id: &'a str,
+    actor: &'a Actor,
     run_dir: &'a RunDir,
     config: HealthConfig,
     state: HealthState,
@@ -145,11 +147,26 @@ struct Running {
 }
 
 impl<'a> Checks<'a> {
-    pub fn new(engine: &'a Engine, id: &'a str, run_dir: &'a RunDir, config: HealthConfig) -> Self {
+    pub fn new(
+        engine: &'a Engine,
+        (id, actor): (&'a str, &'a Actor),
+        run_dir: &'a RunDir,
+        config: HealthConfig,
+    ) -> Self {
         let state = HealthState::starting();
         let began = Instant::now();
-        let mut checks =
-            Self { engine, id, run_dir, config, state, began, next: began, running: None, verdict: OnFailure::None };
+        let mut checks = Self {
+            engine,
+            id,
+            actor,
+            run_dir,
+            config,
+            state,
+            began,
+            next: began,
+            running: None,
+            verdict: OnFailure::None,
+        };
         checks.next = began + checks.pause();
         checks.tell();
         checks
@@ -203,6 +220,7 @@ impl<'a> Checks<'a> {
         self.state.log.push(Check { start: running.start, end: now(), code, output });
         let extra = self.state.log.len().saturating_sub(REMEMBERED);
         self.state.log.drain(..extra);
+        let before = self.state.health;
         let counts = !self.in_start_period();
         if code == 0 {
             self.state.streak = 0;
@@ -215,6 +233,10 @@ impl<'a> Checks<'a> {
             self.state.health = Health::Unhealthy;
         }
         self.tell();
+        if self.state.health != before {
+            let action = format!("health_status: {}", self.state.health.word());
+            self.engine.tell_by(self.id, self.actor, &action, &[]);
+        }
         fell.then_some(self.config.on_failure)
     }
 }

@@ -37,17 +37,29 @@ impl Engine {
 
     /// Takes the images of an archive or a layout directory into the store.
     pub fn load(&self, path: &Path) -> Result<Vec<LoadedImage>> {
-        self.take_in(|store| Ok(store.read(path)?))
+        self.loaded(self.take_in(|store| Ok(store.read(path)?)))
     }
 
     /// The same from a stream.
     pub fn load_stream(&self, stream: impl Read + Send, name: &str) -> Result<Vec<LoadedImage>> {
-        self.take_in(|store| Ok(store.read_stream(stream, name)?))
+        self.loaded(self.take_in(|store| Ok(store.read_stream(stream, name)?)))
     }
 
     /// Makes an image of a root file system's tar.
     pub fn import(&self, tar: impl Read + Send, import: &Import) -> Result<LoadedImage> {
-        Ok(self.take_in(|store| Ok(store.read_tar(tar, import)?))?.remove(0))
+        let image = self.take_in(|store| Ok(store.read_tar(tar, import)?))?.remove(0);
+        self.tell_loaded("import", &image);
+        Ok(image)
+    }
+
+    fn loaded(&self, images: Result<Vec<LoadedImage>>) -> Result<Vec<LoadedImage>> {
+        images.iter().flatten().for_each(|image| self.tell_loaded("load", image));
+        images
+    }
+
+    fn tell_loaded(&self, action: &str, image: &LoadedImage) {
+        let name = image.names.first().map(Reference::familiar).unwrap_or_default();
+        self.tell_image(action, &image.id.to_string(), &name);
     }
 
     /// A layer that cannot be unpacked, or is not what its image says, shows when the image comes, not when somebody
@@ -115,17 +127,34 @@ impl Engine {
 
     /// Gives an image more names, which others lose.
     pub fn tag(&self, image: &str, names: &[Reference]) -> Result<Image> {
-        Ok(self.store()?.tag(image, names)?)
+        let tagged = self.store()?.tag(image, names)?;
+        for name in names {
+            self.tell_image("tag", &tagged.id.to_string(), &name.familiar());
+        }
+        Ok(tagged)
     }
 
     /// Takes names from an image, or all; it stays.
     pub fn untag(&self, image: &str, names: &[String]) -> Result<Vec<Reference>> {
-        Ok(self.store()?.untag(image, names)?)
+        let id = self.image(image).map(|image| image.id.to_string()).unwrap_or_default();
+        let untagged = self.store()?.untag(image, names)?;
+        for name in &untagged {
+            self.tell_image("untag", &id, &name.familiar());
+        }
+        Ok(untagged)
     }
 
     /// Removes a name, or an image.
     pub fn remove_image(&self, name: &str, force: bool) -> Result<Removed> {
         self.enter()?;
-        Ok(self.store()?.remove_image(name, force)?)
+        let id = self.image(name).map(|image| image.id.to_string()).unwrap_or_default();
+        let removed = self.store()?.remove_image(name, force)?;
+        for name in &removed.untagged {
+            self.tell_image("untag", &id, &name.familiar());
+        }
+        if let Some(image) = &removed.image {
+            self.tell_image("delete", &image.to_string(), name);
+        }
+        Ok(removed)
     }
 }

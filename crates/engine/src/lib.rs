@@ -20,6 +20,7 @@ mod create;
 mod engine;
 mod error;
 mod etc;
+pub mod events;
 mod exec;
 pub mod explanation;
 pub mod flags;

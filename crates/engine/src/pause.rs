@@ -17,6 +17,7 @@ impl Engine {
         let (held, cgroup) = self.to_pause(text)?;
         held.write_pause(Pause::Asked)?;
         freeze(&cgroup, text)?;
+        self.tell(held.id.as_str(), "pause", &[]);
         Ok(held.id)
     }
 
@@ -25,6 +26,7 @@ impl Engine {
         let (held, cgroup) = self.to_pause(text)?;
         cgroup.thaw()?;
         held.write_pause(Pause::No)?;
+        self.tell(held.id.as_str(), "unpause", &[]);
         Ok(held.id)
     }
 

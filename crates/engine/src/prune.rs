@@ -3,6 +3,7 @@
 use crate::containers::{Listed, Volumes};
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::events::Kind;
 use oci::image::ImageId;
 use oci::reference::Reference;
 use store::{ContainerId, Image, ImageUsage, Usage};
@@ -98,6 +99,8 @@ impl Engine {
         if rules.partial {
             self.store()?.forget_partial()?;
         }
+        let kind = if rules.containers.is_some() { Kind::Container } else { Kind::Image };
+        self.tell_prune(kind, pruned.bytes);
         Ok(pruned)
     }
 }

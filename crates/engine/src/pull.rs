@@ -112,6 +112,7 @@ impl Engine {
             && let Some(image) = self.store()?.has_image(descriptor, name)?
         {
             crate::verify::by_policy(client, name, &[descriptor.digest, image.descriptor.digest])?;
+            self.tell_image("pull", &image.id.to_string(), &name.familiar());
             return Ok(Pulled { id: image.id, name: name.clone(), known: true });
         }
         let fetch = |store: &Store| {
@@ -119,6 +120,7 @@ impl Engine {
             fetched.map_err(|error| error.sent_by(name.registry()))
         };
         let loaded = self.take_in(fetch)?.remove(0);
+        self.tell_image("pull", &loaded.id.to_string(), &name.familiar());
         Ok(Pulled { id: loaded.id, name: name.clone(), known: false })
     }
 }

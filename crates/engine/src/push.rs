@@ -64,6 +64,7 @@ impl Engine {
     ) -> Result<Descriptor> {
         let (kind, bytes) = self.send(client, image, to, repacking, watch)?;
         client.push_manifest(to, &kind, &bytes)?;
+        self.tell_image("push", &image.id.to_string(), &to.familiar());
         Ok(Descriptor::of(&kind, &bytes))
     }
 

@@ -4,6 +4,7 @@ use crate::config::{ContainerConfig, Notify, Ready, StdinMode};
 use crate::create::Made;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::events::Actor;
 use crate::explanation::Explanation;
 use crate::record::{End, Record, now};
 use crate::root;
@@ -61,15 +62,16 @@ pub fn run(engine: &Engine, config: &ContainerConfig, io: Io) -> Result<Outcome>
                 }
                 None => None,
             };
+            let begun: &dyn Fn() = &|| engine.tell_of(record, "start", &[]);
             let run_dir = &place.run_dir;
-            Ok(monitor::run(monitor::Order { request, run_dir, foreground, signals: &signals, ready })?)
+            Ok(monitor::run(monitor::Order { request, run_dir, foreground, signals: &signals, begun, ready })?)
         })
     });
     let (ended, composed) = match held {
         Ok(held) => held,
         Err(error) => return Err(made.undo(error)),
     };
-    let Made { place, container, .. } = made;
+    let Made { place, container, record, .. } = made;
     let run = Run {
         exit: Some(ended.exit),
         oom_kills: ended.oom_kills,
@@ -79,8 +81,10 @@ pub fn run(engine: &Engine, config: &ContainerConfig, io: Io) -> Result<Outcome>
         restarts: 0,
     };
     // Whatever happened, nothing of it stays behind; what says that it ran goes last.
+    let actor = Actor::of(&record);
+    engine.tell_end(&record.id, &actor, &run);
     let cleared = place.end();
-    finish(engine, container, config.remove, &run)?;
+    finish(engine, container, config.remove, &run, &actor)?;
     cleared?;
     place.run_dir.remove()?;
     let (code, killed) = (ended.exit.code(), ended.oom_kills);
@@ -142,7 +146,13 @@ fn close_stdin(config: &ContainerConfig) -> Result<()> {
 
 /// Writes the end down, or removes the container with `--rm`. A container that is gone was removed by somebody else's
 /// force.
-pub(crate) fn finish(engine: &Engine, mut container: ContainerDir, remove: bool, run: &Run) -> Result<()> {
+pub(crate) fn finish(
+    engine: &Engine,
+    mut container: ContainerDir,
+    remove: bool,
+    run: &Run,
+    actor: &Actor,
+) -> Result<()> {
     let store = engine.store()?;
     let id = container.id().clone();
     let finished = if remove {
@@ -150,6 +160,10 @@ pub(crate) fn finish(engine: &Engine, mut container: ContainerDir, remove: bool,
     } else {
         write_end(&mut container, run)
     };
+    if remove { container.lock().and_then(|()| container.remove(store)) } else { write_end(&mut container, run) };
+    if remove && finished.is_ok() {
+        engine.tell_by(id.as_str(), actor, "destroy", &[]);
+    }
     match (finished, store.container(&id)) {
         (Err(_), Err(store::Error::NoSuchContainer(_))) => Ok(()),
         (finished, _) => Ok(finished?),

@@ -15,7 +15,10 @@ impl Engine {
     pub fn save(&self, images: &[String], form: Form, layers: Layers, out: impl Write) -> Result<()> {
         let store = self.store()?;
         let lease = store.lease()?;
-        Ok(store.save(&outgoing(store, images, &lease)?, form, layers, out, &lease)?)
+        let images = outgoing(store, images, &lease)?;
+        store.save(&images, form, layers, out, &lease)?;
+        self.tell_saved(&images);
+        Ok(())
     }
 
     /// Writes images into a directory, which is made, or is there and empty. After an error it is neither.
@@ -31,8 +34,17 @@ impl Engine {
         store.save_directory(&images, form, layers, path, &lease).map_err(|error| {
             // The first error is the one to tell.
             let _ = remove(path);
-            error.into()
-        })
+            Error::from(error)
+        })?;
+        self.tell_saved(&images);
+        Ok(())
+    }
+
+    fn tell_saved(&self, images: &[Outgoing]) {
+        for Outgoing { image, names } in images {
+            let name = names.first().map(ToString::to_string).unwrap_or_default();
+            self.tell_image("save", &image.id.to_string(), &name);
+        }
     }
 }
 

@@ -76,19 +76,26 @@ pub struct Ending<'a> {
     held: Held,
     pidfd: Option<OwnedFd>,
     until: Option<Instant>,
+    /// It was to be killed, and is about to go.
+    doomed: bool,
 }
 
 impl Ending<'_> {
     /// Kills it when its time is over, and comes back when all of it is cleared away.
     pub fn wait(self) -> Result<ContainerId> {
-        let Self { engine, held, pidfd, until } = self;
+        let Self { engine, held, pidfd, until, doomed } = self;
+        let ran = pidfd.is_some();
         if let Some(pidfd) = pidfd {
             let left = until.map_or(FOR_EVER, |until| until.saturating_duration_since(Instant::now()));
             if !sys::process::wait_readable(&pidfd, left) {
+                engine.tell_kill(&held, Signal::KILL);
                 held.signal(Signal::KILL)?;
             }
         }
         engine.wait_until_cleared(&held.id);
+        if ran && !doomed {
+            engine.tell(held.id.as_str(), "stop", &[]);
+        }
         Ok(held.id)
     }
 }
@@ -115,11 +122,14 @@ impl Engine {
 
     /// Kills a container, whatever its record says.
     pub fn doom(&self, text: &str) -> Result<Ending<'_>> {
-        self.begin_end(self.held(text)?, Signal::KILL, None)
+        Ok(Ending { doomed: true, ..self.begin_end(self.held(text)?, Signal::KILL, None)? })
     }
 
     fn begin_end(&self, held: Held, signal: Signal, grace: Option<Duration>) -> Result<Ending<'_>> {
         held.last();
+        if held.process().is_some() {
+            self.tell_kill(&held, signal);
+        }
         let pidfd = held.signal(signal)?;
         if pidfd.is_some()
             && let Some(cgroup) = held.cgroup()
@@ -129,7 +139,11 @@ impl Engine {
             cgroup.thaw()?;
         }
         let until = grace.and_then(|grace| Instant::now().checked_add(grace));
-        Ok(Ending { engine: self, held, pidfd, until })
+        Ok(Ending { engine: self, held, pidfd, until, doomed: false })
+    }
+
+    fn tell_kill(&self, held: &Held, signal: Signal) {
+        self.tell(held.id.as_str(), "kill", &[("signal", &signal.number().to_string())]);
     }
 
     /// Asks a container to end, see [`Engine::ask_to_end`], and comes back when it has, see [`Ending::wait`].
@@ -144,10 +158,12 @@ impl Engine {
         if signal == Signal::KILL || signal == self.record(&held)?.stop_signal.unwrap_or(Signal::TERM) {
             held.last();
         }
-        match held.signal(signal)? {
-            None => Err(Error::NotRunning(text.to_owned())),
-            Some(_) => Ok(held.id),
-        }
+        let stopped = || Error::NotRunning(text.to_owned());
+        held.process().ok_or_else(stopped)?;
+        // Told before its end is.
+        self.tell_kill(&held, signal);
+        held.signal(signal)?.ok_or_else(stopped)?;
+        Ok(held.id)
     }
 
     /// Waits until a container does not run, and says what its exit code was, if anybody knows.

@@ -16,6 +16,7 @@ use crate::config::{ContainerConfig, HealthConfig, OnFailure, Signal, StdinMode}
 use crate::create::Made;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::events::Actor;
 use crate::health::Checks;
 use crate::record::Record;
 use crate::root::{self, Source};
@@ -101,6 +102,8 @@ struct Order {
     health: Option<HealthConfig>,
     log: log::Config,
     command: Vec<String>,
+    #[serde(default)]
+    actor: Actor,
 }
 
 /// How long the clearing away of what has ended may take.
@@ -216,10 +219,11 @@ impl Engine {
                 health: record.config.health.clone(),
                 log: config.log.clone(),
                 command: command_of(composed),
+                actor: Actor::of(record),
             };
             hand_over(starter, place, request, composed, order)
         });
-        begun.map(|((), _)| ())
+        begun.map(|((), _)| self.tell_of(record, "start", &[]))
     }
 }
 
@@ -351,7 +355,8 @@ impl<'a> Watch<'a> {
             let began = Instant::now();
             let (held, verdict) = match self.order.health.clone() {
                 Some(config) => {
-                    let mut checks = Checks::new(self.engine, &self.order.id, &self.run_dir, config);
+                    let mut checks =
+                        Checks::new(self.engine, (&self.order.id, &self.order.actor), &self.run_dir, config);
                     (self.supervisor.hold(&mut life, &mut checks), checks.verdict)
                 }
                 None => (self.supervisor.hold(&mut life, &mut ()), OnFailure::None),
@@ -366,6 +371,9 @@ impl<'a> Watch<'a> {
                 stopped: self.supervisor.is_last(),
                 restarts: self.history.restarts,
             };
+            if let Ok(id) = self.order.id.parse() {
+                self.engine.tell_end(&id, &self.order.actor, &run);
+            }
             let code = exit.map(Exit::code);
             let ended = Word::Ended(code, run.oom_kills.try_into().unwrap_or(u32::MAX));
             let policy = if verdict == OnFailure::Restart { Policy::Always } else { self.order.policy };
@@ -404,6 +412,7 @@ impl<'a> Watch<'a> {
         };
         self.go(&socket, &worker, &life).ok()?;
         self.order = order;
+        engine.tell_by(&self.order.id, &self.order.actor, "restart", &[]);
         Some(life)
     }
 
@@ -443,7 +452,7 @@ fn write_down(engine: &Engine, order: &Order, run: &Run, remove: bool) -> Result
         Err(store::Error::NoSuchContainer(_)) => return Ok(()),
         found => found?,
     };
-    finish(engine, container, remove, run)
+    finish(engine, container, remove, run, &order.actor)
 }
 
 /// Takes over a container whose monitor was killed and which runs: a new monitor. What it wrote meanwhile is in its

@@ -25,7 +25,9 @@ impl Engine {
     /// Writes a container's root file system as a tar. One that runs may change meanwhile.
     pub fn export(&self, container: &str, out: impl Write) -> Result<()> {
         self.enter()?;
-        self.pack_whole(&self.hold(container)?, out)
+        self.pack_whole(&self.hold(container)?, out)?;
+        self.tell(container, "export", &[]);
+        Ok(())
     }
 
     /// All that a container sees of its own layer and those below, as a tar.

@@ -10,7 +10,6 @@ use sys::process::Exit;
 use sys::signal::Signals;
 
 /// What is to be run, and how it is held.
-#[derive(Debug)]
 pub struct Order<'a> {
     /// The container.
     pub request: Request<'a>,
@@ -20,6 +19,8 @@ pub struct Order<'a> {
     pub foreground: Foreground,
     /// Our signals, blocked since before anything was made.
     pub signals: &'a Signals,
+    /// Done when its command runs.
+    pub begun: &'a dyn Fn(),
     /// Who is told that it is ready.
     pub ready: Option<Ready<'a>>,
 }
@@ -51,7 +52,7 @@ const SIGQUIT: i32 = 3;
 
 /// Runs a container to its end. What belongs to it is still there afterwards: [`crate::teardown`] removes it.
 pub fn run(order: Order<'_>) -> Result<Ended> {
-    let Order { request, run_dir, foreground, signals, ready } = order;
+    let Order { request, run_dir, foreground, signals, begun, ready } = order;
     while let Some(signal) = signals.next() {
         if matches!(signal, SIGINT | SIGTERM | SIGHUP | SIGQUIT) {
             return Err(Error::Interrupted(signal));
@@ -63,6 +64,7 @@ pub fn run(order: Order<'_>) -> Result<Ended> {
     // fail, the waiting stub ends with its socket.
     run_dir.write_process(&Process::of(container.handle.pid))?;
     container.start(spec)?;
+    begun();
     let notify = match ready {
         Some(Ready::Said(notify)) => Some(notify),
         Some(Ready::Started(manager)) => {

@@ -55,6 +55,7 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
         keys: given.keys.unwrap_or_default(),
     };
     greet(&socket, &how)?;
+    engine.tell(name, "attach", &[]);
     code(attach(&socket, &how, &signals)?)
 }
 

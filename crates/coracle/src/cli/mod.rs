@@ -7,6 +7,7 @@ mod container_prune;
 mod context;
 mod cp;
 mod diff;
+mod events;
 mod exec;
 mod exists;
 mod export;
@@ -103,6 +104,7 @@ const VERBS: &[Verb] = &[
     exec::VERB,
     top::VERB,
     stats::VERB,
+    events::VERB,
     cp::VERB,
     logs::VERB,
     ps::VERB,
@@ -288,7 +290,7 @@ fn help_of(words: &[String]) -> ExitCode {
 
 /// Verbs of docker and podman that are to come are not slips of the finger.
 fn unknown_verb(words: &[String], word: &str) -> Failure {
-    const LATER: &[&str] = &["build", "events", "network", "pod", "volume"];
+    const LATER: &[&str] = &["build", "network", "pod", "volume"];
     if let Some(noun) = NOUNS.into_iter().find(|noun| *noun == word) {
         let known: Vec<&str> = VERBS.iter().flat_map(|verb| names_under(verb, noun)).collect();
         let list = format!("there are {}", known.join(", "));

@@ -38,7 +38,10 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     for name in &names {
         context.engine()?.stop(name, given.signal, given.time)?;
         match begin(name, context, Attached::default())?.runs()? {
-            Ok(()) => print(&format!("{name}\n"))?,
+            Ok(()) => {
+                context.engine()?.tell(name, "restart", &[]);
+                print(&format!("{name}\n"))?;
+            }
             Err(code) => last = code,
         }
     }

@@ -80,6 +80,7 @@ fn attached(name: &str, given: Given, context: &Context) -> Result<u8, Failure> 
     if let Err(code) = begun.runs()? {
         return Ok(code);
     }
+    context.engine()?.tell(name, "attach", &[]);
     super::attach::code(attach(&begun.into_socket(), &how, &signals)?)
 }
 

@@ -4,11 +4,13 @@
 //! several labels all must fit, as under docker and podman. A filter for prune verbs and one for lists are the same.
 
 mod containers;
+mod events;
 mod images;
 mod pattern;
 mod secrets;
 
 pub use containers::{CONTAINERS, network, status_word};
+pub use events::EVENTS;
 pub use images::{IMAGES, PRUNED_IMAGES, created};
 pub use secrets::SECRETS;
 
