@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::health::{self, HealthState};
 use crate::pause;
 use crate::record::{End, Record};
+use crate::supervised;
 use monitor::{Holder, Policy, Process, RunDir};
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
@@ -174,6 +175,9 @@ impl Engine {
         let mut record: Container<Record> = container.read()?;
         let old = record.name.to_string();
         store.rename_container(&container, &mut record, name.as_str().parse()?)?;
+        if let Ok(run_dir) = RunDir::open(&self.run_dir(id.as_str())) {
+            let _ = supervised::reorder(&run_dir, &record);
+        }
         self.tell_of(&record, "rename", &[("oldName", &old)]);
         Ok(())
     }

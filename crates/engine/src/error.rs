@@ -78,6 +78,9 @@ pub enum Error {
     /// It was made so that nothing is kept.
     #[error("container {0} keeps no log: it was made with --log-driver none")]
     NoLog(String),
+    /// It goes when it ends.
+    #[error("container {0} was made with --rm, which excludes --restart")]
+    Ephemeral(String),
     /// It runs already.
     #[error("container {0} is running already")]
     Runs(String),

@@ -100,6 +100,23 @@ pub(crate) fn config(asked: &Asked, image: Option<&Healthcheck>) -> Option<Healt
     })
 }
 
+/// The same for one that is there, with what is asked for now.
+pub(crate) fn changed(old: Option<HealthConfig>, asked: &Asked) -> Option<HealthConfig> {
+    if asked.off {
+        return None;
+    }
+    let mut config = old.or_else(|| asked.command.is_some().then(HealthConfig::default))?;
+    let Asked { off: _, command, interval, timeout, retries, start_period, start_interval, on_failure } = asked.clone();
+    config.command = command.unwrap_or(config.command);
+    config.interval = interval.unwrap_or(config.interval);
+    config.timeout = timeout.unwrap_or(config.timeout);
+    config.retries = retries.filter(|retries| *retries > 0).unwrap_or(config.retries);
+    config.start_period = start_period.unwrap_or(config.start_period);
+    config.start_interval = start_interval.unwrap_or(config.start_interval);
+    config.on_failure = on_failure.unwrap_or(config.on_failure);
+    Some(config)
+}
+
 /// A text for the container's shell.
 pub fn shell(text: &str) -> Vec<String> {
     ["/bin/sh", "-c", text].map(str::to_owned).to_vec()
@@ -186,6 +203,10 @@ impl<'a> Checks<'a> {
     }
 
     fn begin(&mut self) {
+        // It may have been changed meanwhile.
+        if let Some(config) = crate::supervised::order_of(self.run_dir).and_then(|order| order.health) {
+            self.config = config;
+        }
         let Ok((ours, theirs)) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC) else { return };
         let _ = rustix::io::ioctl_fionbio(&ours, true);
         let (engine, id, command, timeout) = (self.engine, self.id, self.config.command.clone(), self.config.timeout);

@@ -160,7 +160,6 @@ pub(crate) fn finish(
     } else {
         write_end(&mut container, run)
     };
-    if remove { container.lock().and_then(|()| container.remove(store)) } else { write_end(&mut container, run) };
     if remove && finished.is_ok() {
         engine.tell_by(id.as_str(), actor, "destroy", &[]);
     }

@@ -87,7 +87,7 @@ pub struct Starter {
 
 /// What a monitor is told of a container whose command is about to run.
 #[derive(Debug, Serialize, Deserialize)]
-struct Order {
+pub(crate) struct Order {
     id: String,
     run_dir: PathBuf,
     /// The container's directory in the store.
@@ -98,8 +98,9 @@ struct Order {
     /// It is killed after so many seconds.
     timeout: Option<u32>,
     ephemeral: bool,
+    /// What may be changed while it runs: read anew when it is wanted.
     policy: Policy,
-    health: Option<HealthConfig>,
+    pub health: Option<HealthConfig>,
     log: log::Config,
     command: Vec<String>,
     #[serde(default)]
@@ -273,6 +274,19 @@ fn hand_over(
     Ok(container.start(spec)?)
 }
 
+/// What the monitor of a container is told.
+pub(crate) fn order_of(run_dir: &RunDir) -> Option<Order> {
+    serde_json::from_slice(&run_dir.read(ORDER)?).ok()
+}
+
+/// Has the monitor of a container that runs know of what its record says now.
+pub(crate) fn reorder(run_dir: &RunDir, record: &Container<Record>) -> Result<()> {
+    let Some(order) = order_of(run_dir) else { return Ok(()) };
+    let policy = record.config.config.restart;
+    let order = Order { policy, health: record.config.health.clone(), actor: Actor::of(record), ..order };
+    Ok(run_dir.put(ORDER, &serde_json::to_vec(&order).unwrap_or_default(), 0o600)?)
+}
+
 /// Forks who starts the container.
 fn starter(again: bool, work: impl FnOnce(&Starter) -> u8) -> sys::Result<(OwnedFd, Child)> {
     let monitor = Holder::me();
@@ -376,6 +390,9 @@ impl<'a> Watch<'a> {
             }
             let code = exit.map(Exit::code);
             let ended = Word::Ended(code, run.oom_kills.try_into().unwrap_or(u32::MAX));
+            if let Some(order) = order_of(&self.run_dir) {
+                self.order = order;
+            }
             let policy = if verdict == OnFailure::Restart { Policy::Always } else { self.order.policy };
             let again = match code {
                 Some(code) if !run.stopped && verdict != OnFailure::Stop => {
@@ -435,7 +452,7 @@ impl<'a> Watch<'a> {
 fn take_over(socket: &OwnedFd) -> Option<(Order, Life)> {
     let (run_dir, fds) = sys::socket::receive_all(socket, LONGEST_PATH).ok()??;
     let run_dir = RunDir::open(Path::new(OsStr::from_bytes(&run_dir))).ok()?;
-    let order: Order = serde_json::from_slice(&run_dir.read(ORDER)?).ok()?;
+    let order = order_of(&run_dir)?;
     let streams = Streams::from_fds(fds, order.terminal, order.input)?;
     let pidfd = sys::process::pidfd_open(order.pid).ok()?;
     let timeout = order.timeout.map(|seconds| Duration::from_secs(seconds.into()));
@@ -458,7 +475,7 @@ fn write_down(engine: &Engine, order: &Order, run: &Run, remove: bool) -> Result
 /// Takes over a container whose monitor was killed and which runs: a new monitor. What it wrote meanwhile is in its
 /// FIFOs; its terminal, if it had one, is lost. Of several who do the same one gets its mark.
 pub(crate) fn adopt(engine: &Engine, run_dir: &RunDir, mark: &Mark) -> Result<()> {
-    let Some(order) = run_dir.read(ORDER).and_then(|bytes| serde_json::from_slice::<Order>(&bytes).ok()) else {
+    let Some(order) = order_of(run_dir) else {
         return Err(Error::MonitorLost);
     };
     let failed = || Error::system("take over a container");

@@ -45,6 +45,22 @@ pub enum Value<T> {
     May(&'static str, fn(&mut T, &str) -> Result<(), Invalid>),
 }
 
+impl<T> Clone for Flag<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Flag<T> {}
+
+impl<T> Clone for Value<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Value<T> {}
+
 impl<T> Flag<T> {
     /// A flag without a value.
     pub const fn switch(long: &'static str, set: fn(&mut T, bool), help: &'static str) -> Self {

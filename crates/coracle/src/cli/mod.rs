@@ -48,6 +48,7 @@ mod tag;
 mod top;
 mod tree;
 mod untag;
+mod update;
 mod verify;
 mod version;
 mod wait;
@@ -110,6 +111,7 @@ const VERBS: &[Verb] = &[
     ps::VERB,
     rm::VERB,
     rename::VERB,
+    update::VERB,
     container_prune::VERB,
     diff::VERB,
     export::VERB,

@@ -1,7 +1,7 @@
 //! Limits: what the container's cgroup carries.
 
 use super::origin::Origins;
-use super::{Error, Facts, Origin, device};
+use super::{Controllers, Error, Facts, Origin, device};
 use crate::config::{
     CgroupUse, ContainerConfig, CpuSet, CpuTime, Cpus, LimitsConfig, MemorySwap, PidsLimit, Privileges,
 };
@@ -17,18 +17,42 @@ pub(super) fn compose(
     facts: &Facts,
     origins: &mut Origins,
 ) -> Result<Option<Resources>, Error> {
-    available(&config.limits, facts)?;
+    let Facts { controllers, cpus, mems, rootless, .. } = facts;
+    let there = There { controllers: *controllers, cpus, mems, rootless: *rootless };
+    let limits = noted(&config.limits, &there, origins)?;
     if config.limits.cgroups == CgroupUse::Disabled {
         return Ok(None);
     }
-    let resources = Resources {
-        devices: devices(config, facts, origins),
-        memory: memory(&config.limits, facts, origins),
-        cpu: cpu(&config.limits, facts, origins)?,
-        pids: pids(&config.limits, facts, origins),
-        ..Resources::default()
-    };
+    let resources = Resources { devices: devices(config, facts, origins), ..limits };
     Ok((resources != Resources::default()).then_some(resources))
+}
+
+/// What can be limited here.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct There<'a> {
+    /// The controllers that the container's cgroup has.
+    pub controllers: Controllers,
+    /// CPUs that are online.
+    pub cpus: &'a CpuSet,
+    /// Memory nodes that are online.
+    pub mems: &'a CpuSet,
+    /// An ordinary user asks.
+    pub rootless: bool,
+}
+
+/// The limits alone, for a container that runs already.
+pub(crate) fn limits(limits: &LimitsConfig, there: &There<'_>) -> Result<Resources, Error> {
+    noted(limits, there, &mut Origins::default())
+}
+
+fn noted(limits: &LimitsConfig, there: &There<'_>, origins: &mut Origins) -> Result<Resources, Error> {
+    available(limits, there)?;
+    Ok(Resources {
+        memory: memory(limits, there, origins),
+        cpu: cpu(limits, there, origins)?,
+        pids: pids(limits, there, origins),
+        ..Resources::default()
+    })
 }
 
 /// Where the cgroup goes.
@@ -37,7 +61,7 @@ pub(super) fn cgroup_path(config: &ContainerConfig, facts: &Facts) -> Option<Str
 }
 
 /// Every limit that was asked for can be set, or the request is refused.
-fn available(limits: &LimitsConfig, facts: &Facts) -> Result<(), Error> {
+fn available(limits: &LimitsConfig, facts: &There<'_>) -> Result<(), Error> {
     let there = facts.controllers;
     let memory = (there.memory, "memory");
     let (cpu, cpuset, pids) = ((there.cpu, "cpu"), (there.cpuset, "cpuset"), (there.pids, "pids"));
@@ -69,7 +93,7 @@ fn available(limits: &LimitsConfig, facts: &Facts) -> Result<(), Error> {
     Ok(())
 }
 
-fn memory(limits: &LimitsConfig, facts: &Facts, origins: &mut Origins) -> Option<Memory> {
+fn memory(limits: &LimitsConfig, facts: &There<'_>, origins: &mut Origins) -> Option<Memory> {
     let mut memory = Memory::default();
     if let Some(limit) = limits.memory {
         origins.note("linux.resources.memory.limit", Origin::Flag("--memory"));
@@ -102,7 +126,7 @@ fn memory(limits: &LimitsConfig, facts: &Facts, origins: &mut Origins) -> Option
     (memory != Memory::default()).then_some(memory)
 }
 
-fn cpu(limits: &LimitsConfig, facts: &Facts, origins: &mut Origins) -> Result<Option<Cpu>, Error> {
+fn cpu(limits: &LimitsConfig, facts: &There<'_>, origins: &mut Origins) -> Result<Option<Cpu>, Error> {
     let mut cpu = Cpu::default();
     match limits.cpu_time {
         CpuTime::Open => {}
@@ -132,8 +156,8 @@ fn cpu(limits: &LimitsConfig, facts: &Facts, origins: &mut Origins) -> Result<Op
         origins.note("linux.resources.cpu.shares", Origin::Flag("--cpu-shares"));
         cpu.shares = Some(shares);
     }
-    cpu.cpus = set(limits.cpuset_cpus.as_ref(), &facts.cpus, "--cpuset-cpus", "CPUs")?;
-    cpu.mems = set(limits.cpuset_mems.as_ref(), &facts.mems, "--cpuset-mems", "memory nodes")?;
+    cpu.cpus = set(limits.cpuset_cpus.as_ref(), facts.cpus, "--cpuset-cpus", "CPUs")?;
+    cpu.mems = set(limits.cpuset_mems.as_ref(), facts.mems, "--cpuset-mems", "memory nodes")?;
     if cpu.cpus.is_some() {
         origins.note("linux.resources.cpu.cpus", Origin::Flag("--cpuset-cpus"));
     }
@@ -161,7 +185,7 @@ fn set(
     }
 }
 
-fn pids(limits: &LimitsConfig, facts: &Facts, origins: &mut Origins) -> Option<Pids> {
+fn pids(limits: &LimitsConfig, facts: &There<'_>, origins: &mut Origins) -> Option<Pids> {
     let (limit, origin) = match limits.pids {
         Some(PidsLimit::Max(limit)) => (i64::from(limit), Origin::Flag("--pids-limit")),
         Some(PidsLimit::Unlimited) if facts.controllers.pids => (-1, Origin::Flag("--pids-limit")),

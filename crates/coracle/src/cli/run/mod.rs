@@ -1,6 +1,6 @@
 //! `coracle run`: a container in the foreground.
 
-mod flags;
+pub mod flags;
 mod provide;
 mod request;
 
