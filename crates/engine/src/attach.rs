@@ -4,7 +4,7 @@
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::keys::Keys;
-use monitor::{CHUNK, RunDir, Word};
+use monitor::{CHUNK, Outbox, RunDir, Word};
 use runtime::Newlines;
 use runtime::terminal::{Raw, SIGWINCH, is_ours, write};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -72,27 +72,28 @@ pub fn signals() -> Result<Signals> {
 pub fn attach(socket: &OwnedFd, how: &How, signals: &Signals) -> Result<Left> {
     let failed = || Error::system("talk with the container's monitor");
     let _raw = if how.terminal && how.input { Raw::new(Newlines::Translated)? } else { None };
-    let say = |word: Word| match word.send(socket) {
-        // What is still to be heard says why it has ended.
-        Err(error) if matches!(error.errno, Errno::PIPE | Errno::CONNRESET) => Ok(()),
-        other => other.map_err(failed()),
-    };
-    let resize = || match window() {
-        Some((rows, columns)) if how.terminal => say(Word::Size(rows, columns)),
-        _ => Ok(()),
-    };
-    resize()?;
     // Nobody presses keys where there is no terminal: any bytes may come.
     let mut keys = if how.terminal { how.keys.clone() } else { Keys::none() };
-    let mut input = how.input;
+    let (mut input, mut leaves) = (how.input, false);
     let mut buffer = vec![0; CHUNK];
+    // Never waited for: what has been said is perhaps heard only when we have taken what there is to be heard.
+    let mut outbox = Outbox::default();
+    say_size(how, &mut outbox);
     loop {
+        if !outbox.flush(socket) {
+            // What is still to be heard says why it has ended.
+            outbox.clear();
+        }
+        if leaves && outbox.is_empty() {
+            return Ok(Left::Detached);
+        }
         let stdin = rustix::stdio::stdin();
+        let unsaid = if outbox.is_empty() { PollFlags::empty() } else { PollFlags::OUT };
         let mut fds = vec![
-            PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN | unsaid),
             PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN),
         ];
-        if input {
+        if input && outbox.is_empty() {
             fds.push(PollFd::from_borrowed_fd(stdin, PollFlags::IN));
         }
         match poll(&mut fds, None) {
@@ -100,15 +101,15 @@ pub fn attach(socket: &OwnedFd, how: &How, signals: &Signals) -> Result<Left> {
             Err(Errno::INTR) => continue,
             Err(errno) => return Err(failed()(sys::Error::new("poll", "the container", errno))),
         }
-        let ready = |at: usize| fds.get(at).is_some_and(|fd| !fd.revents().is_empty());
+        let ready = |at: usize| fds.get(at).is_some_and(|fd| !fd.revents().difference(PollFlags::OUT).is_empty());
         let (heard, signalled, typed) = (ready(0), ready(1), ready(2));
         drop(fds);
         if signalled {
             while let Some(signal) = signals.next() {
                 match signal {
-                    SIGWINCH => resize()?,
+                    SIGWINCH => say_size(how, &mut outbox),
                     _ if is_ours(signal) => {}
-                    _ if how.signals => say(Word::Signal(signal))?,
+                    _ if how.signals => outbox.push(&Word::Signal(signal)),
                     _ => return Ok(Left::Detached),
                 }
             }
@@ -118,30 +119,36 @@ pub fn attach(socket: &OwnedFd, how: &How, signals: &Signals) -> Result<Left> {
                 Err(Errno::INTR | Errno::AGAIN) => {}
                 Ok(0) | Err(_) => {
                     input = false;
-                    say(Word::InputEnd)?;
+                    outbox.push(&Word::InputEnd);
                 }
                 Ok(length) => {
-                    let (bytes, leave) = keys.pass(buffer.get(..length).unwrap_or_default());
+                    let (bytes, pressed) = keys.pass(buffer.get(..length).unwrap_or_default());
                     if !bytes.is_empty() {
-                        say(Word::Input(bytes))?;
+                        outbox.push(&Word::Input(bytes));
                     }
-                    if leave {
-                        return Ok(Left::Detached);
-                    }
+                    leaves |= pressed;
                 }
             }
         }
         if heard {
-            match Word::receive(socket).map_err(failed())? {
-                // A stream of ours that nobody reads takes nothing from the container.
-                Some(Word::Output(bytes)) => drop(write(rustix::stdio::stdout(), &bytes)),
-                Some(Word::ErrorOutput(bytes)) => drop(write(rustix::stdio::stderr(), &bytes)),
+            let written = match Word::receive(socket).map_err(failed())? {
+                Some(Word::Output(bytes)) => write(rustix::stdio::stdout(), &bytes),
+                Some(Word::ErrorOutput(bytes)) => write(rustix::stdio::stderr(), &bytes),
                 Some(Word::Ended(code, killed)) => return Ok(Left::Ended(code, killed)),
                 Some(Word::Failed(code)) => return Ok(Left::Ended(Some(code), 0)),
-                Some(_) => {}
+                Some(_) => true,
                 None => return Err(Error::MonitorLost),
-            }
+            };
+            // Whoever read it is gone, and we are of no use any more. The container runs on, as without us.
+            leaves |= !written;
         }
+    }
+}
+
+/// Says how large our window is, if there is one.
+fn say_size(how: &How, outbox: &mut Outbox) {
+    if let Some((rows, columns)) = window().filter(|_| how.terminal) {
+        outbox.push(&Word::Size(rows, columns));
     }
 }
 

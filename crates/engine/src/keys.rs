@@ -47,7 +47,7 @@ impl Keys {
 
     /// What of these bytes goes to the container, and whether the keys are complete.
     pub fn pass(&mut self, bytes: &[u8]) -> (Vec<u8>, bool) {
-        let mut out = Vec::with_capacity(bytes.len());
+        let mut out = Vec::with_capacity(self.typed + bytes.len());
         for &byte in bytes {
             if self.keys.get(self.typed) == Some(&byte) {
                 self.typed += 1;
@@ -55,6 +55,10 @@ impl Keys {
                     self.typed = 0;
                     return (out, true);
                 }
+                continue;
+            }
+            if self.typed == 0 {
+                out.push(byte);
                 continue;
             }
             // The longest end of what was typed that may still begin the keys is kept; what is before it goes on.

@@ -5,11 +5,10 @@
 //! for it may stand in front of a pager.
 
 use crate::error::Result;
+use crate::outbox::Outbox;
 use crate::rundir::RunDir;
 use crate::word::Word;
 use rustix::event::{PollFd, PollFlags};
-use rustix::io::Errno;
-use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -23,9 +22,7 @@ pub struct Client {
     streams: bool,
     input: bool,
     patient: bool,
-    /// What is still to be sent, and since when nothing of it could be.
-    waiting: VecDeque<Vec<u8>>,
-    since: Instant,
+    outbox: Outbox,
 }
 
 /// The socket's name in a run directory.
@@ -34,7 +31,7 @@ pub const SOCKET: &str = "attach";
 impl Client {
     /// The command that started the container.
     pub fn starter(socket: OwnedFd, streams: bool, input: bool) -> Self {
-        Self { socket, streams, input, patient: true, waiting: VecDeque::new(), since: Instant::now() }
+        Self { socket, streams, input, patient: true, outbox: Outbox::default() }
     }
 
     /// Tells only this one, who waits for it.
@@ -47,35 +44,17 @@ impl Client {
         let peer = rustix::net::sockopt::socket_peercred(&socket).ok()?;
         let ours = rustix::process::geteuid();
         let allowed = peer.uid.is_root() || peer.uid == ours;
-        allowed.then(|| Self {
-            socket,
-            streams: false,
-            input: false,
-            patient: false,
-            waiting: VecDeque::new(),
-            since: Instant::now(),
-        })
+        allowed.then(|| Self { socket, streams: false, input: false, patient: false, outbox: Outbox::default() })
     }
 
     /// Sends what waits; false when the other side is gone.
     fn flush(&mut self) -> bool {
-        while let Some(bytes) = self.waiting.front() {
-            let sent = rustix::net::send(
-                &self.socket,
-                bytes,
-                rustix::net::SendFlags::NOSIGNAL | rustix::net::SendFlags::DONTWAIT,
-            );
-            match sent {
-                Ok(_) => {
-                    self.waiting.pop_front();
-                    self.since = Instant::now();
-                }
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return true,
-                Err(_) => return false,
-            }
-        }
-        true
+        self.outbox.flush(&self.socket)
+    }
+
+    /// When our patience with it is at its end.
+    fn late(&self) -> Option<Instant> {
+        self.outbox.late(PATIENCE).filter(|_| !self.patient)
     }
 }
 
@@ -100,14 +79,14 @@ impl Clients {
 
     /// The streams may be read: nobody waits for room.
     pub fn take_more(&self) -> bool {
-        self.all.iter().all(|client| client.waiting.is_empty())
+        self.all.iter().all(|client| client.outbox.is_empty())
     }
 
     /// What is to be waited for. `hearing` is whether input can be taken.
     pub fn poll_fds(&self, hearing: bool) -> Vec<PollFd<'_>> {
         let each = self.all.iter().map(|client| {
             let hears = hearing || !client.input;
-            let write = if client.waiting.is_empty() { PollFlags::empty() } else { PollFlags::OUT };
+            let write = if client.outbox.is_empty() { PollFlags::empty() } else { PollFlags::OUT };
             PollFd::new(&client.socket, write | if hears { PollFlags::IN } else { PollFlags::empty() })
         });
         std::iter::once(PollFd::new(&self.listener, PollFlags::IN)).chain(each).collect()
@@ -115,8 +94,7 @@ impl Clients {
 
     /// When somebody's patience with us, or ours with somebody, is at its end.
     pub fn deadline(&self) -> Option<Instant> {
-        let late = self.all.iter().filter(|client| !client.patient && !client.waiting.is_empty());
-        late.map(|client| client.since + PATIENCE).min()
+        self.all.iter().filter_map(Client::late).min()
     }
 
     /// Takes in who comes, sends what waits, and passes on what is said.
@@ -137,8 +115,7 @@ impl Clients {
             if !client.flush() {
                 return false;
             }
-            let late = !client.patient && !client.waiting.is_empty() && now >= client.since + PATIENCE;
-            if late {
+            if client.late().is_some_and(|late| now >= late) {
                 return false;
             }
             if (hearing || !client.input) && ready(&client.socket) {
@@ -147,7 +124,7 @@ impl Clients {
                     Ok(Some(Word::Input(_) | Word::InputEnd)) if !client.input => {}
                     Ok(Some(word)) => {
                         if let Some(answer) = said(word) {
-                            client.waiting.push_back(answer.bytes());
+                            client.outbox.push(&answer);
                         }
                     }
                     Ok(None) | Err(_) => return false,
@@ -165,10 +142,7 @@ impl Clients {
             if of_streams && !client.streams {
                 return true;
             }
-            if client.waiting.is_empty() {
-                client.since = Instant::now();
-            }
-            client.waiting.push_back(bytes.clone());
+            client.outbox.push_bytes(bytes.clone());
             client.flush()
         });
     }
@@ -177,7 +151,7 @@ impl Clients {
     pub fn finish(&mut self) {
         loop {
             self.all.retain_mut(|client| {
-                client.flush() && !client.waiting.is_empty() && (client.patient || client.since.elapsed() < PATIENCE)
+                client.flush() && !client.outbox.is_empty() && client.late().is_none_or(|late| Instant::now() < late)
             });
             if self.all.is_empty() {
                 return;

@@ -43,7 +43,7 @@ pub enum Word {
 impl Word {
     /// As bytes.
     pub fn bytes(&self) -> Vec<u8> {
-        let with = |kind: u8, rest: &[u8]| std::iter::once(kind).chain(rest.iter().copied()).collect();
+        let with = |kind: u8, rest: &[u8]| [&[kind], rest].concat();
         match self {
             Self::Hello { streams, input } => vec![b'h', u8::from(*streams), u8::from(*input)],
             Self::Input(bytes) => with(b'i', bytes),

@@ -67,6 +67,11 @@ const PROOFS: &[Proof] = &[
         how: How::Tests("coracle", "soak", &[""]),
     },
     Proof {
+        name: "torture",
+        what: "much input and output, gigabytes of logs, and all who are attached, fast and slow",
+        how: How::Tests("coracle", "torture", &[""]),
+    },
+    Proof {
         name: "words",
         what: "words at random for every verb",
         how: How::Tests("corun", "corun", &["fuzz_words::"]),

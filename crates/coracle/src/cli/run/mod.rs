@@ -154,7 +154,11 @@ fn supervised(engine: &Engine, mut asked: Asked) -> Result<u8, Failure> {
                 return Ok(code);
             }
             let id = engine.run(starter, &asked.config, io)?;
-            if detach { print(&format!("{id}\n")).map(|()| 0) } else { Ok(0) }
+            // It runs, whether anybody takes its id or not.
+            if detach && let Err(failure) = print(&format!("{id}\n")) {
+                _ = failure.report("run");
+            }
+            Ok(0)
         });
         started.unwrap_or_else(|failure| {
             let code = failure.code();
