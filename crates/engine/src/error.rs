@@ -84,6 +84,9 @@ pub enum Error {
     /// It runs already.
     #[error("container {0} is running already")]
     Runs(String),
+    /// The rules of a time zone are not there.
+    #[error("--tz: this machine has no file {}: install tzdata, or name another zone", _0.display())]
+    TimeZone(std::path::PathBuf),
     /// A secret that cannot be a variable.
     #[error("secret {0} is no text, which a variable must be: leave out type=env")]
     SecretVariable(String),

@@ -60,6 +60,9 @@ pub fn controllers(layout: &Layout, cgroup: Option<&Cgroup>) -> Controllers {
         cpu: has(Controller::Cpu),
         cpuset: has(Controller::Cpuset),
         pids: has(Controller::Pids),
+        io: has(Controller::Io),
+        swappiness: memory && v1_memory,
+        unified: layout.mode() == cgroup::Mode::V2,
         devices: has(Controller::Devices)
             || (layout.unified().is_some() && layout.owner(Controller::Devices).is_none()),
     }

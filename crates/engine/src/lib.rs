@@ -63,6 +63,7 @@ mod watch;
 
 pub use commit::Commit;
 pub use cp::{Copy, Outside};
+pub use create::image_name;
 pub use engine::{Engine, Locations, Places};
 pub use error::{Error, Result};
 pub use exec::Exec;

@@ -222,7 +222,8 @@ impl Engine {
                 command: command_of(composed),
                 actor: Actor::of(record),
             };
-            hand_over(starter, place, request, composed, order)
+            let files = [(&config.pidfile, "write --pidfile"), (&config.monitor_pidfile, "write --conmon-pidfile")];
+            hand_over(starter, place, request, composed, order, files)
         });
         begun.map(|((), _)| self.tell_of(record, "start", &[]))
     }
@@ -235,6 +236,7 @@ fn hand_over(
     request: Request<'_>,
     composed: &Composed,
     mut order: Order,
+    [pidfile, monitor_pidfile]: [(&Option<PathBuf>, &'static str); 2],
 ) -> Result<()> {
     let spec = request.spec;
     let pipes = if order.terminal {
@@ -260,6 +262,13 @@ fn hand_over(
     };
     order.pid = container.handle.pid;
     place.run_dir.write_process(&Process::of(order.pid))?;
+    for ((file, flag), pid) in [(pidfile, order.pid), (monitor_pidfile, starter.monitor.pid)] {
+        let Some(path) = file else { continue };
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
+        let file = sys::fs::open(path, flags, Mode::from_raw_mode(0o644));
+        let written = file.and_then(|file| sys::fs::write_once(&file, format!("{pid}\n").as_bytes()));
+        written.map_err(Error::file(flag, path.as_path()))?;
+    }
     let spec_json = serde_json::to_vec(&composed.spec).unwrap_or_default();
     place.run_dir.put(SPEC, &spec_json, 0o600)?;
     let failed = || Error::system("hand the container over to its monitor");

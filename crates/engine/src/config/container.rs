@@ -34,6 +34,12 @@ pub struct ContainerConfig {
     pub remove: bool,
     /// `--cidfile`: absolute path of a file to write the id to; it must not exist.
     pub cidfile: Option<PathBuf>,
+    /// `--pidfile`: absolute path of a file for the pid of its first process, at each start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pidfile: Option<PathBuf>,
+    /// `--conmon-pidfile`: the same for its monitor's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitor_pidfile: Option<PathBuf>,
     /// How the command that starts the container stays with it.
     pub foreground: Foreground,
     /// `--restart`.
@@ -63,6 +69,8 @@ impl ContainerConfig {
             annotations: BTreeMap::new(),
             remove: false,
             cidfile: None,
+            pidfile: None,
+            monitor_pidfile: None,
             foreground: Foreground::default(),
             restart: monitor::Policy::default(),
             health: Health::default(),

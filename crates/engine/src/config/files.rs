@@ -15,6 +15,9 @@ pub struct FilesConfig {
     pub root: RootAccess,
     /// `--device`.
     pub devices: Vec<DeviceRequest>,
+    /// `--device-cgroup-rule`: devices that may be used however their nodes come to be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub device_rules: Vec<oci::runtime::DeviceRule>,
     /// `--secret`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<SecretRequest>,

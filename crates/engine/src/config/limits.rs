@@ -2,6 +2,8 @@
 
 use super::{Bytes, CpuSet, Cpus};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// Limits; absent means none asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +22,15 @@ pub struct LimitsConfig {
     pub cpuset_cpus: Option<CpuSet>,
     /// `--cpuset-mems`.
     pub cpuset_mems: Option<CpuSet>,
+    /// `--memory-swappiness`, 0 to 100 (cgroup v1 only).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swappiness: Option<u8>,
+    /// `--blkio-…` and `--device-read-bps` and its like.
+    #[serde(default, skip_serializing_if = "BlockIo::is_open")]
+    pub block_io: BlockIo,
+    /// `--cgroup-conf`: files of the cgroup and what is written to them (cgroup v2 only).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unified: BTreeMap<String, String>,
     /// `--pids-limit`.
     pub pids: Option<PidsLimit>,
     /// `--shm-size`: size of `/dev/shm`.
@@ -30,6 +41,39 @@ pub struct LimitsConfig {
     pub cgroup_parent: Option<String>,
     /// `--cgroups`.
     pub cgroups: CgroupUse,
+}
+
+/// Limits of block devices.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockIo {
+    /// `--blkio-weight`, 10 to 1000.
+    pub weight: Option<u16>,
+    /// `--blkio-weight-device`, the same.
+    pub weights: Vec<DeviceLimit>,
+    /// `--device-read-bps`, bytes a second.
+    pub read_bytes: Vec<DeviceLimit>,
+    /// `--device-write-bps`, bytes a second.
+    pub write_bytes: Vec<DeviceLimit>,
+    /// `--device-read-iops`, operations a second.
+    pub read_operations: Vec<DeviceLimit>,
+    /// `--device-write-iops`, operations a second.
+    pub write_operations: Vec<DeviceLimit>,
+}
+
+impl BlockIo {
+    /// Nothing was asked for.
+    pub fn is_open(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A limit of one device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceLimit {
+    /// Its node on the host.
+    pub device: PathBuf,
+    /// How much.
+    pub value: u64,
 }
 
 /// `--memory-swap`.

@@ -32,7 +32,7 @@ pub use device::{DeviceAccess, DeviceRequest};
 pub use files::{FilesConfig, RootAccess};
 pub use health::{HealthConfig, OnFailure};
 pub use image::{Changes, ImageRef, Pull, Rootfs};
-pub use limits::{CgroupUse, CpuTime, LimitsConfig, MemorySwap, PidsLimit};
+pub use limits::{BlockIo, CgroupUse, CpuTime, DeviceLimit, LimitsConfig, MemorySwap, PidsLimit};
 pub use mount::{
     Access, BindMount, ContainerPath, CopyUp, FileFlags, IdmapRequest, Mount, MountSource, Owner, Propagation,
     Recursion, TmpfsMount, VolumeMount, VolumesFrom,
@@ -40,7 +40,7 @@ pub use mount::{
 pub use namespace::{CgroupNamespace, IpcNamespace, NamespaceMode};
 pub use network::{DnsOption, DomainName, HostEntry, HostName, NetworkMode, SearchDomains};
 pub use privileges::{AppArmor, PathMasks, Privileges, PrivilegesConfig, SeccompChoice, SelinuxLabel};
-pub use process::{EnvVar, IdOrName, ProcessConfig, StdinMode, TerminalMode, Umask, UserSpec};
+pub use process::{EnvVar, IdOrName, ProcessConfig, StdinMode, TerminalMode, Umask, Unset, UserSpec};
 pub use secret::{SecretPlace, SecretRequest};
 pub use signal::Signal;
 pub use ulimit::{Resource, Ulimit};

@@ -14,6 +14,9 @@ pub struct ProcessConfig {
     pub entrypoint: Option<Vec<String>>,
     /// `--env` and `--env-file` in the order in which they apply: the last of a name wins.
     pub env: Vec<EnvVar>,
+    /// `--unsetenv` and `--unsetenv-all`: which of the variables that nobody asked for are not there.
+    #[serde(default, skip_serializing_if = "Unset::is_none")]
+    pub unset: Unset,
     /// `--workdir`: absolute path in the container.
     pub workdir: Option<PathBuf>,
     /// `--user`.
@@ -40,6 +43,36 @@ pub struct ProcessConfig {
     pub oom_score_adj: Option<i32>,
     /// `--preserve-fds`: this many descriptors from 3 on are handed to the process.
     pub preserve_fds: u32,
+}
+
+/// Variables that are taken away before those that were asked for come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unset {
+    /// Of these names.
+    These(Vec<String>),
+    /// All that the image and the engine would set.
+    All,
+}
+
+impl Default for Unset {
+    fn default() -> Self {
+        Self::These(Vec::new())
+    }
+}
+
+impl Unset {
+    /// None of them.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether it has this name.
+    pub fn has(&self, name: &str) -> bool {
+        match self {
+            Self::These(names) => names.iter().any(|unset| unset == name),
+            Self::All => true,
+        }
+    }
 }
 
 /// One environment variable; the name is not empty and holds no `=`, neither holds NUL.

@@ -28,6 +28,12 @@ pub struct ViewConfig {
     pub domainname: Option<DomainName>,
     /// `--add-host`.
     pub hosts: Vec<HostEntry>,
+    /// `--no-hosts`: /etc/hosts is as the image has it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_hosts: bool,
+    /// `--tz`: a time zone, below /usr/share/zoneinfo, or `local`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
     /// `--dns`: replaces the host's name servers.
     pub dns: Vec<IpAddr>,
     /// `--dns-search`: replaces the host's search list.

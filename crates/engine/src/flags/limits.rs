@@ -27,6 +27,11 @@ impl FromStr for PidsLimit {
     }
 }
 
+/// `--memory-swappiness`.
+pub fn swappiness(text: &str) -> Result<u8, Invalid> {
+    text.parse().ok().filter(|percent| *percent <= 100).ok_or_else(|| Invalid::new(text, "not in 0 to 100"))
+}
+
 /// Memory limits that fit each other. A size of 0 means unset, as docker has it.
 pub fn memory(
     memory: Option<Bytes>,

@@ -29,13 +29,14 @@ pub(super) fn compose(
             env.set(&variable.name, &variable.value, Origin::Image);
         }
     }
+    env.0.retain(|(name, ..)| !config.process.unset.has(name));
     for variable in &config.process.env {
         env.set(&variable.name, &variable.value, Origin::Flag("--env"));
     }
     for (name, value) in &facts.secrets.variables {
         env.set(name, value, Origin::Flag("--secret"));
     }
-    if !env.has("HOME") {
+    if !env.has("HOME") && !config.process.unset.has("HOME") {
         env.set("HOME", &facts.user.home, Origin::Default);
     }
     Ok(env

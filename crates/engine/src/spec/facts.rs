@@ -177,6 +177,12 @@ pub struct Controllers {
     pub cpuset: bool,
     /// `pids`.
     pub pids: bool,
+    /// `io` or `blkio`.
+    pub io: bool,
+    /// `memory.swappiness` (v1).
+    pub swappiness: bool,
+    /// There is nothing but v2.
+    pub unified: bool,
     /// `devices` (v1), or the right to load device programs (v2).
     pub devices: bool,
 }
@@ -190,4 +196,6 @@ pub struct EtcFiles {
     pub hostname: Option<PathBuf>,
     /// For `/etc/resolv.conf`.
     pub resolv_conf: Option<PathBuf>,
+    /// For `/etc/localtime`.
+    pub localtime: Option<PathBuf>,
 }

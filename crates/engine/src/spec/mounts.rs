@@ -191,6 +191,7 @@ impl Builder<'_> {
         for (file, destination, flag) in [
             (&etc.hosts, "/etc/hosts", (!self.config.view.hosts.is_empty()).then_some("--add-host")),
             (&etc.hostname, "/etc/hostname", self.config.view.hostname.is_some().then_some("--hostname")),
+            (&etc.localtime, "/etc/localtime", Some("--tz")),
             (&etc.resolv_conf, "/etc/resolv.conf", (!self.config.view.dns.is_empty()).then_some("--dns")),
         ] {
             let Some(file) = file else { continue };

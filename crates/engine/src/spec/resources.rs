@@ -3,10 +3,12 @@
 use super::origin::Origins;
 use super::{Controllers, Error, Facts, Origin, device};
 use crate::config::{
-    CgroupUse, ContainerConfig, CpuSet, CpuTime, Cpus, LimitsConfig, MemorySwap, PidsLimit, Privileges,
+    BlockIo, CgroupUse, ContainerConfig, CpuSet, CpuTime, Cpus, DeviceLimit, LimitsConfig, MemorySwap, PidsLimit,
+    Privileges,
 };
 use crate::flags::Invalid;
-use oci::runtime::{Cpu, DeviceRule, Memory, Pids, Resources};
+use oci::runtime::{Cpu, DeviceRule, Memory, Pids, Resources, ThrottleDevice, WeightDevice};
+use std::collections::BTreeMap;
 
 /// podman's default: more than any sane container has, less than a fork bomb needs to hurt.
 const PIDS: i64 = 2048;
@@ -51,6 +53,8 @@ fn noted(limits: &LimitsConfig, there: &There<'_>, origins: &mut Origins) -> Res
         memory: memory(limits, there, origins),
         cpu: cpu(limits, there, origins)?,
         pids: pids(limits, there, origins),
+        block_io: block_io(&limits.block_io, origins)?,
+        unified: unified(limits, origins),
         ..Resources::default()
     })
 }
@@ -81,6 +85,9 @@ fn available(limits: &LimitsConfig, facts: &There<'_>) -> Result<(), Error> {
         ("--cpu-shares", limits.cpu_shares.is_some(), cpu),
         ("--cpuset-cpus", limits.cpuset_cpus.is_some(), cpuset),
         ("--cpuset-mems", limits.cpuset_mems.is_some(), cpuset),
+        ("--memory-swappiness", limits.swappiness.is_some(), (there.swappiness, "memory.swappiness (cgroup v1)")),
+        ("--blkio-weight", !limits.block_io.is_open(), (there.io, "io")),
+        ("--cgroup-conf", !limits.unified.is_empty(), (there.unified, "pure cgroup v2")),
         ("--pids-limit", matches!(limits.pids, Some(PidsLimit::Max(_))), pids),
     ] {
         if asked && limits.cgroups == CgroupUse::Disabled {
@@ -118,6 +125,10 @@ fn memory(limits: &LimitsConfig, facts: &There<'_>, origins: &mut Origins) -> Op
     if let Some(reservation) = limits.memory_reservation {
         origins.note("linux.resources.memory.reservation", Origin::Flag("--memory-reservation"));
         memory.reservation = Some(reservation.get());
+    }
+    if let Some(swappiness) = limits.swappiness {
+        origins.note("linux.resources.memory.swappiness", Origin::Flag("--memory-swappiness"));
+        memory.swappiness = Some(swappiness.into());
     }
     if limits.oom_kill_disable {
         origins.note("linux.resources.memory.disableOOMKiller", Origin::Flag("--oom-kill-disable"));
@@ -196,6 +207,50 @@ fn pids(limits: &LimitsConfig, facts: &There<'_>, origins: &mut Origins) -> Opti
     Some(Pids { limit: Some(limit) })
 }
 
+fn unified(limits: &LimitsConfig, origins: &mut Origins) -> BTreeMap<String, String> {
+    for name in limits.unified.keys() {
+        origins.note(format!("linux.resources.unified[{name}]"), Origin::Flag("--cgroup-conf"));
+    }
+    limits.unified.clone()
+}
+
+fn block_io(asked: &BlockIo, origins: &mut Origins) -> Result<Option<oci::runtime::BlockIo>, Error> {
+    if asked.is_open() {
+        return Ok(None);
+    }
+    origins.note("linux.resources.blockIO", Origin::Flag("--blkio-weight"));
+    let throttles = |flag, limits: &[DeviceLimit]| -> Result<Vec<_>, Error> {
+        let throttle = |limit: &DeviceLimit| {
+            let (major, minor) = numbers(flag, limit)?;
+            Ok(ThrottleDevice { major, minor, rate: limit.value })
+        };
+        limits.iter().map(throttle).collect()
+    };
+    let weight = |limit: &DeviceLimit| {
+        let (major, minor) = numbers("--blkio-weight-device", limit)?;
+        Ok(WeightDevice { major, minor, weight: u16::try_from(limit.value).ok(), leaf_weight: None })
+    };
+    Ok(Some(oci::runtime::BlockIo {
+        weight: asked.weight,
+        leaf_weight: None,
+        weight_device: asked.weights.iter().map(weight).collect::<Result<_, Error>>()?,
+        throttle_read_bps_device: throttles("--device-read-bps", &asked.read_bytes)?,
+        throttle_write_bps_device: throttles("--device-write-bps", &asked.write_bytes)?,
+        throttle_read_iops_device: throttles("--device-read-iops", &asked.read_operations)?,
+        throttle_write_iops_device: throttles("--device-write-iops", &asked.write_operations)?,
+    }))
+}
+
+/// Major and minor number of a block device.
+fn numbers(flag: &'static str, limit: &DeviceLimit) -> Result<(i64, i64), Error> {
+    let source = |errno: rustix::io::Errno| Error::Source { flag, path: limit.device.clone(), source: errno.into() };
+    let stat = rustix::fs::stat(&limit.device).map_err(source)?;
+    if rustix::fs::FileType::from_raw_mode(stat.st_mode) != rustix::fs::FileType::BlockDevice {
+        return Err(Error::flag(flag, Invalid::new(limit.device.to_string_lossy(), "not a block device")));
+    }
+    Ok((rustix::fs::major(stat.st_rdev).into(), rustix::fs::minor(stat.st_rdev).into()))
+}
+
 /// In a user namespace no node can be made, and the file modes of what is bound decide.
 fn devices(config: &ContainerConfig, facts: &Facts, origins: &mut Origins) -> Vec<DeviceRule> {
     if facts.user_namespace.maps().is_some() || !facts.controllers.devices {
@@ -211,5 +266,9 @@ fn devices(config: &ContainerConfig, facts: &Facts, origins: &mut Origins) -> Ve
         origins.note(format!("linux.resources.devices[{}]", asked.container), Origin::Flag("--device"));
         rules.push(asked.rule());
     }
+    if !config.files.device_rules.is_empty() {
+        origins.note("linux.resources.devices", Origin::Flag("--device-cgroup-rule"));
+    }
+    rules.extend(config.files.device_rules.iter().cloned());
     rules
 }

@@ -13,6 +13,9 @@ const NONE: Controllers = Controllers {
     cpu: false,
     cpuset: false,
     pids: false,
+    io: false,
+    swappiness: false,
+    unified: false,
     devices: false,
 };
 

@@ -6,12 +6,13 @@
 
 use crate::cli::remote::{self, Machine, Remote};
 use engine::config::{
-    Bytes, CapabilityChange, CgroupNamespace, CgroupUse, ContainerName, CpuSet, Cpus, DnsOption, DomainName, HostEntry,
-    HostName, IdOrName, IpcNamespace, MemorySwap, NamespaceMode, NetworkMode, OnFailure, PidsLimit, Pull,
+    BlockIo, Bytes, CapabilityChange, CgroupNamespace, CgroupUse, ContainerName, CpuSet, Cpus, DnsOption, DomainName,
+    HostEntry, HostName, IdOrName, IpcNamespace, MemorySwap, NamespaceMode, NetworkMode, OnFailure, PidsLimit, Pull,
     SecretRequest, Signal, TmpfsMount, Ulimit, Umask, UserSpec, UsernsMode,
 };
 use engine::flags::{self, Invalid, SecurityOpt};
 use flag::{Flag, push, push_word, put, put_word};
+use oci::runtime::DeviceRule;
 use std::net::IpAddr;
 
 /// What the flags said, still in the order in which they said it.
@@ -28,6 +29,10 @@ pub struct Given {
     pub log_opts: Vec<String>,
     pub env: Vec<String>,
     pub env_files: Vec<String>,
+    pub env_host: bool,
+    pub http_proxy: bool,
+    pub unset_env: Vec<String>,
+    pub unset_env_all: bool,
     pub workdir: Option<String>,
     pub user: Option<UserSpec>,
     pub group_add: Vec<IdOrName>,
@@ -47,6 +52,8 @@ pub struct Given {
     pub hostname: Option<HostName>,
     pub domainname: Option<DomainName>,
     pub add_host: Vec<HostEntry>,
+    pub no_hosts: bool,
+    pub time_zone: Option<String>,
     pub dns: Vec<IpAddr>,
     pub dns_search: Vec<String>,
     pub dns_option: Vec<DnsOption>,
@@ -67,6 +74,9 @@ pub struct Given {
     pub cpuset_cpus: Option<CpuSet>,
     pub cpuset_mems: Option<CpuSet>,
     pub pids_limit: Option<PidsLimit>,
+    pub swappiness: Option<u8>,
+    pub block_io: BlockIo,
+    pub cgroup_conf: Vec<String>,
     pub shm_size: Option<Bytes>,
     pub oom_kill_disable: bool,
     pub cgroup_parent: Option<String>,
@@ -78,6 +88,7 @@ pub struct Given {
     pub read_only: bool,
     pub read_only_tmpfs: Option<bool>,
     pub devices: Vec<String>,
+    pub device_rules: Vec<DeviceRule>,
     pub secrets: Vec<SecretRequest>,
 
     pub cap_add: Vec<String>,
@@ -91,6 +102,9 @@ pub struct Given {
     pub label_files: Vec<String>,
     pub annotations: Vec<String>,
     pub cidfile: Option<String>,
+    pub pidfile: Option<String>,
+    pub conmon_pidfile: Option<String>,
+    pub remove_image: bool,
     pub pull: Option<Pull>,
     pub quiet: bool,
     pub remote: Remote,
@@ -118,6 +132,11 @@ fn sdnotify(given: &mut Given, word: &str) -> Result<(), Invalid> {
         "container" => SdNotify::Container,
         _ => return Err(Invalid::new(word, "nobody who could say it").hint("ignore, conmon or container")),
     });
+    Ok(())
+}
+
+fn io_weight(given: &mut Given, word: &str) -> Result<(), Invalid> {
+    given.block_io.weight = flags::io_weight(word)?;
     Ok(())
 }
 
@@ -170,6 +189,11 @@ pub const FLAGS: &[Flag<Given>] = &[
         .short('e')
         .under(PROCESS),
     F::takes("env-file", "FILE", |g, w| push_word(&mut g.env_files, w), "Read variables from a file").under(PROCESS),
+    F::switch("env-host", |g, on| g.env_host = on, "Pass all your variables on").under(PROCESS),
+    F::switch("http-proxy", |g, on| g.http_proxy = on, "Pass http_proxy and its like on").under(PROCESS),
+    F::takes("unsetenv", "NAME", |g, w| push_word(&mut g.unset_env, w), "Leave out a variable of the image")
+        .under(PROCESS),
+    F::switch("unsetenv-all", |g, on| g.unset_env_all = on, "Leave out all that you do not set").under(PROCESS),
     F::takes("workdir", "PATH", |g, w| put_word(&mut g.workdir, w), "Directory in which the command starts")
         .short('w')
         .under(PROCESS),
@@ -239,6 +263,14 @@ pub const FLAGS: &[Flag<Given>] = &[
     F::takes("domainname", "NAME", |g, w| put(&mut g.domainname, w), "NIS domain name").under(SEES),
     F::takes("add-host", "NAME:ADDRESS", |g, w| add(&mut g.add_host, flags::host_entry(w)), "Add a line to /etc/hosts")
         .under(SEES),
+    F::switch("no-hosts", |g, on| g.no_hosts = on, "Leave /etc/hosts as the image has it").under(SEES),
+    F::takes(
+        "tz",
+        "ZONE",
+        |g, w| keep(&mut g.time_zone, flags::time_zone(w)),
+        "Time zone, such as Europe/Zurich, or local",
+    )
+    .under(SEES),
     F::takes("dns", "ADDRESS", |g, w| add(&mut g.dns, flags::dns_server(w)), "Name server, instead of the host's")
         .under(SEES),
     F::takes(
@@ -312,6 +344,56 @@ pub const FLAGS: &[Flag<Given>] = &[
         "Most processes and threads (default 2048); -1 for no limit",
     )
     .under(USES),
+    F::takes(
+        "memory-swappiness",
+        "PERCENT",
+        |g, w| keep(&mut g.swappiness, flags::swappiness(w)),
+        "How readily its memory is swapped out, 0 to 100 (cgroup v1)",
+    )
+    .under(USES),
+    F::takes("blkio-weight", "WEIGHT", io_weight, "Share of block devices against others, 10 to 1000").under(USES),
+    F::takes(
+        "blkio-weight-device",
+        "DEVICE:WEIGHT",
+        |g, w| add(&mut g.block_io.weights, flags::device_weight(w)),
+        "The same for one device",
+    )
+    .under(USES),
+    F::takes(
+        "device-read-bps",
+        "DEVICE:SIZE",
+        |g, w| add(&mut g.block_io.read_bytes, flags::device_bytes(w)),
+        "Most bytes read from a device a second",
+    )
+    .under(USES),
+    F::takes(
+        "device-write-bps",
+        "DEVICE:SIZE",
+        |g, w| add(&mut g.block_io.write_bytes, flags::device_bytes(w)),
+        "Most bytes written to it a second",
+    )
+    .under(USES),
+    F::takes(
+        "device-read-iops",
+        "DEVICE:N",
+        |g, w| add(&mut g.block_io.read_operations, flags::device_operations(w)),
+        "Most reads a second",
+    )
+    .under(USES),
+    F::takes(
+        "device-write-iops",
+        "DEVICE:N",
+        |g, w| add(&mut g.block_io.write_operations, flags::device_operations(w)),
+        "Most writes a second",
+    )
+    .under(USES),
+    F::takes(
+        "cgroup-conf",
+        "FILE=VALUE",
+        |g, w| push_word(&mut g.cgroup_conf, w),
+        "Write to a file of its cgroup, such as memory.high=64M (cgroup v2)",
+    )
+    .under(USES),
     F::takes("shm-size", "SIZE", |g, w| put(&mut g.shm_size, w), "Size of /dev/shm (default 64m)").under(USES),
     F::switch(
         "oom-kill-disable",
@@ -381,6 +463,13 @@ pub const FLAGS: &[Flag<Given>] = &[
     )
     .under(FILES),
     F::takes(
+        "device-cgroup-rule",
+        "RULE",
+        |g, w| add(&mut g.device_rules, flags::device_rule(w)),
+        "Allow devices, however their nodes come to be: 'c 10:229 rwm'",
+    )
+    .under(FILES),
+    F::takes(
         "secret",
         "NAME[,KEY=VALUE...]",
         |g, w| add(&mut g.secrets, flags::secret(w)),
@@ -415,6 +504,17 @@ pub const FLAGS: &[Flag<Given>] = &[
     .under(OTHER),
     F::takes("cidfile", "FILE", |g, w| put_word(&mut g.cidfile, w), "Write the container's id to a new file")
         .under(OTHER),
+    F::takes("pidfile", "FILE", |g, w| put_word(&mut g.pidfile, w), "Write the pid of its first process to a file")
+        .under(OTHER),
+    F::takes(
+        "conmon-pidfile",
+        "FILE",
+        |g, w| put_word(&mut g.conmon_pidfile, w),
+        "Write the pid of its monitor to a file",
+    )
+    .under(OTHER),
+    F::switch("rmi", |g, on| g.remove_image = on, "With --rm: remove its image, too, if nothing else uses it")
+        .under(OTHER),
     F::takes(
         "pull",
         "POLICY",
@@ -424,6 +524,9 @@ pub const FLAGS: &[Flag<Given>] = &[
     .under(OTHER),
     F::switch("quiet", |g, on| g.quiet = on, "Say nothing of how far a pull is").short('q').under(OTHER),
     remote::platform(OTHER),
+    F { heading: Some(OTHER), ..remote::arch() },
+    F { heading: Some(OTHER), ..remote::os() },
+    F { heading: Some(OTHER), ..remote::variant() },
     F { heading: Some(OTHER), ..remote::auth_file() },
     F { heading: Some(OTHER), ..remote::cert_dir() },
     F { heading: Some(OTHER), ..remote::creds() },
@@ -554,16 +657,8 @@ pub const LATER: &[(&str, Option<char>, &str)] = &[
     ("runtime", None, "other runtimes"),
     ("pod", None, "pods"),
     ("gpus", None, "devices by CDI name"),
-    ("device-cgroup-rule", None, "device rules of one's own"),
-    ("blkio-weight", None, "limits of block I/O"),
-    ("device-read-bps", None, "limits of block I/O"),
-    ("device-write-bps", None, "limits of block I/O"),
-    ("device-read-iops", None, "limits of block I/O"),
-    ("device-write-iops", None, "limits of block I/O"),
-    ("memory-swappiness", None, "swappiness"),
     ("uidmap", None, "id maps of one's own"),
     ("gidmap", None, "id maps of one's own"),
     ("subuidname", None, "id maps of one's own"),
-    ("tz", None, "time zones"),
     ("checkpoint", None, "checkpoints"),
 ];

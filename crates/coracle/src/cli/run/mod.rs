@@ -15,7 +15,7 @@ use engine::attach::{How, Left, attach};
 use engine::config::{Bytes, ContainerConfig, ProcessConfig, Ready, StdinMode, TerminalMode};
 use engine::containers::Volumes;
 use engine::supervised::Attached;
-use engine::{Engine, Io, Keys};
+use engine::{Engine, Io, Keys, image_name};
 use flag::{Help, Order, Usage, parse};
 use std::io::Write;
 
@@ -60,6 +60,8 @@ struct Asked {
     keys: Keys,
     /// One that has its name makes room.
     replace: bool,
+    /// Its image goes with it.
+    remove_image: bool,
 }
 
 fn read(words: &[String]) -> Result<Asked, Failure> {
@@ -71,14 +73,17 @@ fn read(words: &[String]) -> Result<Asked, Failure> {
         machine: std::mem::take(&mut given.machine),
         quiet: given.quiet,
     };
-    let (detach, replace) = (given.detach, given.replace);
+    let (detach, replace, remove_image) = (given.detach, given.replace, given.remove_image);
+    if remove_image && detach {
+        return Err(Failure::words("--rmi and --detach exclude each other", "remove the image when it has ended: rmi"));
+    }
     let keys = given.detach_keys.take().unwrap_or_default();
     if replace && given.name.is_none() {
         return Err(Failure::words("--replace: no name was given", "add --name"));
     }
     let config = request(given, words, &around)?;
     engine::spec::sources(&config.files.mounts).map_err(engine::Error::from)?;
-    Ok(Asked { config, from, detach, keys, replace })
+    Ok(Asked { config, from, detach, keys, replace, remove_image })
 }
 
 /// Sees to what has to be there, or not to be there, before the container is made.
@@ -103,18 +108,31 @@ fn create(words: &[String], context: &Context) -> Result<u8, Failure> {
 }
 
 fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
-    let mut asked = read(words)?;
+    let asked = read(words)?;
     if !asked.detach {
         needs_terminal(&asked.config.process)?;
     }
     let engine = context.engine()?;
-    if asked.detach || !is_ours_alone(&asked.config) {
-        return supervised(&engine, asked);
+    let image = image_name(&asked.config.image);
+    let remove_image = asked.remove_image;
+    let code = if asked.detach || !is_ours_alone(&asked.config) {
+        supervised(&engine, asked)?
+    } else {
+        alone(&engine, asked)?
+    };
+    if remove_image {
+        // Others may have containers of it.
+        let _ = engine.remove_image(&image, false);
     }
-    if let Some(code) = prepare(&engine, &mut asked)? {
+    Ok(code)
+}
+
+/// One that lives and dies with us.
+fn alone(engine: &Engine, mut asked: Asked) -> Result<u8, Failure> {
+    if let Some(code) = prepare(engine, &mut asked)? {
         return Ok(code);
     }
-    let outcome = engine::run::run(&engine, &asked.config, Io { console_size: console_size() })?;
+    let outcome = engine::run::run(engine, &asked.config, Io { console_size: console_size() })?;
     if let Some(explanation) = &outcome.explanation {
         tell(&explain::text(explanation));
     }
@@ -128,7 +146,8 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
 /// byte of it is copied.
 fn is_ours_alone(config: &ContainerConfig) -> bool {
     let streams = config.process.terminal == TerminalMode::Streams;
-    (config.remove && streams) || config.foreground.explain || config.process.preserve_fds > 0
+    let told = config.pidfile.is_some() || config.monitor_pidfile.is_some();
+    (config.remove && streams && !told) || config.foreground.explain || config.process.preserve_fds > 0
 }
 
 /// One with a monitor: it may be left, and found again.

@@ -4,7 +4,8 @@ use super::flags::{Given, MountWord, SdNotify};
 use crate::cli::Failure;
 use engine::config::{
     ContainerConfig, CpuTime, EnvVar, FilesConfig, Foreground, ImageRef, LimitsConfig, Mount, Notify, Policy,
-    Privileges, PrivilegesConfig, ProcessConfig, Ready, RootAccess, SeccompChoice, StdinMode, TerminalMode, ViewConfig,
+    Privileges, PrivilegesConfig, ProcessConfig, Ready, RootAccess, SeccompChoice, StdinMode, TerminalMode, Unset,
+    ViewConfig,
 };
 use engine::flags::{self, Invalid, SecurityOpt};
 use std::collections::BTreeMap;
@@ -16,6 +17,8 @@ pub struct Surroundings<'a> {
     pub cwd: PathBuf,
     /// Looks up an environment variable of the caller.
     pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// All of them that are UTF-8.
+    pub all: &'a dyn Fn() -> Vec<(String, String)>,
     /// Reads a file of the caller's.
     pub read: &'a dyn Fn(&Path) -> std::io::Result<Vec<u8>>,
 }
@@ -26,10 +29,18 @@ impl Surroundings<'static> {
         Ok(Self {
             cwd: std::env::current_dir().map_err(|error| Failure::unreadable(verb, ".", error))?,
             env: &|name| std::env::var(name).ok(),
+            all: &|| {
+                let text = |word: std::ffi::OsString| word.into_string().ok().filter(|word| !word.is_empty());
+                std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, value.into_string().ok()?))).collect()
+            },
             read: &|path| std::fs::read(path),
         })
     }
 }
+
+/// What tells programs to go through a proxy.
+const PROXIES: [&str; 8] =
+    ["http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY"];
 
 /// The request that `given` and `words` (IMAGE, COMMAND and its arguments) make.
 pub fn request(given: Given, words: Vec<String>, around: &Surroundings<'_>) -> Result<ContainerConfig, Failure> {
@@ -46,7 +57,7 @@ pub fn request(given: Given, words: Vec<String>, around: &Surroundings<'_>) -> R
     config.annotations = flags::annotations(annotations).map_err(of("--annotation"))?;
     config.process = process(&given, words.collect(), around)?;
     config.restart = given.restart.unwrap_or_default();
-    if given.rm && config.restart != Policy::No {
+    if (given.rm || given.remove_image) && config.restart != Policy::No {
         return Err(Failure::words("--rm and --restart exclude each other", "leave out either of them"));
     }
     config.health = given.health;
@@ -55,8 +66,11 @@ pub fn request(given: Given, words: Vec<String>, around: &Surroundings<'_>) -> R
         flags::log_option(&mut config.log, option).map_err(of("--log-opt"))?;
     }
     config.name = given.name;
-    config.remove = given.rm;
-    config.cidfile = given.cidfile.map(|file| flags::absolute(&file, &around.cwd));
+    config.remove = given.rm || given.remove_image;
+    let absolute = |file: String| flags::absolute(&file, &around.cwd);
+    config.cidfile = given.cidfile.map(absolute);
+    config.pidfile = given.pidfile.map(absolute);
+    config.monitor_pidfile = given.conmon_pidfile.map(absolute);
     config.foreground = Foreground {
         proxy_signals: given.sig_proxy.unwrap_or(true),
         explain: given.explain,
@@ -72,6 +86,8 @@ pub fn request(given: Given, words: Vec<String>, around: &Surroundings<'_>) -> R
         hostname: given.hostname,
         domainname: given.domainname,
         hosts: given.add_host,
+        no_hosts: given.no_hosts,
+        time_zone: given.time_zone,
         dns: given.dns,
         dns_search: flags::search_domains(given.dns_search.iter().map(String::as_str)).map_err(of("--dns-search"))?,
         dns_options: given.dns_option,
@@ -113,12 +129,20 @@ fn image(
 }
 
 fn process(given: &Given, command: Vec<String>, around: &Surroundings<'_>) -> Result<ProcessConfig, Failure> {
-    let env = variables(&given.env_files, &given.env, around)?;
+    let mut env = Vec::new();
+    if given.env_host {
+        env.extend((around.all)().into_iter().map(|(name, value)| EnvVar { name, value }));
+    } else if given.http_proxy {
+        let proxy = |name: &&str| Some(EnvVar { name: (*name).to_owned(), value: (around.env)(name)? });
+        env.extend(PROXIES.iter().filter_map(proxy));
+    }
+    env.extend(variables(&given.env_files, &given.env, around)?);
     let workdir = workdir(given.workdir.as_deref())?;
     Ok(ProcessConfig {
         command,
         entrypoint: given.entrypoint.clone(),
         env,
+        unset: if given.unset_env_all { Unset::All } else { Unset::These(given.unset_env.clone()) },
         workdir,
         user: given.user.clone(),
         groups: given.group_add.clone(),
@@ -170,6 +194,9 @@ fn limits(given: &Given) -> Result<LimitsConfig, Failure> {
         cpuset_cpus: given.cpuset_cpus.clone(),
         cpuset_mems: given.cpuset_mems.clone(),
         pids: given.pids_limit,
+        swappiness: given.swappiness,
+        block_io: given.block_io.clone(),
+        unified: flags::annotations(given.cgroup_conf.iter().map(String::as_str)).map_err(of("--cgroup-conf"))?,
         shm_size: given.shm_size.filter(|size| size.get() != 0),
         oom_kill_disable: given.oom_kill_disable,
         cgroup_parent: given.cgroup_parent.clone().filter(|parent| !parent.is_empty()),
@@ -204,6 +231,7 @@ fn files(given: &Given, around: &Surroundings<'_>) -> Result<FilesConfig, Failur
             (true, false) => RootAccess::ReadOnly,
         },
         devices: devices.map_err(of("--device"))?,
+        device_rules: given.device_rules.clone(),
         secrets: given.secrets.clone(),
     })
 }
@@ -269,6 +297,7 @@ mod tests {
         let around = Surroundings {
             cwd: "/w".into(),
             env: &|name| (name == "HERE").then(|| "here".to_owned()),
+            all: &|| vec![("ALL".to_owned(), "all".to_owned())],
             read: &|path| match path.to_str() {
                 Some("/w/env") => Ok(b"A=file\nB=file\n".to_vec()),
                 Some("/w/bad") => Ok(b"A=1\nB C=2\n".to_vec()),
@@ -351,12 +380,13 @@ mod tests {
     #[test]
     fn every_flag_can_be_given_with_the_value_that_its_help_names() {
         let line = "-i -t -d --detach-keys a --replace --health-cmd a --health-interval 1s --health-timeout 1s --health-retries 1 \
-            --health-start-period 1s --health-start-interval 1s --health-on-failure stop --no-healthcheck --restart no --log-driver none --log-opt max-size=1m -e A=b --env-file env -w /x -u 1:2 --group-add adm --entrypoint x --init --stop-signal INT \
+            --health-start-period 1s --health-start-interval 1s --health-on-failure stop --no-healthcheck --restart no --log-driver none --log-opt max-size=1m -e A=b --env-file env --env-host --http-proxy --unsetenv a --unsetenv-all --no-hosts --tz UTC --pidfile a --conmon-pidfile a --rmi --arch a --os a --variant a -w /x -u 1:2 --group-add adm --entrypoint x --init --stop-signal INT \
             --stop-timeout 3 --timeout 4 --umask 022 --ulimit nofile=1:2 --oom-score-adj -5 --preserve-fds 1 --sdnotify conmon \
             --sig-proxy=false --network host -h web --domainname d --add-host a:10.0.0.1 --dns 10.0.0.2 \
             --dns-search x.example --dns-option ndots:1 --pid host --ipc host --uts host --cgroupns host --userns auto \
             --sysctl net.ipv4.ip_forward=1 -m 64m --memory-swap -1 --memory-reservation 32m --cpus 1 -c 512 \
-            --cpu-period 0 --cpu-quota 0 --cpuset-cpus 0 --cpuset-mems 0 --pids-limit 5 --shm-size 1m \
+            --cpu-period 0 --cpu-quota 0 --cpuset-cpus 0 --cpuset-mems 0 --pids-limit 5 --shm-size 1m --memory-swappiness 9 \
+            --blkio-weight 10 --blkio-weight-device /dev/a:10 --device-read-bps /dev/a:1 --device-write-bps /dev/a:1 --device-read-iops /dev/a:1 --device-write-iops /dev/a:1 --cgroup-conf memory.high=1 \
             --oom-kill-disable --cgroup-parent p --cgroups enabled -v /a:/b --mount type=tmpfs,dst=/c --tmpfs /d --volumes-from web:ro \
             --rootfs /r --read-only --read-only-tmpfs=false --device /dev/null --secret key --cap-add NET_RAW --cap-drop chown \
             --security-opt no-new-privileges --privileged --name web --rm -l a=b \
@@ -365,7 +395,10 @@ mod tests {
         let open = ContainerConfig::new(given.image.clone());
         assert_ne!(given.process, open.process);
         assert_eq!(given.process.command, ["cmd"]);
-        for flag in FLAGS.iter().filter(|flag| flag.heading.is_some() && flag.long != "label-file") {
+        for flag in FLAGS
+            .iter()
+            .filter(|flag| flag.heading.is_some() && !["label-file", "device-cgroup-rule"].contains(&flag.long))
+        {
             let named = line.contains(&format!("--{} ", flag.long))
                 || line.contains(&format!("--{}=", flag.long))
                 || flag.short.is_some_and(|short| line.contains(&format!("-{short} ")));
