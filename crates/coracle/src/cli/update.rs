@@ -1,7 +1,8 @@
 //! `coracle update`: other limits, another policy, other checks for containers that are there.
 
 use super::output::print;
-use super::run::flags::{FLAGS, Given};
+use super::run::flags::FLAGS;
+use super::run::given::Given;
 use super::{Context, Failure, Verb};
 use crate::cli::output::help;
 use engine::Update;

@@ -1,10 +1,12 @@
 //! `coracle run`: a container in the foreground.
 
 pub mod flags;
+pub mod given;
 mod provide;
 mod request;
 
-use self::flags::{FLAGS, Given, LATER};
+use self::flags::{FLAGS, LATER};
+use self::given::Given;
 use self::provide::{From, provide};
 use self::request::request;
 pub use self::request::{Surroundings, variables, workdir};

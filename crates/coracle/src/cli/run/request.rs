@@ -1,6 +1,6 @@
 //! From the flags of `run` to a [`ContainerConfig`]: what depends on several of them, or on where the command runs.
 
-use super::flags::{Given, MountWord, SdNotify};
+use super::given::{Given, MountWord, SdNotify};
 use crate::cli::Failure;
 use engine::config::{
     ContainerConfig, CpuTime, EnvVar, FilesConfig, Foreground, ImageRef, LimitsConfig, Mount, Notify, Policy,
