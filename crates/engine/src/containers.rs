@@ -182,6 +182,13 @@ impl Engine {
         Ok(())
     }
 
+    /// Bytes that a container has written, and those of its image, unpacked. Of an ordinary user's only after
+    /// [`Engine::enter`].
+    pub fn sizes(&self, container: &Container<Record>) -> Result<(u64, u64)> {
+        let image = container.image.and_then(|id| self.image(&id.to_string()).ok());
+        Ok((self.store()?.written(&container.id)?, image.map_or(0, |image| self.unpacked_size(&image))))
+    }
+
     /// Containers that come back after the machine was down, by their policies: those that always do, and those that
     /// do unless they were stopped. What failed, or was cut off, with a policy for that is one of them.
     pub fn returning(&self) -> Result<Vec<ContainerId>> {

@@ -8,7 +8,7 @@ use crate::garbage::Needed;
 use crate::receive::PARTIAL;
 use crate::{ContainerId, Image, Result, Store};
 use oci::digest::Digest;
-use rustix::fs::{AtFlags, Dir, FileType};
+use rustix::fs::{AtFlags, Dir, FileType, Stat};
 use serde::de::IgnoredAny;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -79,6 +79,17 @@ impl Usage {
 }
 
 impl Store {
+    /// How many bytes of files a container has written.
+    pub fn written(&self, id: &ContainerId) -> Result<u64> {
+        let containers = self.dir("containers")?;
+        let upper = format!("{id}/{}", crate::UPPER);
+        let bytes = |stat: &Stat| {
+            let file = FileType::from_raw_mode(stat.st_mode) != FileType::Directory;
+            if file { stat.st_size.unsigned_abs() } else { 0 }
+        };
+        Ok(sum_of(containers.as_fd(), &upper, bytes))
+    }
+
     /// Looks at what takes up room. Sees more of a user's files from inside his user namespace.
     pub fn usage(&self) -> Result<Usage> {
         let mut usage = Usage::default();
@@ -130,6 +141,11 @@ impl Store {
 
 /// Bytes on disk of a file, or of all below a directory, as far as they can be seen.
 fn size_of(dir: BorrowedFd<'_>, name: &str) -> u64 {
+    sum_of(dir, name, |stat| stat.st_blocks.unsigned_abs() * 512)
+}
+
+/// A sum over a file, or over all below a directory, as far as they can be seen.
+fn sum_of(dir: BorrowedFd<'_>, name: &str, bytes: impl Fn(&Stat) -> u64) -> u64 {
     let mut total = 0;
     // Files with several names count once.
     let mut seen = HashSet::new();
@@ -137,7 +153,7 @@ fn size_of(dir: BorrowedFd<'_>, name: &str) -> u64 {
         let stat = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
         let kind = FileType::from_raw_mode(stat.st_mode);
         if kind == FileType::Directory || stat.st_nlink < 2 || seen.insert(stat.st_ino) {
-            total += stat.st_blocks as u64 * 512;
+            total += bytes(&stat);
         }
         Some(kind)
     };

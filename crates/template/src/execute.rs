@@ -250,7 +250,13 @@ fn set(pipeline: &Pipeline, scope: &mut Scope<'_>, which: usize, value: Value) -
 /// Goes down by names.
 fn fields<'v>(mut value: Evaluated<'v>, names: &[String], at: usize) -> Result<Evaluated<'v>> {
     for name in names {
+        // Fields of Go's structs begin with a capital: any other name is the key of a map, which may not have it.
+        let is_key = name.starts_with(|first: char| !first.is_ascii_uppercase());
         let inner = match value {
+            Cow::Borrowed(Value::Object(map)) if is_key => {
+                Some(map.get(name).map_or(Cow::Owned(Value::Null), Cow::Borrowed))
+            }
+            Cow::Owned(Value::Object(mut map)) if is_key => Some(Cow::Owned(map.remove(name).unwrap_or(Value::Null))),
             Cow::Borrowed(Value::Object(map)) => map.get(name).map(Cow::Borrowed),
             Cow::Owned(Value::Object(mut map)) => map.remove(name).map(Cow::Owned),
             Cow::Borrowed(Value::Null) | Cow::Owned(Value::Null) => {

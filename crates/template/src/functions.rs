@@ -136,7 +136,10 @@ fn length(value: &Value) -> Outcome {
 fn index(value: &Value, at: &Value) -> Outcome {
     match (value, at) {
         // What a map does not have is its zero value.
-        (Value::Object(map), Value::String(key)) => Ok(map.get(key).cloned().unwrap_or(Value::Null)),
+        (Value::Object(map), Value::String(key)) => {
+            let none = if map.values().all(Value::is_string) { "".into() } else { Value::Null };
+            Ok(map.get(key).cloned().unwrap_or(none))
+        }
         (Value::Array(items), Value::Number(number)) => {
             let item = number.as_u64().and_then(|at| items.get(usize::try_from(at).ok()?));
             item.cloned().ok_or_else(|| format!("index out of range: {number}"))

@@ -213,6 +213,11 @@ impl Words<'_> {
         match operands.first() {
             None => Err(Error::new(at, "a value is missing")),
             Some(Operand::Function(_)) => Ok(Command { at, operands }),
+            // A method that looks something up, such as docker's `.Label "NAME"`.
+            Some(Operand::Field(_)) if matches!(operands.get(1..), Some([Operand::Literal(Value::String(_))])) => {
+                operands.insert(0, Operand::Function("index".to_owned()));
+                Ok(Command { at, operands })
+            }
             Some(_) if operands.len() > 1 => Err(Error::new(at, "what has arguments has to be a function")),
             Some(_) => Ok(Command { at, operands }),
         }

@@ -24,7 +24,7 @@ fn fields_are_reached_by_name_and_by_index() {
     for (template, wanted) in [
         ("{{.Id}} {{.State.Pid}} {{.State.Running}}", "c1 42 true"),
         (r#"{{index .Labels "a.b"}} {{(index .Mounts 1).Destination}}"#, "dotted /d"),
-        (r#"{{index .Labels "none"}}"#, "<no value>"),
+        (r#"{{index .Labels "none"}}"#, ""),
         ("{{.State.Health}} {{.Labels}} {{.Ratio}}", "<no value> map[a.b:dotted z:last] 0.5"),
         ("{{with .State}}{{.Pid}} {{$.Id}}{{end}}", "42 c1"),
         ("{{$m := index .Mounts 0}}{{$m.Source}}", "/a"),

@@ -1,6 +1,7 @@
 //! `coracle inspect`: all that is known of a container or an image, in the shape that docker's API has.
 
 use super::output::{Format, print};
+use super::particulars::complete;
 use super::{Context, Failure, Verb};
 use crate::cli::output::help;
 use engine::config::{
@@ -43,6 +44,8 @@ pub const CONTAINER: Verb =
 struct Given {
     kind: Option<Kind>,
     format: Option<Format>,
+    latest: bool,
+    size: bool,
 }
 
 /// `--type`.
@@ -67,18 +70,27 @@ impl FromStr for Kind {
 type F = Flag<Given>;
 
 const FLAGS: &[F] = &[
+    F::switch("latest", |g, on| g.latest = on, "The newest container").short('l').under("Options"),
+    F::switch("size", |g, on| g.size = on, "How much a container has written, too").short('s').under("Options"),
     F::takes("type", "TYPE", |g, w| put(&mut g.kind, w), "container or image").under("Options"),
     F::takes("format", "FORMAT", |g, w| put(&mut g.format, w), "json or a template").short('f').under("Options"),
 ];
 
 fn of_kind(words: &[String], context: &Context, kind: Option<Kind>) -> Result<u8, Failure> {
     let mut given = Given { kind, ..Given::default() };
-    let names = parse(FLAGS, words, Order::Anywhere, &mut given)?;
-    super::some_words(&names, "a container or an image")?;
-    let engine = context.engine()?;
+    let mut names = parse(FLAGS, words, Order::Anywhere, &mut given)?;
+    let engine = if given.latest {
+        super::no_words(&names)?;
+        let engine = context.engine()?;
+        names.push(super::latest(&engine)?);
+        engine
+    } else {
+        super::some_words(&names, "a container or an image")?;
+        context.engine()?
+    };
     let mut found = Vec::new();
     let done = super::each(&names, "inspect", |name| {
-        found.push(look(&engine, name, given.kind)?);
+        found.push(look(&engine, name, &given)?);
         Ok(())
     });
     print(&match given.format {
@@ -88,10 +100,15 @@ fn of_kind(words: &[String], context: &Context, kind: Option<Kind>) -> Result<u8
     done
 }
 
-fn look(engine: &Engine, name: &str, kind: Option<Kind>) -> Result<Value, Failure> {
+fn look(engine: &Engine, name: &str, given: &Given) -> Result<Value, Failure> {
+    let kind = given.kind;
     if kind != Some(Kind::Image) {
         match engine.container(name) {
-            Ok(listed) => return Ok(container(engine, &listed)),
+            Ok(listed) => {
+                let mut object = container(engine, &listed);
+                complete(engine, &listed, given.size, &mut object)?;
+                return Ok(object);
+            }
             Err(error) if kind.is_none() && error.is_not_found() => {}
             Err(error) => return Err(error.into()),
         }
@@ -161,7 +178,6 @@ fn container(engine: &Engine, Listed { container, status, health }: &Listed) -> 
             "OOMKilled": end.is_some_and(|end| end.out_of_memory),
             "Dead": false,
             "Pid": pid,
-            "ExitCode": end.and_then(|end| end.code),
             "Health": health.as_ref().map(health_object),
             "StartedAt": moment(since.or(record.started)),
             "FinishedAt": moment(end.map(|end| end.at)),
@@ -174,17 +190,10 @@ fn container(engine: &Engine, Listed { container, status, health }: &Listed) -> 
         "Config": {
             "Hostname": asked.view.hostname.as_ref().map_or_else(|| container.id.short(), |name| name.as_str()),
             "Domainname": asked.view.domainname.as_ref().map_or("", |name| name.as_str()),
-            "User": asked.process.user.as_ref().map(ToString::to_string).unwrap_or_default(),
             "Tty": asked.process.terminal == TerminalMode::Pty,
             "OpenStdin": asked.process.stdin == StdinMode::Open,
-            "Env": asked.process.env.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "Cmd": asked.process.command,
-            "Entrypoint": asked.process.entrypoint,
             "Image": record.image_name,
-            "WorkingDir": asked.process.workdir,
-            "Labels": asked.labels,
             "Annotations": asked.annotations,
-            "StopSignal": asked.process.stop_signal.map(|signal| signal.to_string()),
             "StopTimeout": asked.process.stop_timeout,
         },
     })
@@ -260,6 +269,7 @@ fn mount(engine: &Engine, mount: &Mount) -> Value {
             "Type": "bind",
             "Source": bind.source,
             "Destination": bind.destination.as_str(),
+            "Mode": if bind.access == engine::config::Access::ReadWrite { "" } else { "ro" },
             "RW": bind.access == engine::config::Access::ReadWrite,
             "Propagation": bind.propagation.map_or("rprivate", engine::config::Propagation::word),
         }),
@@ -267,6 +277,8 @@ fn mount(engine: &Engine, mount: &Mount) -> Value {
             "Type": "tmpfs",
             "Source": "",
             "Destination": tmpfs.destination.as_str(),
+            "Mode": "",
+            "Propagation": "",
             "RW": tmpfs.access == engine::config::Access::ReadWrite,
         }),
         Mount::Volume(volume) => json!({
@@ -275,6 +287,7 @@ fn mount(engine: &Engine, mount: &Mount) -> Value {
             "Source": volume.name.as_ref().map(|name| engine.volume_path(name)),
             "Destination": volume.destination.as_str(),
             "Driver": "local",
+            "Mode": "",
             "RW": volume.access == engine::config::Access::ReadWrite,
             "Propagation": volume.propagation.map_or("rprivate", engine::config::Propagation::word),
         }),

@@ -27,6 +27,7 @@ mod logs;
 mod manifest;
 mod outgoing;
 mod output;
+mod particulars;
 mod pause;
 mod ps;
 mod pull;
@@ -404,6 +405,13 @@ fn chosen(
     }
     let listed = engine.containers()?.into_iter().flatten().filter(|listed| kind(&listed.status));
     Ok(listed.map(|listed| listed.container.id.to_string()).collect())
+}
+
+/// The newest container.
+fn latest(engine: &engine::Engine) -> Result<String, Failure> {
+    let newest = engine.containers()?.into_iter().flatten().max_by_key(|listed| listed.container.config.created);
+    let none = || Failure::absent("there is no container", "coracle run makes one");
+    Ok(newest.ok_or_else(none)?.container.id.to_string())
 }
 
 /// Does something for each word; the failures are told as they come, and the last is returned.

@@ -30,6 +30,7 @@ pub enum Format {
 pub struct Layout {
     template: Template,
     table: bool,
+    text: String,
 }
 
 impl FromStr for Format {
@@ -48,7 +49,14 @@ impl FromStr for Format {
         // A shell hands these on as they are; docker takes them so.
         let text = text.replace("\\t", "\t").replace("\\n", "\n");
         let template = Template::parse(&text).map_err(|error| Invalid::new(word, error.to_string()))?;
-        Ok(Self::Template(Layout { template, table }))
+        Ok(Self::Template(Layout { template, table, text }))
+    }
+}
+
+impl Format {
+    /// Whether a template asks for this field.
+    pub fn asks_for(&self, field: &str) -> bool {
+        matches!(self, Self::Template(layout) if layout.text.contains(&format!(".{field}")))
     }
 }
 
@@ -60,8 +68,11 @@ impl Layout {
             return Ok(lines(objects.iter().map(line).collect::<Result<Vec<_>, _>>()?));
         }
         let heading = headings.iter().map(|(field, heading)| ((*field).to_owned(), Value::from(*heading)));
-        let heading = Value::Object(heading.collect());
-        let rows: Result<Vec<_>, _> = std::iter::once(&heading).chain(objects).map(line).collect();
+        // docker's method has no heading of its own.
+        let labels = ("Label".to_owned(), serde_json::json!({}));
+        let heading = Value::Object(heading.chain([labels]).collect());
+        let heading = (!headings.is_empty()).then_some(&heading);
+        let rows: Result<Vec<_>, _> = heading.into_iter().chain(objects).map(line).collect();
         let cells = |row: String| row.split('\t').map(str::to_owned).collect();
         Ok(crate::render::columns(&rows?.into_iter().map(cells).collect::<Vec<Vec<_>>>()))
     }

@@ -1,10 +1,10 @@
 //! Filters of containers.
 
 use super::pattern::finds;
-use super::{Filter, Test, labelled, until, wrong};
+use super::{Filter, Test, labelled, truth, until, wrong};
 use crate::cli::Failure;
 use engine::Engine;
-use engine::config::{ImageRef, Mount, NetworkMode};
+use engine::config::{ImageRef, Mount, NetworkMode, Policy};
 use engine::containers::{Listed, Status};
 
 type F = Filter<Listed, Engine>;
@@ -70,11 +70,33 @@ pub const CONTAINERS: &[F] = &[
             })
         }))
     }),
+    F::any("restart-policy", |value, _| {
+        if !["no", "on-failure", "always", "unless-stopped"].contains(&value) {
+            let hint = "no, on-failure, always or unless-stopped";
+            return Err(wrong("restart-policy", value, "no such policy", hint));
+        }
+        let value = value.to_owned();
+        Ok(Box::new(move |listed: &Listed| policy_word(listed.container.config.config.restart) == value))
+    }),
+    // docker's, of a swarm, whose tasks there are none of.
+    F::any("is-task", |value, _| {
+        truth("is-task", value).map(|wanted| Box::new(move |_: &Listed| !wanted) as Test<Listed>)
+    }),
     F::any("network", |value, _| {
         let value = value.to_owned();
         Ok(Box::new(move |listed: &Listed| network(listed) == value))
     }),
 ];
+
+/// A restart policy in one word.
+fn policy_word(policy: Policy) -> &'static str {
+    match policy {
+        Policy::No => "no",
+        Policy::OnFailure(_) => "on-failure",
+        Policy::Always => "always",
+        Policy::UnlessStopped => "unless-stopped",
+    }
+}
 
 /// What a container is doing, in one word.
 pub fn status_word(status: Status) -> &'static str {
@@ -106,10 +128,16 @@ fn status(value: &str) -> Result<Test<Listed>, Failure> {
     let word = match value {
         "created" | "configured" | "initialized" => "created",
         "running" => "running",
+        "paused" => "paused",
+        "restarting" => "restarting",
+        "stopping" => "stopping",
         "exited" | "stopped" => "exited",
         // States of docker and podman that no container is in here.
-        "paused" | "restarting" | "removing" | "dead" | "unknown" => "",
-        _ => return Err(wrong("status", value, "no such status", "created, running or exited")),
+        "removing" | "dead" | "unknown" => "",
+        _ => {
+            let hint = "created, running, paused, restarting, stopping or exited";
+            return Err(wrong("status", value, "no such status", hint));
+        }
     };
     Ok(Box::new(move |listed: &Listed| status_word(listed.status) == word))
 }
