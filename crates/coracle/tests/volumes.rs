@@ -244,3 +244,119 @@ fn what_the_driver_is_to_mount_is_mounted_instead() {
     run(&world, &["--mount", &options], "cat /v/file").code(0).stdout_is("content");
     run(&world, &["-v", "there:/v:ro"], "cat /v/file; ! touch /v/x").code(0).stdout_is("content");
 }
+
+#[test]
+fn a_volume_is_made_listed_looked_at_and_removed() {
+    requires!(subuid_user, user_namespaces);
+    for sandbox in [Sandbox::new(), Sandbox::of(&User::with_subuids())] {
+        let volume = |words: &[&str]| sandbox.coracle(["volume"]).args(words).run();
+        volume(&["ls"]).code(0).stdout_is("DRIVER   VOLUME NAME\n");
+        volume(&["create", "--label", "of=me", "kept"]).code(0).stdout_is("kept\n");
+        volume(&["create", "kept"]).code(0).stdout_is("kept\n");
+        volume(&["create", "-o", "type=tmpfs", "kept"]).code(1).one_line_error("there is a volume \"kept\" already");
+        volume(&["create", "--ignore", "-o", "type=tmpfs", "kept"]).code(0);
+        let anonymous = volume(&["create"]).code(0).stdout.trim().to_owned();
+        assert_eq!(anonymous.len(), 64);
+        sandbox.run(["run", "--name=box", "-v", "kept:/v", "host:", "touch", "/v/x"]).code(0);
+        volume(&["ls", "-q"]).code(0).stdout_is(&sorted([&anonymous, "kept"]));
+        volume(&["ls", "-q", "--filter", "dangling=true"]).code(0).stdout_is(&format!("{anonymous}\n"));
+        volume(&["ls", "-q", "--filter", "label=of=me"]).code(0).stdout_is("kept\n");
+        volume(&["ls", "--filter", "name=ep", "--format", "{{.Name}} {{.Driver}} {{.Labels}} {{.Links}}"])
+            .code(0)
+            .stdout_is("kept local of=me 1\n");
+        volume(&["ls", "-q", "--filter", "driver=nfs"]).code(0).stdout_is("");
+        let place = data(&sandbox, "kept");
+        volume(&["inspect", "-f", "{{.Mountpoint}} {{json .Labels}} {{json .Options}} {{.Scope}}", "kept"])
+            .code(0)
+            .stdout_is(&format!("{} {{\"of\":\"me\"}} null local\n", place.display()));
+        volume(&["inspect", "none"]).code(1).stderr_contains("no volume \"none\"");
+        volume(&["exists", "kept"]).code(0).stdout_is("");
+        volume(&["exists", "none"]).code(1).stdout_is("");
+        volume(&["rm", "kept"]).code(1).one_line_error("volume kept is used by container box");
+        assert!(place.join("x").exists());
+        sandbox.run(["rm", "-v", "box"]).code(0);
+        assert!(place.join("x").exists(), "it has a name");
+        volume(&["rm", "kept", &anonymous]).code(0).stdout_is(&format!("kept\n{anonymous}\n"));
+        volume(&["rm", "kept"]).code(1).one_line_error("no volume \"kept\"");
+        volume(&["rm", "-f", "kept", "../x"]).code(0);
+        assert!(all(&sandbox).is_empty());
+    }
+}
+
+fn sorted<const N: usize>(mut names: [&str; N]) -> String {
+    names.sort_unstable();
+    names.map(|name| format!("{name}\n")).concat()
+}
+
+#[test]
+fn prune_takes_what_nobody_uses_and_df_and_check_count_it() {
+    requires!(root);
+    let sandbox = Sandbox::new();
+    let volume = |words: &[&str]| sandbox.coracle(["volume"]).args(words).run();
+    let anonymous = volume(&["create"]).code(0).stdout.trim().to_owned();
+    volume(&["create", "free"]).code(0);
+    let write = "dd if=/dev/zero of=/v/x bs=1k count=1000 2>/dev/null";
+    sandbox.run(["run", "--name=box", "-v", "used:/v", "-v", "/own", "host:", "sh", "-c", write]).code(0);
+    let row = sandbox.run(["system", "df", "--format", "{{.Type}} {{.TotalCount}} {{.Active}} {{.Size}}"]);
+    row.code(0).stdout_contains("Local Volumes 4 2 1.0");
+    sandbox.run(["system", "df", "-v"]).code(0).stdout_contains("used");
+    sandbox.run(["system", "check"]).code(0).stdout_contains(", 4 volumes: all is well");
+    sandbox.coracle(["volume", "prune"]).stdin("n\n").ok().stdout_contains("without a name");
+    sandbox
+        .run(["system", "prune", "--volumes", "--dry-run", "--filter", "label=none"])
+        .code(0)
+        .stdout_is("Would reclaim 0B\n");
+    volume(&["prune", "-f"]).code(0).stdout_contains(&format!("Deleted Volumes:\n{anonymous}\n\n"));
+    assert_eq!(all(&sandbox).len(), 3);
+    volume(&["prune", "-af", "--filter", "label!=none"]).code(0).stdout_contains("Deleted Volumes:\nfree\n\n");
+    assert_eq!(all(&sandbox).len(), 2, "those of a container stay");
+    sandbox.run(["system", "prune", "-f"]).code(0);
+    assert_eq!(all(&sandbox).len(), 2);
+    sandbox.run(["system", "prune", "-f", "--volumes"]).code(0).stdout_contains("Deleted Volumes:\n");
+    assert_eq!(all(&sandbox), ["used"]);
+    fs::write(sandbox.root().join("volumes/used/record.json"), "{").expect("damage");
+    volume(&["ls"]).code(0).stderr_contains("volume used is damaged");
+    sandbox.run(["system", "check"]).code(1).stdout_contains("volume used: ");
+    sandbox.run(["system", "check", "--repair"]).code(0);
+    run_in(&sandbox, "used", "ls /v").stdout_is("x\n");
+}
+
+#[track_caller]
+fn run_in(sandbox: &Sandbox, volume: &str, script: &str) -> Outcome {
+    let outcome = sandbox.run(["run", "--rm", "-v", &format!("{volume}:/v"), "host:", "sh", "-c", script]);
+    outcome.code(0);
+    outcome
+}
+
+#[test]
+fn a_tar_of_a_volume_fills_another() {
+    requires!(subuid_user, user_namespaces);
+    for sandbox in [Sandbox::new(), Sandbox::of(&User::with_subuids())] {
+        let script = "umask 22; echo content > /v/file; chown 7:8 /v/file; chmod 4711 /v/file; mkdir /v/.wh.odd; ln -s file /v/link; ln /v/file /v/again";
+        run_in(&sandbox, "from", script);
+        let tar = sandbox.join("home/from.tar");
+        sandbox.run(["volume", "export", "-o", text(&tar), "from"]).code(0);
+        sandbox.run(["volume", "create", "to"]).code(0);
+        run_in(&sandbox, "to", "echo old > /v/file; echo stays > /v/other");
+        sandbox.run(["volume", "import", "to", text(&tar)]).code(0);
+        let told = "cd /v; cat file other; stat -c '%n %u:%g %a %h %F' .wh.odd again file link";
+        run_in(&sandbox, "to", told).stdout_is(
+            "content\nstays\n.wh.odd 0:0 755 2 directory\nagain 7:8 4711 2 regular file\n\
+             file 7:8 4711 2 regular file\nlink 0:0 777 1 symbolic link\n",
+        );
+        let pipe = "gzip < \"$0\" | \"$@\" volume import to -";
+        let gzip = sandbox.coracle([] as [&str; 0]).under(["sh", "-c", pipe, text(&tar)]);
+        gzip.ok();
+        sandbox.run(["volume", "import", "none", text(&tar)]).code(1).one_line_error("no volume \"none\"");
+        sandbox.run(["volume", "export", "none"]).code(1).one_line_error("no volume \"none\"");
+    }
+}
+
+#[test]
+fn a_volume_may_belong_to_somebody_from_its_start() {
+    requires!(subuid_user, user_namespaces);
+    for sandbox in [Sandbox::new(), Sandbox::of(&User::with_subuids())] {
+        sandbox.run(["volume", "create", "-o", "o=uid=7,gid=8", "theirs"]).code(0);
+        run_in(&sandbox, "theirs", "stat -c %u:%g /v").stdout_is("7:8\n");
+    }
+}

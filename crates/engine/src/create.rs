@@ -108,6 +108,7 @@ fn create(
         image: source.image,
         layers: source.layers.iter().map(|layer| layer.id).collect(),
         volumes: mounted::names(config),
+        own_volumes: mounted::own_names(config),
         config: Record {
             config: Box::new(config.clone()),
             image_name: image_name(&config.image),

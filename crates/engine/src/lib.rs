@@ -59,7 +59,7 @@ mod update;
 mod userns;
 mod verify;
 mod view;
-mod volume;
+pub mod volume;
 mod watch;
 
 pub use commit::Commit;

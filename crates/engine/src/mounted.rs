@@ -75,6 +75,11 @@ pub(crate) fn names(config: &ContainerConfig) -> Vec<VolumeName> {
     names
 }
 
+/// Those of them that go with the container, where that is wanted.
+pub(crate) fn own_names(config: &ContainerConfig) -> Vec<VolumeName> {
+    volumes(config).filter(|volume| volume.anonymous).filter_map(|volume| volume.name.clone()).collect()
+}
+
 /// All volumes of a request.
 fn volumes(config: &ContainerConfig) -> impl Iterator<Item = &VolumeMount> {
     config.files.mounts.iter().filter_map(|mount| match mount {
@@ -115,7 +120,7 @@ pub(crate) fn ready(
         let dir = open(engine, mount)?;
         let mut path = engine.volume_path(&dir.volume.name);
         let is_first = record.config.started.is_none() && config.image != ImageRef::Host;
-        if is_first && mount.copy_up == CopyUp::Copy && dir.volume.options.is_empty() {
+        if is_first && mount.copy_up == CopyUp::Copy && !dir.volume.is_mounted() {
             fill(engine, &dir, mount, root, namespace)?;
         }
         if let Some(subpath) = &mount.subpath {
@@ -125,7 +130,8 @@ pub(crate) fn ready(
             path = format!("/proc/self/fd/{}{}", at.as_raw_fd(), if is_dir { "/." } else { "" }).into();
             held.push(at);
         }
-        sources.insert(mount.destination.clone(), VolumeSource { path, options: dir.volume.options });
+        let options = if dir.volume.is_mounted() { dir.volume.options } else { BTreeMap::new() };
+        sources.insert(mount.destination.clone(), VolumeSource { path, options });
     }
     Ok((sources, held))
 }

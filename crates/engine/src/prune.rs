@@ -1,4 +1,5 @@
-//! Removal by rule: containers that have ended, images that no container was made from, pulls that were cut off.
+//! Removal by rule: containers that have ended, images that no container was made from, volumes that none uses,
+//! pulls that were cut off.
 
 use crate::containers::{Listed, Volumes};
 use crate::engine::Engine;
@@ -6,7 +7,8 @@ use crate::error::Result;
 use crate::events::Kind;
 use oci::image::ImageId;
 use oci::reference::Reference;
-use store::{ContainerId, Image, ImageUsage, Usage};
+use std::collections::BTreeSet;
+use store::{ContainerId, Image, ImageUsage, Usage, Volume, VolumeName};
 
 /// What is to go.
 pub struct Rules<'a> {
@@ -18,6 +20,8 @@ pub struct Rules<'a> {
     pub keep: Option<u64>,
     /// What came of pulls that were cut off goes, too.
     pub partial: bool,
+    /// Volumes that no container uses: none where there is no rule for them.
+    pub volumes: Option<&'a dyn Fn(&Volume) -> bool>,
 }
 
 /// What goes, or is gone.
@@ -27,6 +31,8 @@ pub struct Pruned {
     pub containers: Vec<ContainerId>,
     /// Images, with the names that they had.
     pub images: Vec<(ImageId, Vec<Reference>)>,
+    /// Volumes.
+    pub volumes: Vec<VolumeName>,
     /// How many pulls that were cut off.
     pub partial: usize,
     /// Bytes that are free again.
@@ -73,6 +79,16 @@ impl Engine {
             }
         }
         pruned.bytes += usage.freed(stay.into_iter());
+        if let Some(fits) = rules.volumes {
+            let users = left.iter().flat_map(|listed| &listed.container.volumes);
+            let used: BTreeSet<&VolumeName> = users.collect();
+            for volume in self.store()?.volumes()?.into_iter().flatten() {
+                if !used.contains(&volume.name) && fits(&volume) {
+                    pruned.bytes += usage.volumes.get(&volume.name).copied().unwrap_or(0);
+                    pruned.volumes.push(volume.name);
+                }
+            }
+        }
         if rules.partial {
             pruned.partial = usage.partial.0;
             pruned.bytes += usage.partial.1;
@@ -95,6 +111,16 @@ impl Engine {
             }
         }
         pruned.containers = gone;
+        let mut gone = Vec::new();
+        for name in std::mem::take(&mut pruned.volumes) {
+            match self.store()?.remove_volume(&name, None) {
+                Ok(()) => gone.push(name),
+                // Somebody uses it by now, or was faster.
+                Err(store::Error::VolumeInUse { .. } | store::Error::NoSuchVolume(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        pruned.volumes = gone;
         self.store()?.remove_entries(&pruned.entries)?;
         if rules.partial {
             self.store()?.forget_partial()?;

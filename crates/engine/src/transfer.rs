@@ -267,6 +267,15 @@ impl Maker<'_> {
         if let Some((uid, gid)) = owner {
             sys::fs::fchownat(fd, "", Some(uid), Some(gid), AtFlags::EMPTY_PATH)?;
         }
+        if let Owners::Of { kept: true, .. } = self.owners {
+            for (name, value) in layer::keepable(&entry.xattrs) {
+                match sys::xattr::fsetxattr(fd, name, value) {
+                    // A file system without them, or none that we may set.
+                    Err(error) if matches!(error.errno, Errno::OPNOTSUPP | Errno::PERM) => {}
+                    set => set?,
+                }
+            }
+        }
         let mode = if owner.is_some() { entry.mode } else { entry.mode & !SETID };
         sys::fs::fchmod(fd, Mode::from_raw_mode(mode & 0o7777))
     }

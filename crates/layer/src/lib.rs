@@ -47,6 +47,7 @@ pub use copy::{copy_directory, copy_tree};
 pub use encoder::Encoder;
 pub use entry::{Entry, Kind, Time};
 pub use error::{Error, Refusal, Result};
+pub use metadata::keepable;
 pub use ownership::Ownership;
 pub use pack::{Packed, Packing, pack, pack_named};
 pub use pieces::Pieces;

@@ -215,6 +215,11 @@ pub fn may_have(name: &[u8]) -> bool {
     (user || KEPT.contains(&name)) && !name.contains(&0)
 }
 
+/// Those of these attributes that an archive may bring.
+pub fn keepable(xattrs: &[(Vec<u8>, Vec<u8>)]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    xattrs.iter().filter(|(name, _)| may_have(name)).map(|(name, value)| (name.as_slice(), value.as_slice()))
+}
+
 fn id(what: &'static str, id: i64) -> Result<u32, Refusal> {
     // The highest number means "leave it" to chown(2).
     u32::try_from(id).ok().filter(|&id| id != u32::MAX).ok_or(Refusal::Id { what, id })

@@ -43,6 +43,9 @@ pub struct Container<T> {
     /// The volumes that it uses; they cannot be removed meanwhile.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<VolumeName>,
+    /// Those of them that it was made for without a name: they go with it, where that is wanted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub own_volumes: Vec<VolumeName>,
     /// Everything else; the store does not look at it.
     pub config: T,
 }
@@ -335,7 +338,7 @@ impl ContainerDir {
     /// Removes the container, and before it the volumes that nobody has named and no other container uses.
     pub fn remove_with_volumes(self, store: &Store) -> Result<()> {
         if let Ok(record) = self.read::<serde::de::IgnoredAny>() {
-            store.remove_anonymous_volumes(&record.volumes, &self.id)?;
+            store.remove_own_volumes(&record.own_volumes, &self.id)?;
         }
         self.remove(store)
     }

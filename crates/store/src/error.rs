@@ -175,6 +175,9 @@ pub enum Error {
         /// Why.
         source: layer::Error,
     },
+    /// A volume whose files are elsewhere.
+    #[error("volume {0} is what its driver mounts in a container; it has no files here")]
+    VolumeElsewhere(String),
     /// A text is not a volume's name.
     #[error("volume name {0:?} is invalid: letters, digits, and after the first also _ . -; at least two")]
     VolumeName(String),

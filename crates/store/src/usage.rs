@@ -1,12 +1,13 @@
-//! What takes up room, and for whom: bytes on disk of blobs and unpacked layers, of containers' own files, and of pulls
-//! that were cut off.
+//! What takes up room, and for whom: bytes on disk of blobs and unpacked layers, of containers' own files, of
+//! volumes, and of pulls that were cut off.
 
 use crate::blob::place;
 use crate::container::Container;
 use crate::file::{names, open_dir};
 use crate::garbage::Needed;
 use crate::receive::PARTIAL;
-use crate::{ContainerId, Image, Result, Store};
+use crate::volume::VOLUMES;
+use crate::{ContainerId, Image, Result, Store, VolumeName};
 use oci::digest::Digest;
 use rustix::fs::{AtFlags, Dir, FileType, Stat};
 use serde::de::IgnoredAny;
@@ -29,6 +30,8 @@ pub struct Usage {
     pub images: Vec<ImageUsage>,
     /// Bytes of each container's own files.
     pub containers: BTreeMap<ContainerId, u64>,
+    /// Bytes of each volume.
+    pub volumes: BTreeMap<VolumeName, u64>,
     /// How many pulls were cut off, and bytes of what came of them.
     pub partial: (usize, u64),
     /// Bytes of all that there is of images, needed or not.
@@ -124,6 +127,10 @@ impl Store {
             };
             let bytes = size_of(containers.as_fd(), id.as_str());
             usage.containers.insert(id, bytes);
+        }
+        for name in self.volume_names()? {
+            let bytes = size_of(self.root(), &format!("{VOLUMES}/{name}"));
+            usage.volumes.insert(name, bytes);
         }
         match self.dir(PARTIAL) {
             Err(error) if error.is_absent() => {}

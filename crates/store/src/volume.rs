@@ -10,7 +10,7 @@ use crate::lease::Flock;
 use crate::temporary::{Temporary, lock};
 use crate::{ContainerId, Error, Result, Store, VolumeName};
 use layer::{Ownership, copy_directory, copy_tree};
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, RenameFlags, Uid};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -18,11 +18,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// Where they are.
-const VOLUMES: &str = "volumes";
+pub(crate) const VOLUMES: &str = "volumes";
 /// The record's name in a volume's directory.
-const RECORD: &str = "record.json";
+pub(crate) const RECORD: &str = "record.json";
 /// What is mounted.
-const DATA: &str = "data";
+pub(crate) const DATA: &str = "data";
 /// A mark in a volume's directory: what an image has for it is not all there yet.
 const FILLING: &str = "filling";
 
@@ -33,7 +33,7 @@ pub struct Volume {
     pub name: VolumeName,
     /// Seconds since 1970 when it was made.
     pub created: u64,
-    /// Nobody has named it; it was made for a container, and goes with it where that is wanted.
+    /// Nobody has named it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub anonymous: bool,
     /// Labels.
@@ -42,6 +42,23 @@ pub struct Volume {
     /// What the driver was asked for: `type`, `o` and `device`, as mount(8) has them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, String>,
+}
+
+impl Volume {
+    /// Something is mounted in the place of its directory.
+    pub fn is_mounted(&self) -> bool {
+        ["type", "device"].iter().any(|name| self.options.get(*name).is_some_and(|value| !value.is_empty()))
+    }
+
+    /// Whose its directory is, as `o=uid=…,gid=…` says, where nothing is mounted there.
+    fn owner(&self) -> Option<(u32, u32)> {
+        let words = self.options.get("o").filter(|_| !self.is_mounted())?;
+        let id = |name: &str| words.split(',').find_map(|word| word.strip_prefix(name)?.parse().ok());
+        match (id("uid="), id("gid=")) {
+            (None, None) => None,
+            (uid, gid) => Some((uid.unwrap_or(0), gid.unwrap_or(0))),
+        }
+    }
 }
 
 /// A volume's directory whose record cannot be used.
@@ -83,6 +100,10 @@ impl Store {
         let new = Temporary::make(self)?;
         sys::fs::mkdirat(&new, DATA, Mode::RWXU)?;
         sys::fs::fchmodat(new.as_fd(), DATA, Mode::from_raw_mode(0o755))?;
+        if let Some((uid, gid)) = volume.owner() {
+            let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+            sys::fs::fchownat(&new, DATA, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
+        }
         let sync = if volume.anonymous { Sync::Lazy } else { Sync::Durable };
         write_record(new.as_fd(), RECORD, volume, sync)?;
         let volumes = self.dir(VOLUMES)?;
@@ -173,13 +194,9 @@ impl Store {
         Ok(layer::remove_tree(self.dir("trash")?, &*rubbish)?)
     }
 
-    /// Removes the anonymous ones of these volumes that no other container uses.
-    pub fn remove_anonymous_volumes(&self, names: &[VolumeName], but: &ContainerId) -> Result<()> {
+    /// Removes those of a container's volumes that no other container uses.
+    pub(crate) fn remove_own_volumes(&self, names: &[VolumeName], but: &ContainerId) -> Result<()> {
         for name in names {
-            match self.volume(name) {
-                Ok(dir) if dir.volume.anonymous => {}
-                _ => continue,
-            }
             match self.remove_volume(name, Some(but)) {
                 Err(Error::NoSuchVolume(_) | Error::VolumeInUse { .. }) => {}
                 removed => removed?,

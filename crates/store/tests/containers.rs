@@ -11,7 +11,15 @@ type Simple = Container<String>;
 
 fn simple(name: &str) -> Simple {
     let (id, name) = (ContainerId::random().expect("an id"), name.parse().expect("a name"));
-    Container { id, name, image: None, layers: Vec::new(), volumes: Vec::new(), config: "anything".to_owned() }
+    Container {
+        id,
+        name,
+        image: None,
+        layers: Vec::new(),
+        volumes: Vec::new(),
+        own_volumes: Vec::new(),
+        config: "anything".to_owned(),
+    }
 }
 
 fn create(store: &Store, container: &Simple) -> Result<ContainerDir, Error> {

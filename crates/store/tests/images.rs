@@ -127,7 +127,7 @@ fn a_damaged_image_hides_no_other_and_can_be_removed() {
 fn container(name: &str, image: Option<ImageId>, layers: Vec<store::LayerId>) -> Container<String> {
     let name = name.parse().expect("a name");
     let id = ContainerId::random().expect("an id");
-    Container { id, name, image, layers, volumes: Vec::new(), config: String::new() }
+    Container { id, name, image, layers, volumes: Vec::new(), own_volumes: Vec::new(), config: String::new() }
 }
 
 #[test]

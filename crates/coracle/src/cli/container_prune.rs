@@ -47,6 +47,7 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
         images: &|_: &Image| false,
         keep: None,
         partial: false,
+        volumes: None,
     };
     super::apart(&engine, VERB.name, || print(&told(&engine.prune(&rules)?, false)))
 }

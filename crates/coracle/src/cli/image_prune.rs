@@ -53,6 +53,7 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
         images: &|image: &Image| (named || image.names.is_empty()) && filters.fits(image),
         keep: None,
         partial: false,
+        volumes: None,
     };
     super::apart(&engine, VERB.name, || print(&told(&engine.prune(&rules)?, false)))
 }

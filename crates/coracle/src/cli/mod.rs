@@ -52,6 +52,7 @@ mod untag;
 mod update;
 mod verify;
 mod version;
+mod volume;
 mod wait;
 
 /// Says which fields of a verb's flags have flags that stand elsewhere, such as [`remote`]'s.
@@ -152,6 +153,14 @@ const VERBS: &[Verb] = &[
     secret::inspect::VERB,
     secret::exists::VERB,
     secret::remove::VERB,
+    volume::create::VERB,
+    volume::list::VERB,
+    volume::inspect::VERB,
+    volume::remove::VERB,
+    volume::prune::VERB,
+    volume::exists::VERB,
+    volume::export::VERB,
+    volume::import::VERB,
     system::df::VERB,
     system::prune::VERB,
     system::check::VERB,
@@ -162,7 +171,7 @@ const VERBS: &[Verb] = &[
 ];
 
 /// What some verbs are said of, as docker does: `image ls`.
-const NOUNS: [&str; 5] = ["image", "container", "manifest", "secret", "system"];
+const NOUNS: [&str; 6] = ["image", "container", "manifest", "secret", "system", "volume"];
 
 /// What stands before the verb.
 #[derive(Debug, Default)]
@@ -293,7 +302,7 @@ fn help_of(words: &[String]) -> ExitCode {
 
 /// Verbs of docker and podman that are to come are not slips of the finger.
 fn unknown_verb(words: &[String], word: &str) -> Failure {
-    const LATER: &[&str] = &["build", "network", "pod", "volume"];
+    const LATER: &[&str] = &["build", "network", "pod"];
     if let Some(noun) = NOUNS.into_iter().find(|noun| *noun == word) {
         let known: Vec<&str> = VERBS.iter().flat_map(|verb| names_under(verb, noun)).collect();
         let list = format!("there are {}", known.join(", "));

@@ -320,7 +320,7 @@ fn object(row: &Row, no_trunc: bool) -> Value {
         "ID": id(container.id.as_str(), no_trunc),
         "Image": record.image_name,
         "Labels": label_list(&record.config.labels),
-        "LocalVolumes": "0",
+        "LocalVolumes": container.volumes.len().to_string(),
         "Mounts": mounts.join(","),
         "Names": container.name.as_str(),
         "Networks": network(&row.listed),

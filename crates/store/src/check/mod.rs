@@ -1,4 +1,4 @@
-//! Whether all in the store is what it should be: blobs, images, layers, containers and names, and what nothing needs.
+//! Whether all in the store is what it should be: blobs, images, layers, containers, volumes and names, and what nothing needs.
 //!
 //! What can be made again is: a layer out of its blob, an index out of the manifests that are there. What cannot be mended
 //! is dropped, each with a word about it. Where nothing is to be changed, others can work meanwhile; a repair locks
@@ -7,6 +7,7 @@
 mod containers;
 mod images;
 mod layers;
+mod volumes;
 
 use crate::layers::LAYERS;
 use crate::{LayerId, Lease, Removed, Result, Store};
@@ -60,6 +61,8 @@ pub struct Checked {
     pub images: usize,
     /// How many containers.
     pub containers: usize,
+    /// How many volumes.
+    pub volumes: usize,
 }
 
 impl Checked {
@@ -103,6 +106,7 @@ impl Store {
         check.images()?;
         check.layers()?;
         check.containers()?;
+        check.volumes()?;
         let mut done = None;
         if check.mends() {
             self.collect(&mut Removed::default())?;

@@ -8,11 +8,13 @@ mod events;
 mod images;
 mod pattern;
 mod secrets;
+mod volumes;
 
 pub use containers::{CONTAINERS, network, status_word};
 pub use events::EVENTS;
 pub use images::{IMAGES, PRUNED_IMAGES, created};
 pub use secrets::SECRETS;
+pub use volumes::VOLUMES;
 
 use super::Failure;
 use crate::render;

@@ -7,7 +7,7 @@ use flag::{Flag, Help, Order, parse};
 
 const HELP: Help = Help {
     usage: &["system check [OPTIONS]"],
-    about: "Check that images, layers and containers are whole",
+    about: "Check that images, layers, containers and volumes are whole",
     more: &[
         "Every blob is hashed, and every layer is made once more from its blob and compared. Nothing is changed without \
          --repair, which makes again what can be made, and drops images that cannot.",
@@ -72,7 +72,10 @@ fn told(checked: &Checked) -> String {
         (checked.blobs, "blob"),
         (checked.containers, "container"),
     ];
-    let seen = seen.map(|(count, what)| plural(count, what)).join(", ");
+    // Many have none.
+    let volumes = (checked.volumes > 0).then_some((checked.volumes, "volume"));
+    let seen: Vec<_> = seen.into_iter().chain(volumes).map(|(count, what)| plural(count, what)).collect();
+    let seen = seen.join(", ");
     let result = match (checked.findings.len(), checked.left()) {
         (0, _) => "all is well".to_owned(),
         (found, 0) => format!("{}, all mended", plural(found, "problem")),

@@ -6,7 +6,7 @@ use crate::cli::ps::{command, status_text};
 use crate::cli::{Context, Failure, Verb};
 use crate::render::{self, Table};
 use engine::containers::Listed;
-use engine::{Engine, Usage};
+use engine::{Engine, Usage, VolumeName};
 use flag::{Flag, Help, Order, parse, put};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -71,6 +71,11 @@ impl Seen {
         self.containers.iter().filter(|listed| listed.container.image == Some(image.id)).count()
     }
 
+    /// How many containers use a volume.
+    fn links(&self, name: &VolumeName) -> usize {
+        self.containers.iter().filter(|listed| listed.container.volumes.contains(name)).count()
+    }
+
     fn size(&self, listed: &Listed) -> u64 {
         self.usage.containers.get(&listed.container.id).copied().unwrap_or(0)
     }
@@ -108,7 +113,15 @@ fn kinds(seen: &Seen) -> Vec<Kind> {
     };
     let (count, bytes) = usage.partial;
     let partial = Kind { name: "Partial Pulls", total: count, active: 0, size: bytes, reclaimable: bytes };
-    let mut all = vec![images, containers, none("Local Volumes"), none("Build Cache")];
+    let unused: u64 = usage.volumes.iter().filter(|(name, _)| seen.links(name) == 0).map(|(_, bytes)| bytes).sum();
+    let volumes = Kind {
+        name: "Local Volumes",
+        total: usage.volumes.len(),
+        active: usage.volumes.keys().filter(|name| seen.links(name) > 0).count(),
+        size: usage.volumes.values().sum(),
+        reclaimable: unused,
+    };
+    let mut all = vec![images, containers, volumes, none("Build Cache")];
     // docker has no such row, because it does not go on with a pull.
     all.extend((count > 0).then_some(partial));
     all
@@ -169,17 +182,26 @@ fn object(seen: &Seen) -> Value {
             "ID": id(listed.container.id.as_str(), false),
             "Image": record.image_name,
             "Command": command(&record.command, false),
-            "LocalVolumes": "0",
+            "LocalVolumes": listed.container.volumes.len().to_string(),
             "Size": render::size(seen.size(listed)),
             "RunningFor": render::ago(now, record.created),
             "Status": status_text(listed.status, listed.health.as_ref(), now),
             "Names": listed.container.name.as_str(),
         })
     };
+    let volume = |(name, bytes): (&VolumeName, &u64)| {
+        json!({
+            "Name": name,
+            "Driver": "local",
+            "Scope": "local",
+            "Links": seen.links(name).to_string(),
+            "Size": render::size(*bytes),
+        })
+    };
     json!({
         "Images": seen.usage.images.iter().map(image).collect::<Vec<_>>(),
         "Containers": seen.containers.iter().map(container).collect::<Vec<_>>(),
-        "Volumes": [],
+        "Volumes": seen.usage.volumes.iter().map(volume).collect::<Vec<_>>(),
         "BuildCache": [],
     })
 }
@@ -200,7 +222,11 @@ fn verbose(seen: &Seen, format: &Format) -> Result<String, Failure> {
     _ = writeln!(text, "Containers space usage:\n\n{}", table(columns, &object["Containers"], fields));
     let none = Value::Null;
     let columns = ["VOLUME NAME", "LINKS", "SIZE"];
-    _ = writeln!(text, "Local Volumes space usage:\n\n{}", table(columns, &none, columns));
+    _ = writeln!(
+        text,
+        "Local Volumes space usage:\n\n{}",
+        table(columns, &object["Volumes"], ["Name", "Links", "Size"])
+    );
     let columns = ["CACHE ID", "CACHE TYPE", "SIZE", "CREATED", "LAST USED", "USAGE", "SHARED"];
     _ = write!(text, "Build cache usage: 0B\n\n{}", table(columns, &none, columns));
     Ok(text)

@@ -1,14 +1,15 @@
 //! `coracle system prune`: what nobody uses goes.
 
 use crate::cli::confirm::confirm;
-use crate::cli::filter::{CONTAINERS, Chosen, PRUNED_IMAGES};
+use crate::cli::filter::{CONTAINERS, Chosen, PRUNED_IMAGES, VOLUMES};
 use crate::cli::output::{help, lines, print};
 use crate::cli::{Context, Failure, Verb};
 use crate::render;
 use engine::config::Bytes;
 use engine::containers::Listed;
 use engine::prune::{Pruned, Rules};
-use engine::{Engine, Image};
+use engine::volume::ListedVolume;
+use engine::{Engine, Image, Volume};
 use flag::{Flag, Help, Order, parse, push_word, put};
 use oci::reference::Reference;
 
@@ -19,7 +20,7 @@ const HELP: Help = Help {
         "Containers that have ended go, images without a name that no container was made from, and what came of pulls \
          that were cut off. With --all every image goes that no container was made from; with --keep-storage those that \
          came first go first, and only until all images take up no more than SIZE.",
-        "--filter takes until=TIME, label=NAME[=VALUE] and label!=NAME[=VALUE], for containers and images.",
+        "--filter takes until=TIME, label=NAME[=VALUE] and label!=NAME[=VALUE], for containers, images and volumes.",
     ],
 };
 
@@ -46,8 +47,7 @@ const FLAGS: &[F] = &[
     F::switch("force", |g, on| g.force = on, "Do not ask").short('f').under("Options"),
     F::takes("keep-storage", "SIZE", |g, w| put(&mut g.keep, w), "How much all images may take up and stay")
         .under("Options"),
-    // docker's and podman's; there are none.
-    F::switch("volumes", |g, on| g.volumes = on, ""),
+    F::switch("volumes", |g, on| g.volumes = on, "And volumes without a name that no container uses").under("Options"),
 ];
 
 fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
@@ -66,17 +66,24 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     let engine = context.engine()?;
     let containers: Chosen<Listed> = Chosen::read(&given.filters, &[CONTAINERS], &engine)?;
     let images: Chosen<Image> = Chosen::read(&given.filters, &[PRUNED_IMAGES], &engine)?;
+    let volumes: Chosen<ListedVolume> = Chosen::read(&given.filters, &[VOLUMES], &())?;
+    let goes = |volume: &Volume| {
+        // None of them has users.
+        let listed = ListedVolume { volume: volume.clone(), users: Vec::new() };
+        volume.anonymous && volumes.fits(&listed)
+    };
     let rules = Rules {
         containers: Some(&|listed: &Listed| containers.fits(listed)),
         images: &|image: &Image| (given.all || image.names.is_empty()) && images.fits(image),
         keep: given.keep.map(|bytes| bytes.get().unsigned_abs()),
         partial: given.filters.is_empty(),
+        volumes: given.volumes.then_some(&goes),
     };
     if given.dry_run {
         print(&told(&engine.prunable(&rules)?, true))?;
         return Ok(0);
     }
-    if !given.force && !agreed(given.all)? {
+    if !given.force && !agreed(given.all, given.volumes)? {
         return Ok(0);
     }
     crate::cli::apart(&engine, VERB.name, || prune(&engine, &rules))
@@ -86,10 +93,11 @@ fn prune(engine: &Engine, rules: &Rules<'_>) -> Result<(), Failure> {
     print(&told(&engine.prune(rules)?, false))
 }
 
-fn agreed(all: bool) -> Result<bool, Failure> {
+fn agreed(all: bool, volumes: bool) -> Result<bool, Failure> {
     let images = if all { "all images that no container was made from" } else { "all images without a name" };
+    let volumes = if volumes { "\n  - all volumes without a name that no container uses" } else { "" };
     confirm(&format!(
-        "This will remove:\n  - all containers that have ended\n  - {images}\n  - what came of pulls that were cut off\n"
+        "This will remove:\n  - all containers that have ended\n  - {images}{volumes}\n  - what came of pulls that were cut off\n"
     ))
 }
 
@@ -108,6 +116,11 @@ pub(in crate::cli) fn told(pruned: &Pruned, would: bool) -> String {
             text.extend(names.iter().map(Reference::familiar).map(|name| format!("untagged: {name}")));
             text.push(format!("deleted: {id}"));
         }
+        text.push(String::new());
+    }
+    if !pruned.volumes.is_empty() {
+        text.push(format!("{heading} Volumes:"));
+        text.extend(pruned.volumes.iter().map(ToString::to_string));
         text.push(String::new());
     }
     if pruned.partial > 0 {
