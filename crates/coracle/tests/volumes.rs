@@ -360,3 +360,94 @@ fn a_volume_may_belong_to_somebody_from_its_start() {
         run_in(&sandbox, "theirs", "stat -c %u:%g /v").stdout_is("7:8\n");
     }
 }
+
+/// moby#2259: files of the user who works outside are those of whoever runs in the container, and what that one writes is
+/// the user's.
+#[test]
+fn files_of_an_idmapped_bind_are_those_of_who_runs_in_the_container() {
+    requires!(root, kernel = (6, 3));
+    let world = World::root();
+    let source = world.sandbox.file("home/work/file", "mine").parent().expect("its directory").to_owned();
+    Invocation::new("chown").args(["-R", "4321:4322"]).arg(&source).ok();
+    Invocation::new("chmod").arg("700").arg(&source).ok();
+    let bind = format!("{}:/w:idmap", source.display());
+    let script = "stat -c %u:%g /w /w/file; cat /w/file; echo new > /w/new";
+    run(&world, &["-u", "1234:1235", "-v", &bind], script).code(0).stdout_is("1234:1235\n1234:1235\nmine");
+    let meta = fs::metadata(source.join("new")).expect("what was written");
+    assert_eq!((meta.uid(), meta.gid()), (4321, 4322));
+    let mount = format!("type=bind,src={},dst=/w,idmap,ro", source.display());
+    run(&world, &["-u", "1234", "--mount", &mount], "cat /w/file; ! touch /w/x 2>/dev/null").code(0).stdout_is("mine");
+    let user = World::user();
+    let refused = user.invocation(&["-v", "/etc:/w:idmap"], &["host:", "true"]).run();
+    refused.code(125).one_line_error("--userns=keep-id");
+}
+
+#[test]
+fn what_is_mounted_below_a_bind_is_as_read_only_as_is_asked_for() {
+    requires!(root);
+    let world = World::root();
+    let dir = world.sandbox.join("home/top");
+    fs::create_dir_all(dir.join("below")).expect("directories");
+    // In a mount namespace of its own, so that nothing of it stays.
+    let script = "mount --make-rprivate / && mount -t tmpfs below \"$0/below\" && exec \"$@\"";
+    let told = |mount: &str| {
+        let mount = format!("type=bind,src={},dst=/w,{mount}", dir.display());
+        let look =
+            "touch /w/x 2>/dev/null; echo $?; touch /w/below/x 2>/dev/null; echo $?; ls -d /w/below/x 2>/dev/null";
+        let under = ["unshare", "-m", "sh", "-c", script, text(&dir)];
+        world.invocation(&["--mount", &mount], &["host:", "sh", "-c", look]).under(under).run().stdout
+    };
+    assert_eq!(told("bind-recursive=enabled"), "0\n0\n/w/below/x\n");
+    assert_eq!(told("ro"), "1\n1\n");
+    assert_eq!(told("ro,bind-recursive=readonly"), "1\n1\n");
+    assert_eq!(told("ro,bind-recursive=writable"), "1\n0\n/w/below/x\n");
+    assert_eq!(told("bind-recursive=disabled"), "0\n0\n/w/below/x\n", "the directory, not the mount");
+    assert!(dir.join("below/x").exists());
+}
+
+#[test]
+fn files_are_copied_into_and_out_of_volumes() {
+    requires!(subuid_user, user_namespaces);
+    for sandbox in [Sandbox::new(), Sandbox::of(&User::with_subuids())] {
+        let source = sandbox.file("home/source", "content");
+        sandbox.run(["run", "-d", "--name=box", "-v", "kept:/v", "-v", "/v/own", "host:", "sleep", "1000"]).code(0);
+        sandbox.run(["cp", text(&source), "box:/v/file"]).code(0);
+        sandbox.run(["cp", text(&source), "box:/v/own/file"]).code(0);
+        assert_eq!(fs::read_to_string(data(&sandbox, "kept").join("file")).expect("the file"), "content");
+        let out = sandbox.join("home/out");
+        sandbox.run(["cp", "box:/v/file", text(&out)]).code(0);
+        assert_eq!(fs::read_to_string(&out).expect("the file"), "content");
+        let tree = sandbox.join("home/tree");
+        sandbox.run(["cp", "box:/v", text(&tree)]).code(0);
+        assert_eq!(fs::read_to_string(tree.join("own/file")).expect("the file"), "content");
+        sandbox.run(["kill", "box"]).code(0);
+        sandbox.run(["wait", "box"]).code(0);
+        let refused = sandbox.run(["cp", "box:/v/own/file", "-"]);
+        refused.code(1).one_line_error("/v is mounted only while the container runs");
+        sandbox.run(["rm", "-fv", "box"]).code(0);
+    }
+}
+
+#[test]
+fn whoever_makes_a_volume_and_is_killed_leaves_none_that_no_container_has() {
+    requires!(root, cgroups, timing, package = "strace");
+    let sandbox = Sandbox::new();
+    sandbox.run(["ps"]).code(0);
+    let mut killed = 0;
+    for verb in ["run --rm", "create"] {
+        for at in 1..=24 {
+            let calls = "mkdirat,renameat2,symlinkat,unlinkat";
+            let inject = format!("inject={calls}:signal=KILL:when={at}");
+            let trace =
+                ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=mkdirat,renameat2,symlinkat,unlinkat", "-e"];
+            let words = verb.split(' ').chain(["-v", "/own", "-v", "/other", "host:", "true"]);
+            let outcome = sandbox.coracle(words).under(trace.into_iter().chain([inject.as_str()])).run();
+            killed += usize::from(outcome.exit_code() != Some(0));
+            for id in sandbox.run(["ps", "-aq"]).code(0).stdout.lines() {
+                sandbox.run(["rm", "-fv", id]).code(0);
+            }
+            assert!(all(&sandbox).is_empty(), "{inject} of {verb}: {outcome}");
+        }
+    }
+    assert!(killed > 20, "{killed}");
+}

@@ -102,13 +102,13 @@ impl Engine {
     }
 
     fn get(&self, copy: &Copy, out: File) -> Result<()> {
-        let inside = self.inside(&copy.container)?;
+        let inside = self.inside(&copy.container, &copy.inside)?;
         let ownership = inside.held.as_ref().map_or(Ownership::AsRecorded, |(_, back)| back.ownership());
         send(&inside.root, &copy.inside, copy.follow, ownership, out)
     }
 
     fn put(&self, copy: &Copy, tar: File) -> Result<()> {
-        let inside = self.inside(&copy.container)?;
+        let inside = self.inside(&copy.container, &copy.inside)?;
         let maps = inside.held.as_ref().and_then(|(held, _)| held.record.config.maps.as_ref());
         let of_maps = |id: u32, of: fn(&Maps) -> &Vec<oci::runtime::IdMapping>| {
             let Some(maps) = maps else { return id };
@@ -127,7 +127,7 @@ impl Engine {
     }
 
     /// A container's files, for this process, which has no other purpose.
-    fn inside(&self, text: &str) -> Result<Inside> {
+    fn inside(&self, text: &str, path: &str) -> Result<Inside> {
         match self.find_running(text) {
             Ok(running) => {
                 let root = RootDir::new(running.root()?);
@@ -141,12 +141,27 @@ impl Engine {
             Err(Error::NotRunning(_)) => {
                 self.enter()?;
                 let held = self.hold(text)?;
+                beside_mounts(&held, path)?;
                 let back = Back::whole(self, &held.record)?;
                 let root = RootDir::new(held.writable_root(self)?);
                 Ok(Inside { root, held: Some((held, back)) })
             }
             Err(error) => Err(error),
         }
+    }
+}
+
+/// What is mounted while a container runs is not there while it does not: what was put in its place would be lost under
+/// it.
+fn beside_mounts(held: &Held, path: &str) -> Result<()> {
+    let Ok(at) = crate::flags::container_path(&format!("/{path}")) else { return Ok(()) };
+    let mounts = &held.record.config.config.files.mounts;
+    match mounts.iter().find(|mount| at.as_path().starts_with(mount.destination().as_path())) {
+        None => Ok(()),
+        Some(mount) => Err(Error::Copy {
+            path: path.to_owned(),
+            problem: format!("{} is mounted only while the container runs", mount.destination()),
+        }),
     }
 }
 

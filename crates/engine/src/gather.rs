@@ -1,11 +1,12 @@
 //! The facts that a specification is made from: looked up once, each from the place that knows it.
 
-use crate::config::{CapabilitySet, CpuSet};
+use crate::config::{CapabilitySet, ContainerPath, CpuSet, IdmapRequest, Mount, Owner};
 use crate::engine::Engine;
 use crate::spec::user::MAX_BYTES;
 use crate::spec::{Controllers, HostRlimits, Limit};
 use cgroup::{Cgroup, Controller, Layout, Version};
 use rustix::fs::{Mode, OFlags};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
@@ -131,4 +132,16 @@ pub fn kernel() -> (u32, u32) {
 /// The host's own name.
 pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Whose the sources of binds are that are to belong to the container's user.
+pub fn owners(mounts: &[Mount]) -> BTreeMap<ContainerPath, (u32, u32)> {
+    let owner = |mount: &Mount| {
+        let Mount::Bind(bind) = mount else { return None };
+        // What is not there the mount itself tells.
+        let is_asked = bind.owner == Owner::Idmap(IdmapRequest::Container);
+        let stat = is_asked.then(|| rustix::fs::stat(&bind.source).ok())??;
+        Some((bind.destination.clone(), (stat.st_uid, stat.st_gid)))
+    };
+    mounts.iter().filter_map(owner).collect()
 }

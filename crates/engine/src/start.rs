@@ -230,6 +230,7 @@ impl Start<'_> {
             secrets,
             scratch: self.scratch()?,
             volumes,
+            owners: gather::owners(&config.files.mounts),
             devices,
             default_filter: match config.privileges.seccomp {
                 SeccompChoice::Default => Some(seccomp::default_filter(&capabilities)?),

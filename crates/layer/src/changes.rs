@@ -4,7 +4,7 @@ use crate::apply::OverlayXattrs;
 use crate::error::Result;
 use crate::lowers::{Found, Lowers, is_whiteout};
 use crate::ownership::Ownership;
-use crate::walk::{Seen, walk};
+use crate::walk::{Mounts, Seen, walk};
 use rustix::fs::{FileType, Stat};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -50,7 +50,7 @@ pub fn changes(root: impl AsFd, upper: &Upper<'_>, ownership: Ownership<'_>) -> 
     let mut changes = Vec::new();
     // Overlayfs copies a directory up before anything is made in it, be it only the place of a mount.
     let mut same = BTreeSet::new();
-    walk(root.as_fd(), &mut |seen| {
+    walk(root.as_fd(), Mounts::Refused, &mut |seen| {
         let below = lowers.find(seen.path)?;
         let path = [b"/", seen.path].concat();
         let change = match (is_whiteout(seen.stat), below) {
@@ -130,7 +130,7 @@ enum Content {
 
 fn look(root: BorrowedFd<'_>) -> Result<BTreeMap<Vec<u8>, Look>> {
     let mut all = BTreeMap::new();
-    walk(root, &mut |seen| {
+    walk(root, Mounts::Refused, &mut |seen| {
         all.insert(seen.path.to_vec(), of(seen)?);
         Ok(())
     })?;

@@ -9,7 +9,7 @@ use crate::lowers::metadata;
 use crate::metadata::{Metadata, Problem, Setter, xattrs_of};
 use crate::ownership::Ownership;
 use crate::pack::extents;
-use crate::walk::{Seen, walk};
+use crate::walk::{Mounts, Seen, walk};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use std::collections::HashMap;
 use std::fs::File;
@@ -34,7 +34,7 @@ pub fn copy_tree(from: impl AsFd, to: impl AsFd, ownership: Ownership<'_>) -> Re
         parent: (Vec::new(), to.as_fd().try_clone_to_owned().map_err(Error::Output)?),
         to,
     };
-    walk(from.as_fd(), &mut |seen| copier.visit(seen).map_err(|problem| failed(problem, seen.path)))?;
+    walk(from.as_fd(), Mounts::Refused, &mut |seen| copier.visit(seen).map_err(|problem| failed(problem, seen.path)))?;
     copier.finish()
 }
 

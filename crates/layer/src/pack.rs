@@ -11,7 +11,7 @@ use crate::lowers::{Found, Lowers, is_whiteout};
 use crate::metadata::xattrs_of;
 use crate::ownership::Ownership;
 use crate::sparse::Extent;
-use crate::walk::{Seen, unreadable, walk};
+use crate::walk::{Mounts, Seen, unreadable, walk};
 use crate::writer::Writer;
 use rustix::fs::{FileType, Mode, OFlags, SeekFrom, Stat};
 use std::collections::HashMap;
@@ -49,12 +49,13 @@ pub fn pack(root: impl AsFd, tree: Packed<'_>, ownership: Ownership<'_>, out: im
     let stat = rustix::fs::fstat(&opened).map_err(|errno| sys::Error::new("fstat", "", errno))?;
     let entry = packer.described(b"./", Kind::Directory, &stat, xattrs_of(&opened)?)?;
     packer.put(&entry)?;
-    walk(root, &mut |seen| packer.visit(seen))?;
+    walk(root, Mounts::Refused, &mut |seen| packer.visit(seen))?;
     packer.writer.finish().map_err(Error::Output)?;
     Ok(packer.packing)
 }
 
-/// Writes the tar of what is called `name` in `dir`, a tree or a file, under the name `shown`. No link is followed.
+/// Writes the tar of what is called `name` in `dir`, a tree or a file, under the name `shown`. No link is
+/// followed; what is mounted in it belongs to it.
 pub fn pack_named(
     dir: impl AsFd,
     name: &[u8],
@@ -73,7 +74,7 @@ pub fn pack_named(
         let opened = seen.open(OFlags::RDONLY | OFlags::DIRECTORY)?;
         let entry = packer.described(b"", Kind::Directory, &stat, xattrs_of(&opened)?)?;
         packer.put(&entry)?;
-        walk(opened.as_fd(), &mut |seen| packer.visit(seen))?;
+        walk(opened.as_fd(), Mounts::Entered, &mut |seen| packer.visit(seen))?;
     } else {
         packer.visit(&seen)?;
     }

@@ -122,6 +122,8 @@ pub enum Access {
     ReadWrite,
     /// `ro`. As docker has it since version 25: on kernels that can (Linux 5.12), mounts below it are read-only too.
     ReadOnly,
+    /// `bind-recursive=writable`: read-only itself, with all below it as it is.
+    ReadOnlyTop,
     /// `rro`: read-only with all mounts below, or an error.
     RecursiveReadOnly,
 }
@@ -200,7 +202,7 @@ pub struct FileFlags {
 pub enum Owner {
     /// As they are on the host, seen through the container's user namespace.
     Host,
-    /// `idmap`: owners are mapped, so that root's files are root's inside.
+    /// `idmap`: owners are mapped, so that the files are those of whoever runs in the container.
     Idmap(IdmapRequest),
     /// `U`: the files change their owner, on the host, to the container's user.
     Chown,
@@ -209,7 +211,8 @@ pub enum Owner {
 /// `idmap[=…]`: which ids the mount shows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum IdmapRequest {
-    /// As the container's own user namespace maps.
+    /// As the container's own user namespace maps; without one, whose the source is changes places with the container's
+    /// user.
     Container,
     /// `idmap=uids=0-1000-10;gids=…`: ranges as `(on disk, in the mount, how many)`.
     These {

@@ -64,6 +64,7 @@ fn of_bind<'a>(
     options: impl Iterator<Item = (&'a str, Option<&'a str>)>,
 ) -> Result<Mount, Invalid> {
     let mut mount = bind::bind(MountSource::Mount, source, destination);
+    let mut only_top = false;
     let mut seen = bind::Seen::default();
     for (name, value) in options {
         match (name, value) {
@@ -84,7 +85,8 @@ fn of_bind<'a>(
             }
             // docker 25: enabled, disabled, writable (only the top is read-only) and readonly (all, or an error).
             ("bind-recursive", Some(word)) => match word {
-                "enabled" | "writable" => mount.recursion = Recursion::Recursive,
+                "enabled" => mount.recursion = Recursion::Recursive,
+                "writable" => only_top = true,
                 "disabled" => mount.recursion = Recursion::Single,
                 "readonly" => {
                     mount.recursion = Recursion::Recursive;
@@ -111,6 +113,9 @@ fn of_bind<'a>(
                 ));
             }
         }
+    }
+    if only_top && mount.access == crate::config::Access::ReadOnly {
+        mount.access = crate::config::Access::ReadOnlyTop;
     }
     bind::check(&mount)?;
     Ok(Mount::Bind(mount))
@@ -273,6 +278,8 @@ mod tests {
         assert_eq!((bind.access, bind.propagation), (Access::ReadOnly, Some(Propagation::RSlave)));
         assert_eq!(read_bind("type=bind,source=/a,target=/b,ro=false").access, Access::ReadWrite);
         assert_eq!(read_bind("type=bind,source=/a,target=/b,ro,bind-recursive=disabled").recursion, Recursion::Single);
+        assert_eq!(read_bind("type=bind,source=/a,target=/b,bind-recursive=writable,ro").access, Access::ReadOnlyTop);
+        assert_eq!(read_bind("type=bind,source=/a,target=/b,bind-recursive=writable").access, Access::ReadWrite);
         assert_eq!(read_bind("type=bind,\"source=/a,b\",dest=/b").source.to_str(), Some("/a,b"));
     }
 

@@ -46,6 +46,8 @@ pub struct Facts {
     pub scratch: Option<PathBuf>,
     /// What each volume is on the host, by where it appears.
     pub volumes: BTreeMap<ContainerPath, VolumeSource>,
+    /// Whose the sources of binds are that are to belong to the container's user (`idmap`), by where they appear.
+    pub owners: BTreeMap<ContainerPath, (u32, u32)>,
     /// The host devices that were asked for, from [`super::devices`] or [`super::all_devices`].
     pub devices: Vec<HostDevice>,
     /// The filter for confined containers with these capabilities ([`super::grant`]).

@@ -6,8 +6,8 @@
 use super::origin::Origins;
 use super::{Chown, Error, Facts, HostDevice, Origin, User, VolumeSource};
 use crate::config::{
-    Access, BindMount, Bytes, Changes, ContainerConfig, CopyUp, FileFlags, IdmapRequest, IpcNamespace, Mount as Asked,
-    MountSource, NetworkMode, Owner, Privileges, Recursion, RootAccess, TmpfsMount, VolumeMount,
+    Access, BindMount, Bytes, Changes, ContainerConfig, ContainerPath, CopyUp, FileFlags, IdmapRequest, IpcNamespace,
+    Mount as Asked, MountSource, NetworkMode, Owner, Privileges, Recursion, RootAccess, TmpfsMount, VolumeMount,
 };
 use crate::flags::Invalid;
 use oci::runtime::{Device, IdMapping, Mount};
@@ -241,7 +241,7 @@ impl Builder<'_> {
             // As the source is: the word would take its read-only away, or fail where that is locked.
             Access::ReadWrite => None,
             Access::ReadOnly if recursive && self.facts.recursive_read_only => Some("rro"),
-            Access::ReadOnly => Some("ro"),
+            Access::ReadOnly | Access::ReadOnlyTop => Some("ro"),
             Access::RecursiveReadOnly if self.facts.recursive_read_only => Some("rro"),
             Access::RecursiveReadOnly => {
                 let source = Invalid::new("rro", "the kernel cannot make mounts read-only with all below (Linux 5.12)")
@@ -256,7 +256,12 @@ impl Builder<'_> {
         options.extend(flag_words(bind.flags).map(str::to_owned));
         self.add(origin, "bind", source, bind.destination.as_str(), options);
         if let (Owner::Idmap(request), Some(mount)) = (&bind.owner, self.mounts.last_mut()) {
-            (mount.uid_mappings, mount.gid_mappings) = idmap(request, self.facts);
+            if self.facts.rootless {
+                let source = Invalid::new("idmap", "only root can map the ids of the machine's files")
+                    .hint("with --userns=keep-id your files are yours inside, too");
+                return Err(Error::flag(bind.flag.name(), source));
+            }
+            (mount.uid_mappings, mount.gid_mappings) = idmap(request, &bind.destination, self.facts);
             if !mount.uid_mappings.is_empty() {
                 mount.options.push(if recursive { "ridmap" } else { "idmap" }.to_owned());
             }
@@ -426,11 +431,16 @@ fn flag_words(flags: FileFlags) -> impl Iterator<Item = &'static str> {
 }
 
 /// The maps of an idmapped bind; none when the container's ids are the host's already.
-fn idmap(request: &IdmapRequest, facts: &Facts) -> (Vec<IdMapping>, Vec<IdMapping>) {
+fn idmap(request: &IdmapRequest, destination: &ContainerPath, facts: &Facts) -> (Vec<IdMapping>, Vec<IdMapping>) {
     match request {
         IdmapRequest::Container => match facts.user_namespace.maps() {
             Some(maps) => (maps.uids.clone(), maps.gids.clone()),
-            None => (Vec::new(), Vec::new()),
+            None => match facts.owners.get(destination) {
+                Some(&(uid, gid)) if (uid, gid) != (facts.user.uid, facts.user.gid) => {
+                    (swapped(uid, facts.user.uid), swapped(gid, facts.user.gid))
+                }
+                _ => (Vec::new(), Vec::new()),
+            },
         },
         IdmapRequest::These { uids, gids } => {
             let maps = |ranges: &[(u32, u32, u32)]| {
@@ -439,4 +449,18 @@ fn idmap(request: &IdmapRequest, facts: &Facts) -> (Vec<IdMapping>, Vec<IdMappin
             (maps(uids), maps(gids))
         }
     }
+}
+
+/// A map of all ids in which two change places.
+fn swapped(one: u32, other: u32) -> Vec<IdMapping> {
+    let (low, high) = (one.min(other), one.max(other));
+    let whole = [
+        (0, 0, low),
+        (low, high, 1),
+        (low + 1, low + 1, (high - low).saturating_sub(1)),
+        (high, low, u32::from(high > low)),
+        (high + 1, high + 1, u32::MAX - high - 1),
+    ];
+    let ranges = whole.into_iter().filter(|(_, _, size)| *size > 0);
+    ranges.map(|(container_id, host_id, size)| IdMapping { container_id, host_id, size }).collect()
 }

@@ -45,6 +45,7 @@ pub fn facts() -> Facts {
         },
         secrets: Secrets::default(),
         volumes: std::collections::BTreeMap::new(),
+        owners: std::collections::BTreeMap::new(),
         scratch: Some("/run/x/scratch".into()),
         devices: vec![],
         default_filter: None,

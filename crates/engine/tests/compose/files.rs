@@ -92,10 +92,28 @@ fn on_an_old_kernel_read_only_is_for_the_top_or_refused() {
 #[test]
 fn an_idmapped_bind_carries_the_containers_maps() {
     let config = with(|config| config.files.mounts = vec![volume("/a:/x:idmap")]);
-    let composed = composed(&config, &rootless());
+    let mapped = Facts { user_namespace: UserNamespace::New(maps(65536)), ..facts() };
+    let composed = composed(&config, &mapped);
     let bind = mount(&composed, "/x").unwrap();
     assert_eq!((&bind.uid_mappings, &bind.gid_mappings), (&maps(65536).uids, &maps(65536).gids));
     assert_eq!(bind.options, ["rbind", "rprivate", "ridmap"]);
+    assert!(refused(&config, &rootless()).contains("only root"));
+}
+
+#[test]
+fn without_a_user_namespace_the_owner_of_the_source_changes_places_with_the_containers_user() {
+    let config = with(|config| config.files.mounts = vec![volume("/a:/x:idmap")]);
+    let Mount::Bind(bind) = &config.files.mounts[0] else { panic!("a bind") };
+    let mut facts = Facts { owners: [(bind.destination.clone(), (1000, 0))].into(), ..facts() };
+    (facts.user.uid, facts.user.gid) = (5, 0);
+    let composed = composed(&config, &facts);
+    let bind = mount(&composed, "/x").unwrap();
+    let told = |map: &[oci::runtime::IdMapping]| -> Vec<_> {
+        map.iter().map(|range| (range.container_id, range.host_id, range.size)).collect()
+    };
+    let rest = (1001, 1001, u32::MAX - 1001);
+    assert_eq!(told(&bind.uid_mappings), [(0, 0, 5), (5, 1000, 1), (6, 6, 994), (1000, 5, 1), rest]);
+    assert_eq!(told(&bind.gid_mappings), [(0, 0, 1), (1, 1, u32::MAX - 1)]);
 }
 
 #[test]
