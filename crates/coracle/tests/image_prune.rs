@@ -88,3 +88,18 @@ fn a_tree_shows_who_shares_a_layer() {
     assert!(layers[0].contains("Shared with: [two:latest]") && !layers[1].contains("Shared"), "{layers:?}");
     sandbox.run(["image", "tree", "--whatrequires", "one"]).code(0).stdout_contains("Images on top");
 }
+
+#[test]
+fn all_images_are_removed_at_once_and_those_that_are_not_there_ignored() {
+    let sandbox = with(&["one", "two"]);
+    sandbox.run(["rmi", "--all", "one"]).code(125).one_line_error("--all");
+    sandbox.run(["rmi", "none"]).code(1).one_line_error("none");
+    sandbox.run(["rmi", "--ignore", "none"]).code(0).stdout_is("");
+    sandbox
+        .run(["rmi", "--all"])
+        .code(0)
+        .stdout_contains("Untagged: one:latest")
+        .stdout_contains("Untagged: two:latest");
+    assert_eq!(names(&sandbox), "");
+    sandbox.run(["rmi", "--all"]).code(0).stdout_is("");
+}

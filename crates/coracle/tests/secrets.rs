@@ -21,6 +21,11 @@ fn one_is_made_listed_replaced_and_removed() {
     let other = sandbox.coracle(["secret", "create", "--replace", "key", "-"]).stdin("other").run();
     assert_ne!(other.code(0).stdout.trim(), id);
     sandbox.run(["secret", "inspect", "key"]).code(0).stdout_lacks("other");
+    sandbox
+        .run(["secret", "inspect", "--pretty", "key"])
+        .code(0)
+        .stdout_contains("Name:         key\n")
+        .stdout_lacks("other");
     let shown = ["secret", "inspect", "--showsecret", "--format", "{{.SecretData}}", "key"];
     sandbox.run(shown).code(0).stdout_is("other\n");
     let made =

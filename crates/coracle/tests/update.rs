@@ -131,3 +131,26 @@ fn checks_are_other_ones_from_the_next_on() {
     sandbox.run(["update", "--health-cmd", "false", "box"]).code(0);
     assert!(within(SOON, || health() == "unhealthy"));
 }
+
+#[test]
+fn limits_of_block_devices_are_changed_while_it_runs() {
+    requires!(root, cgroup_v1);
+    let sandbox = Sandbox::new();
+    let device = fs::read_dir("/sys/block").expect("devices").flatten().map(|entry| entry.file_name());
+    let Some(name) = device.map(|name| name.to_string_lossy().into_owned()).find(|name| name.starts_with("loop"))
+    else {
+        return;
+    };
+    sandbox.run(["run", "-d", "--name", "box", "host:", "sleep", "1000"]).code(0);
+    let numbers = fs::read_to_string(format!("/sys/block/{name}/dev")).expect("its numbers");
+    let look = ["exec", "box", "cat", "/sys/fs/cgroup/blkio/blkio.throttle.write_bps_device"];
+    for (size, bytes) in [("1m", 1 << 20), ("2m", 2 << 20)] {
+        sandbox.run(["update", "--device-write-bps", &format!("/dev/{name}:{size}"), "box"]).code(0);
+        sandbox.run(look).code(0).stdout_is(&format!("{} {bytes}\n", numbers.trim()));
+    }
+    sandbox.run(["update", "--memory-swappiness", "7", "box"]).code(0);
+    sandbox.run(["exec", "box", "cat", "/sys/fs/cgroup/memory/memory.swappiness"]).code(0).stdout_is("7\n");
+    sandbox.run(["restart", "-t", "0", "box"]).code(0);
+    sandbox.run(look).code(0).stdout_is(&format!("{} {}\n", numbers.trim(), 2 << 20));
+    sandbox.run(["rm", "-f", "box"]).code(0);
+}

@@ -77,6 +77,7 @@ impl Engine {
             memory: new.memory.filter(|memory| old.memory.as_ref() != Some(memory)).map(checked),
             cpu: new.cpu.filter(|cpu| old.cpu.as_ref() != Some(cpu)),
             pids: new.pids.filter(|pids| old.pids != Some(*pids)),
+            block_io: new.block_io.filter(|block_io| old.block_io.as_ref() != Some(block_io)),
             ..Resources::default()
         };
         cgroup.apply(&changed).map_err(|error| {

@@ -17,6 +17,7 @@ mod source;
 mod style;
 mod suite;
 mod test;
+mod verbs;
 
 use std::error::Error as _;
 use std::path::PathBuf;
@@ -35,7 +36,8 @@ cargo xtask TASK [ARGUMENT…]
   proof   the long proofs at full length: races, crashes, random cases, fuzzing
   style   check the house's own rules for a file
   suite   another project's tests of a runtime, run against ours
-  test    the whole gate, or some of its steps";
+  test    the whole gate, or some of its steps
+  verbs   which verbs and flags of docker and podman ours has";
 
 fn main() -> ExitCode {
     match task(lexopt::Parser::from_env()) {
@@ -66,6 +68,7 @@ fn task(mut parser: lexopt::Parser) -> Result {
         "style" => style::run(),
         "suite" => suite::run(parser),
         "test" => test::run(parser),
+        "verbs" => verbs::run(parser),
         "help" => {
             println!("{HELP}");
             Ok(())

@@ -10,7 +10,7 @@ const HELP: Help = Help { usage: &["info [OPTIONS]"], about: "Tell of engine and
 
 /// The verb.
 pub const VERB: Verb =
-    Verb { name: "info", aliases: &[], about: HELP.about, run, help: |width| help(&HELP, FLAGS, width) };
+    Verb { name: "info", aliases: &["system info"], about: HELP.about, run, help: |width| help(&HELP, FLAGS, width) };
 
 #[derive(Debug, Default)]
 struct Given {

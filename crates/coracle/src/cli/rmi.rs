@@ -22,27 +22,41 @@ pub const VERB: Verb = Verb {
 
 #[derive(Debug, Default)]
 struct Given {
+    all: bool,
     force: bool,
+    ignore: bool,
 }
 
 type F = Flag<Given>;
 
-const FLAGS: &[F] = &[F::switch(
-    "force",
-    |g, on| g.force = on,
-    "Also an image with several names, or with containers, which keep their layers",
-)
-.short('f')
-.under("Options")];
+const FLAGS: &[F] = &[
+    F::switch("all", |g, on| g.all = on, "All images").short('a').under("Options"),
+    F::switch(
+        "force",
+        |g, on| g.force = on,
+        "Also an image with several names, or with containers, which keep their layers",
+    )
+    .short('f')
+    .under("Options"),
+    F::switch("ignore", |g, on| g.ignore = on, "No word about those that are not there").short('i').under("Options"),
+];
 
 fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     let mut given = Given::default();
-    let names = parse(FLAGS, words, Order::Anywhere, &mut given)?;
-    super::some_words(&names, "an image")?;
+    let mut names = parse(FLAGS, words, Order::Anywhere, &mut given)?;
+    if given.all && !names.is_empty() {
+        return Err(Failure::words("--all and names exclude each other", "leave out either of them"));
+    }
+    if !given.all {
+        super::some_words(&names, "an image")?;
+    }
     let engine = context.engine()?;
+    if given.all {
+        names = engine.images()?.into_iter().flatten().map(|image| image.id.0.hex()).collect();
+    }
     super::each(&names, "rmi", |name| {
         let removed = match engine.remove_image(name, given.force) {
-            Err(error) if given.force && error.is_not_found() => return Ok(()),
+            Err(error) if (given.force || given.ignore) && error.is_not_found() => return Ok(()),
             result => result?,
         };
         let untagged = removed.untagged.iter().map(|name| format!("Untagged: {}", name.familiar()));

@@ -6,7 +6,7 @@ use super::run::given::Given;
 use super::{Context, Failure, Verb};
 use crate::cli::output::help;
 use engine::Update;
-use engine::config::{CpuTime, LimitsConfig};
+use engine::config::{BlockIo, CpuTime, DeviceLimit, LimitsConfig};
 use engine::flags;
 use flag::{Flag, Help, Order, parse};
 
@@ -39,6 +39,13 @@ const CHANGEABLE: &[&str] = &[
     "cpuset-cpus",
     "cpuset-mems",
     "pids-limit",
+    "memory-swappiness",
+    "blkio-weight",
+    "blkio-weight-device",
+    "device-read-bps",
+    "device-write-bps",
+    "device-read-iops",
+    "device-write-iops",
     "restart",
     "health-cmd",
     "health-interval",
@@ -77,7 +84,21 @@ fn limited(given: &Given) -> bool {
     let times =
         [given.cpus.is_some(), given.cpu_shares.is_some(), given.cpu_period.is_some(), given.cpu_quota.is_some()];
     let sets = [given.cpuset_cpus.is_some(), given.cpuset_mems.is_some(), given.pids_limit.is_some()];
-    sizes.into_iter().chain(times).chain(sets).any(|given| given)
+    let devices = [given.swappiness.is_some(), !given.block_io.is_open()];
+    sizes.into_iter().chain(times).chain(sets).chain(devices).any(|given| given)
+}
+
+/// A list that was given takes the place of the old one.
+fn block_io(given: &BlockIo, old: &BlockIo) -> BlockIo {
+    let list = |given: &Vec<DeviceLimit>, old: &Vec<DeviceLimit>| if given.is_empty() { old } else { given }.clone();
+    BlockIo {
+        weight: given.weight.or(old.weight),
+        weights: list(&given.weights, &old.weights),
+        read_bytes: list(&given.read_bytes, &old.read_bytes),
+        write_bytes: list(&given.write_bytes, &old.write_bytes),
+        read_operations: list(&given.read_operations, &old.read_operations),
+        write_operations: list(&given.write_operations, &old.write_operations),
+    }
 }
 
 /// The old ones with those that were given; 0 means not given, as docker has it.
@@ -98,6 +119,8 @@ fn limits(given: &Given, old: &LimitsConfig) -> Result<LimitsConfig, Failure> {
         cpuset_cpus: given.cpuset_cpus.clone().or_else(|| old.cpuset_cpus.clone()),
         cpuset_mems: given.cpuset_mems.clone().or_else(|| old.cpuset_mems.clone()),
         pids: given.pids_limit.or(old.pids),
+        swappiness: given.swappiness.or(old.swappiness),
+        block_io: block_io(&given.block_io, &old.block_io),
         ..old.clone()
     };
     let size = |new: Option<engine::config::Bytes>, old| new.filter(|size| size.get() != 0).or(old);

@@ -19,6 +19,7 @@ pub const VERB: Verb =
 #[derive(Debug, Default)]
 struct Given {
     format: Option<Format>,
+    pretty: bool,
     show: bool,
 }
 
@@ -26,6 +27,7 @@ type F = Flag<Given>;
 
 const FLAGS: &[F] = &[
     F::takes("format", "FORMAT", |g, w| flag::put(&mut g.format, w), "json or a template").short('f').under("Options"),
+    F::switch("pretty", |g, on| g.pretty = on, "For people").under("Options"),
     F::switch("showsecret", |g, on| g.show = on, "What it is, as SecretData").under("Options"),
 ];
 
@@ -41,10 +43,27 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     });
     let text = match given.format.unwrap_or_default() {
         Format::Template(layout) => layout.lines(&objects, &[])?,
+        _ if given.pretty => objects.iter().map(pretty).collect(),
         _ => lines([format!("{:#}", Value::Array(objects))]),
     };
     print(&text)?;
     code
+}
+
+fn pretty(object: &Value) -> String {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let mut rows = vec![
+        ("ID", &object["ID"]),
+        ("Name", &object["Spec"]["Name"]),
+        ("Labels", &object["Spec"]["Labels"]),
+        ("Driver", &object["Spec"]["Driver"]["Name"]),
+        ("Created at", &object["CreatedAt"]),
+        ("Updated at", &object["UpdatedAt"]),
+    ];
+    if !object["SecretData"].is_null() {
+        rows.push(("Secret", &object["SecretData"]));
+    }
+    lines(rows.into_iter().map(|(name, value)| format!("{:<14}{}", format!("{name}:"), text(value))))
 }
 
 fn object(secret: &Secret, show: bool) -> Value {

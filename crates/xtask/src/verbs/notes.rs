@@ -1,0 +1,136 @@
+//! Why a verb or flag of docker's or podman's is absent, and how one that works differs.
+
+const NETWORKS: &str = "networks come later";
+const PODS: &str = "there are no pods";
+const WINDOWS: &str = "for Windows";
+const BUILDS: &str = "builds come later";
+const SIGNING: &str = "nothing is signed; `image verify` and pulls hold signatures of cosign";
+const SWARM: &str = "no swarm: a distributed engine calls `corun`";
+const DAEMON: &str = "there is no daemon";
+const MACHINE: &str = "no virtual machines: containers run on this kernel";
+const ONE_PLATFORM: &str = "an image in the store is of one platform: `pull --platform` chooses it";
+const EXTERNAL: &str = "nobody else writes to the store";
+
+/// Verbs (`*` for all), flags, and why they are absent.
+pub const ABSENT: &[(&str, &str, &str)] = &[
+    ("*", "publish publish-all ip ip6 mac-address network-alias link link-local-ip", NETWORKS),
+    ("*", "expose", NETWORKS),
+    ("*", "pod pod-id-file init-ctr", PODS),
+    ("*", "isolation cpu-count cpu-percent io-maxbandwidth io-maxiops", WINDOWS),
+    ("*", "external sync", EXTERNAL),
+    ("*", "depend", "no container depends on another"),
+    ("*", "sign-by sign-by-sigstore-private-key sign-passphrase-file sign-by-sigstore", SIGNING),
+    ("*", "compress", "what is saved to a directory is as it is stored"),
+    ("history import load push rmi save inspect", "platform", ONE_PLATFORM),
+    ("import", "arch os variant", "an image that is made of files is for this machine"),
+    ("create run", "kernel-memory", "Linux 5.16 has no such limit any more"),
+    (
+        "create run",
+        "cpu-rt-period cpu-rt-runtime",
+        "few kernels have groups of real-time tasks, and v2 has no such limit",
+    ),
+    ("create run", "gpus", "devices by CDI name come later; `--device` takes nodes"),
+    ("create run", "requires", "no container depends on another: a restart policy, or systemd's After="),
+    ("create run", "rootfs-only", "`--rootfs`"),
+    ("create run", "runtime", "there is one way to start a container"),
+    ("create run", "seccomp-policy", "a profile of an image is not trusted"),
+    ("create run", "storage-opt", "overlay has no limits of its own"),
+    ("create run", "systemd", "systemd runs in a container as it is found there"),
+    ("create run", "uidmap gidmap subuidname subgidname", "`--userns` has auto, keep-id, nomap and ns:"),
+    ("create run", "hostuser passwd passwd-entry", "users are those of the image"),
+    ("create run", "personality", "a 32-bit program sets it for itself: setarch"),
+    ("create run", "volume-driver", "there is one driver, local"),
+    ("create run", "image-volume", "volumes of the image are made, as docker makes them"),
+    ("create run", "use-api-socket", DAEMON),
+    ("create run", "chrootdirs init-path env-merge", "seldom used"),
+    ("create run", "attach", "`-d` leaves all streams, `-i` attaches input; output is attached whole"),
+    (
+        "attach commit cp diff exec export inspect kill logs pause ps restart rm start stats stop top unpause wait",
+        "latest",
+        "the newest may be somebody else's by now: name it, or use `ps -lq`",
+    ),
+    ("images", "tree", "`image tree`"),
+    ("images", "history", "the store does not keep former names"),
+    ("logs", "details color names", "a line is as the container wrote it"),
+    ("ps", "ns", "`inspect` and `top`"),
+    ("ps", "noheading", "`--format`"),
+    ("secret-ls", "noheading", "`--format`"),
+    ("rm", "link", NETWORKS),
+    ("commit", "include-volumes", "volumes are no part of an image"),
+    ("cp", "overwrite", "a directory takes no file's place, nor a file a directory's"),
+    ("search", "compatible", "the output is that of docker"),
+    ("update", "cpu-rt-period cpu-rt-runtime", "few kernels have groups of real-time tasks, and v2 has no such limit"),
+    ("rmi", "no-prune", "layers that nothing needs always go"),
+    ("secret-create", "driver-opts template-driver", "there is one driver, file"),
+    ("start", "checkpoint checkpoint-dir", "checkpoints are `corun`'s"),
+];
+
+/// The same for flags that work otherwise.
+pub const DIFFERENT: &[(&str, &str, &str)] = &[
+    ("create run", "network", "none (the default until there are networks), host, and ns:PATH"),
+    ("create run", "http-proxy", "off unless it is given, as under docker"),
+    ("create run", "sdnotify", "ignore unless it is given; no healthy"),
+    ("create run", "secret", "what the secret is at each start, not at the first"),
+    ("create run", "cgroups", "no no-conmon"),
+    ("create run", "disable-content-trust", "taken and of no effect"),
+    ("pull push", "disable-content-trust", "taken and of no effect"),
+];
+
+/// Verbs, or the nouns before them.
+pub const ABSENT_VERBS: &[(&str, &str)] = &[
+    ("auto-update", "nothing changes by itself: pull, and restart the service"),
+    ("build", BUILDS),
+    ("buildx", BUILDS),
+    ("builder", BUILDS),
+    ("image build", BUILDS),
+    ("checkpoint", "checkpoints are `corun`'s"),
+    ("container checkpoint", "checkpoints are `corun`'s"),
+    ("container restore", "checkpoints are `corun`'s"),
+    ("compose", "no composition of services: systemd's units are (docs/systemd.md)"),
+    ("config", SWARM),
+    ("service", SWARM),
+    ("stack", SWARM),
+    ("swarm", SWARM),
+    ("node", SWARM),
+    ("context", DAEMON),
+    ("plugin", DAEMON),
+    ("system connection", DAEMON),
+    ("system service", DAEMON),
+    ("system dial-stdio", DAEMON),
+    ("container cleanup", "the next command cleans up unasked"),
+    ("container clone", "`create` with the same words"),
+    ("container runlabel", "nothing found in an image is run on the machine"),
+    ("container init", "`create` and `start`"),
+    ("init", "`create` and `start`"),
+    ("container mount", "`cp`, `export`, and `diff`"),
+    ("container unmount", "`cp`, `export`, and `diff`"),
+    ("mount", "`cp`, `export`, and `diff`"),
+    ("unmount", "`cp`, `export`, and `diff`"),
+    ("image mount", "`run --rm -it`, and `image diff`"),
+    ("image unmount", "`run --rm -it`, and `image diff`"),
+    ("volume mount", "`inspect` tells where it lies"),
+    ("volume unmount", "`inspect` tells where it lies"),
+    ("volume reload", "there are no plugins for volumes"),
+    ("volume update", SWARM),
+    ("generate kube", PODS),
+    ("generate spec", "`explain` comes later"),
+    ("generate systemd", "files of Quadlet are services (docs/systemd.md), as podman itself advises"),
+    ("image scp", "`save` and `load` through ssh"),
+    ("image sign", SIGNING),
+    ("image trust", "`policy.json`, and `image verify`"),
+    ("trust", SIGNING),
+    ("kube", PODS),
+    ("pod", PODS),
+    ("machine", MACHINE),
+    ("network", NETWORKS),
+    ("system migrate", "what runs goes on with a new program"),
+    ("system renumber", "there are no numbered locks"),
+    ("system reset", "`system prune --all --volumes`"),
+    ("unshare", "`unshare --map-auto` of util-linux"),
+    ("manifest create", "a list is made by `manifest create`"),
+    ("healthcheck", "`inspect` tells of health"),
+    ("events", "events come later"),
+    ("system events", "events come later"),
+    ("port", NETWORKS),
+    ("container port", NETWORKS),
+];
