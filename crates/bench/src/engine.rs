@@ -19,7 +19,7 @@ bench engine [--runs N] [--many N] [--dir DIR] [--only NAME]…
 
 Medians of run --rm, run -d, exec, logs, stop, rm, and ps with 0 and 100 containers; 64 containers started 16 at a time;
 memory of what stays resident for each; and --many (1000) of ours at once. --dir holds all stores (a new one in /var/tmp).
-Needs root and a static busybox; podman takes part where it is installed.";
+Needs root and a static busybox; podman takes part where it is installed, docker where DOCKER_HOST names its daemon.";
 
 /// The verbs of one round, in their order.
 const VERBS: [&str; 6] = ["run --rm", "run -d", "exec", "logs", "stop", "rm"];
@@ -158,6 +158,14 @@ fn engines(dir: &Path, coracle: &Path, only: &[String]) -> Result<Vec<Engine>> {
         );
         all.push(Engine { name: "podman", call: words, resident: "conmon".into() });
     }
+    // Its daemon is whoever starts this one's business.
+    if let Ok(host) = std::env::var("DOCKER_HOST") {
+        all.push(Engine {
+            name: "docker",
+            call: vec!["docker".to_owned(), "-H".to_owned(), host],
+            resident: "containerd-shim-runc-v2".into(),
+        });
+    }
     all.retain(|engine| only.is_empty() || only.iter().any(|name| name == engine.name));
     let rootfs = dir.join("rootfs");
     let shell = |script: &str| once("sh", &["/bin/sh", "-ec", script, "sh", text(&rootfs)?].map(str::to_owned));
@@ -239,9 +247,14 @@ fn listing(engine: &Engine) -> Result<f64> {
 }
 
 fn remove_all(engine: &Engine) -> Result<Duration> {
-    // Without its own flag podman gives each ten seconds.
-    let words: &[&str] = if engine.name == "podman" { &["rm", "-f", "-a", "-t", "0"] } else { &["rm", "-f", "-a"] };
-    Ok(engine.once(words)?.wall)
+    // Without its own flag podman gives each ten seconds; docker has none for all.
+    let crowd: Vec<String> = (0..CROWD).map(|number| format!("crowd{number}")).collect();
+    let words: Vec<&str> = match engine.name {
+        "podman" => vec!["rm", "-f", "-a", "-t", "0"],
+        "docker" => ["rm", "-f"].into_iter().chain(crowd.iter().map(String::as_str)).collect(),
+        _ => vec!["rm", "-f", "-a"],
+    };
+    Ok(engine.once(&words)?.wall)
 }
 
 fn crowd(engines: &[Engine]) -> Result {
