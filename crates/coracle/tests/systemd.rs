@@ -39,3 +39,28 @@ fn without_delegation_a_limit_is_refused_and_a_container_without_limits_runs() {
     let outcome = as_a_service("Delegate=no", "run --rm -m 64m host: true");
     outcome.code(125).one_line_error("--memory");
 }
+
+#[test]
+fn a_log_in_the_journal_is_found_there_by_the_container() {
+    requires!(root, systemd, package = "journalctl");
+    let sandbox = Sandbox::new();
+    let options = ["--log-driver", "journald", "--log-opt", "tag={{.Name}}/x", "--name", "box"];
+    let script = "echo to the journal; echo to it as well >&2";
+    sandbox.coracle(["run"]).args(options).args(["host:", "sh", "-c", script]).run().code(0);
+    let read = |field: &str| {
+        let journal = Invocation::new("journalctl").args(["-o", "json", "--no-pager", field]).ok();
+        let lines = journal.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON"));
+        lines.collect::<Vec<serde_json::Value>>()
+    };
+    assert!(testkit::within(std::time::Duration::from_mins(1), || read("CONTAINER_NAME=box").len() == 2));
+    let id = sandbox.run(["inspect", "--format={{.Id}}", "box"]).code(0).stdout.trim().to_owned();
+    let lines = read(&format!("CONTAINER_ID_FULL={id}"));
+    let told = |line: &serde_json::Value| {
+        ["MESSAGE", "PRIORITY", "CONTAINER_TAG", "CONTAINER_ID"].map(|name| line[name].as_str().map(str::to_owned))
+    };
+    let expected =
+        |message: &str, priority: &str| [message, priority, "box/x", &id[..12]].map(|text| Some(text.to_owned()));
+    assert_eq!(told(&lines[0]), expected("to the journal", "6"));
+    assert_eq!(told(&lines[1]), expected("to it as well", "3"));
+    sandbox.run(["logs", "box"]).code(1).one_line_error("journalctl CONTAINER_ID_FULL=");
+}

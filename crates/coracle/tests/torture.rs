@@ -315,3 +315,24 @@ fn a_log_is_followed_over_many_files_without_a_gap() {
     let lines: Vec<&str> = followed.lines().collect();
     assert!(lines == expected, "{} lines of {}", lines.len(), expected.len());
 }
+
+#[test]
+fn streams_that_are_passed_through_are_the_commands_own() {
+    requires!(root);
+    let sandbox = Sandbox::new();
+    let file = sandbox.join("home/out").display().to_string();
+    let script = "echo out; echo err >&2; readlink /proc/self/fd/1; cat";
+    let run = "--log-driver passthrough --name box host: sh -c";
+    sh(&sandbox, &format!("echo in | $C run -d -i {run} '{script}' >{file} 2>{file}.err; $C wait box")).code(0);
+    let written = fs::read_to_string(&file).expect("its output");
+    assert!(written.contains("out\n") && written.ends_with("in\n"), "{written}");
+    assert_eq!(fs::read_to_string(format!("{file}.err")).expect("its errors"), "err\n");
+    sandbox.run(["logs", "box"]).code(1).one_line_error("--log-driver passthrough");
+    sandbox.run(["rm", "box"]).code(0);
+    sh(&sandbox, &format!("echo in | $C run -i {run} '{script}; exit 3' | tail -n1")).code(0).stdout_is("in\n");
+    sandbox.run(["start", "-a", "box"]).code(3).stdout_contains("out\n");
+    for excluded in ["-t", "--restart=always"] {
+        let run = sandbox.run(["run", excluded, "--log-driver", "passthrough", "host:", "true"]);
+        run.code(125).one_line_error("passthrough");
+    }
+}

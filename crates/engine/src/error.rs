@@ -76,8 +76,11 @@ pub enum Error {
     #[error("the container's monitor has ended unexpectedly: coracle ps -a tells what became of the container")]
     MonitorLost,
     /// It was made so that nothing is kept.
-    #[error("container {0} keeps no log: it was made with --log-driver none")]
-    NoLog(String),
+    #[error("container {0} keeps no log: it was made with --log-driver {1}")]
+    NoLog(String, &'static str),
+    /// The journal has it.
+    #[error("its log is in the journal: journalctl CONTAINER_ID_FULL={0}")]
+    InJournal(String),
     /// It goes when it ends.
     #[error("container {0} was made with --rm, which excludes --restart")]
     Ephemeral(String),

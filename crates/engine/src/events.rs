@@ -88,6 +88,11 @@ pub(crate) struct Actor {
 }
 
 impl Actor {
+    /// Its name, and that of its image.
+    pub fn names(&self) -> (&str, &str) {
+        (&self.name, &self.image)
+    }
+
     pub fn of(record: &Container<Record>) -> Self {
         let Record { config, image_name, .. } = &record.config;
         Self { name: record.name.to_string(), image: image_name.clone(), labels: config.labels.clone() }

@@ -4,7 +4,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::record::Record;
 pub use monitor::Stream;
-use monitor::log::{Driver, Format, Reader};
+use monitor::log::{Driver, Reader};
 pub use monitor::log::{Line, rfc3339};
 use std::time::Duration;
 use store::{Container, ContainerDir, ContainerId};
@@ -26,11 +26,11 @@ impl Engine {
         let id = self.find(text)?;
         let dir = self.store()?.container(&id)?;
         let record: Container<Record> = dir.read()?;
-        let format = match record.config.config.log.driver {
-            Driver::Local => Format::Plain,
-            Driver::JsonFile => Format::Json,
-            Driver::None => return Err(Error::NoLog(text.to_owned())),
-        };
+        let driver = record.config.config.log.driver;
+        let format = driver.format().ok_or_else(|| match driver {
+            Driver::Journald => Error::InJournal(id.to_string()),
+            _ => Error::NoLog(text.to_owned(), driver.name()),
+        })?;
         Ok(Log { engine: self, id, reader: Reader::new(dir, format) })
     }
 }

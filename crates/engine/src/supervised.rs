@@ -241,6 +241,11 @@ fn hand_over(
     let spec = request.spec;
     let pipes = if order.terminal {
         None
+    } else if order.log.driver == log::Driver::Passthrough {
+        if !order.input {
+            sys::fs::stdin_from_null().map_err(Error::system("close standard input"))?;
+        }
+        None
     } else {
         let user = spec.process.as_ref().map(|process| &process.user);
         let (uid, gid) = user.map_or((0, 0), |user| (user.uid, user.gid));
@@ -258,7 +263,7 @@ fn hand_over(
     let streams = match (container.terminal.take(), pipes) {
         (Some(master), _) => Streams::of_terminal(master, order.input),
         (None, Some((streams, _))) => streams,
-        (None, None) => return Err(Error::MonitorLost),
+        (None, None) => Streams::none(),
     };
     order.pid = container.handle.pid;
     place.run_dir.write_process(&Process::of(order.pid))?;
@@ -342,7 +347,9 @@ impl<'a> Watch<'a> {
         let run_dir = RunDir::open(&order.run_dir)?;
         let dir = sys::fs::open(&order.dir, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())
             .map_err(Error::file("open", order.dir.as_path()))?;
-        let log = log::Writer::new(dir, order.log.clone());
+        let (name, image) = order.actor.names();
+        let of = log::Of { id: order.id.clone(), name: name.to_owned(), image: image.to_owned() };
+        let log = log::Writer::new(dir, order.log.clone(), &of);
         let supervisor = Supervisor::new(&run_dir, command, log, input_ends)?;
         Ok(Self { engine, order, run_dir, supervisor, history: History::default() })
     }

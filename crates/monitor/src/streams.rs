@@ -107,6 +107,11 @@ impl Streams {
         Self { output: Some(master), error: None, input, rest: Vec::new(), ending: false, terminal: true }
     }
 
+    /// None: the container has those of whoever started it.
+    pub fn none() -> Self {
+        Self { output: None, error: None, input: None, rest: Vec::new(), ending: false, terminal: false }
+    }
+
     /// The fds, to be sent to who holds the container: output and error, and the input's where there is one.
     pub fn fds(&self) -> Vec<BorrowedFd<'_>> {
         let input = self.input.as_ref().filter(|_| !self.terminal);
@@ -116,12 +121,11 @@ impl Streams {
     /// The same streams from fds that came over a socket, in the order of [`Streams::fds`].
     pub fn from_fds(fds: Vec<OwnedFd>, terminal: bool, with_input: bool) -> Option<Self> {
         let mut fds = fds.into_iter();
-        let output = fds.next()?;
         if terminal {
-            return Some(Self::of_terminal(output, with_input));
+            return Some(Self::of_terminal(fds.next()?, with_input));
         }
-        let error = fds.next();
-        Some(Self { output: Some(output), error, input: fds.next(), rest: Vec::new(), ending: false, terminal: false })
+        let (output, error, input) = (fds.next(), fds.next(), fds.next());
+        Some(Self { output, error, input, rest: Vec::new(), ending: false, terminal: false })
     }
 
     /// It is a terminal.

@@ -5,8 +5,8 @@ use super::particulars::complete;
 use super::{Context, Failure, Verb};
 use crate::cli::output::help;
 use engine::config::{
-    CapabilityChange, ContainerConfig, CpuTime, LogDriver, MemorySwap, Mount, NetworkMode, PidsLimit, Policy,
-    Privileges, RootAccess, StdinMode, TerminalMode,
+    CapabilityChange, ContainerConfig, CpuTime, MemorySwap, Mount, NetworkMode, PidsLimit, Policy, Privileges,
+    RootAccess, StdinMode, TerminalMode,
 };
 use engine::containers::{Listed, Status};
 use engine::flags::Invalid;
@@ -215,11 +215,7 @@ fn host_config(asked: &ContainerConfig) -> Value {
         "AutoRemove": asked.remove,
         "RestartPolicy": restart_policy(asked.restart),
         "LogConfig": json!({
-            "Type": match asked.log.driver {
-                LogDriver::Local => "local",
-                LogDriver::JsonFile => "json-file",
-                LogDriver::None => "none",
-            },
+            "Type": asked.log.driver.name(),
             "Config": { "max-size": asked.log.max_size.to_string(), "max-file": asked.log.max_files.to_string() },
         }),
         "Privileged": asked.privileges.level == Privileges::Privileged,

@@ -1,10 +1,12 @@
 //! What a container has written, kept in its directory: lines with their time, in files that are turned over when they
 //! are full, so that no container fills a disk.
 
+mod journal;
 mod line;
 mod read;
 mod write;
 
+pub use journal::is_tag;
 pub use line::{Format, Line, rfc3339};
 pub use read::Reader;
 pub use write::Writer;
@@ -20,8 +22,52 @@ pub enum Driver {
     Local,
     /// Files of JSON objects, as docker's json-file.
     JsonFile,
+    /// systemd's journal.
+    Journald,
+    /// Nowhere: the container writes to the streams of the command that starts it.
+    Passthrough,
     /// Nowhere.
     None,
+}
+
+impl Driver {
+    /// docker's and podman's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::JsonFile => "json-file",
+            Self::Journald => "journald",
+            Self::Passthrough => "passthrough",
+            Self::None => "none",
+        }
+    }
+
+    /// How lines stand in its files, if it has any.
+    pub fn format(self) -> Option<Format> {
+        match self {
+            Self::Local => Some(Format::Plain),
+            Self::JsonFile => Some(Format::Json),
+            Self::Journald | Self::Passthrough | Self::None => None,
+        }
+    }
+}
+
+/// Whose output it is, for those who ask the journal.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Of {
+    /// The container's id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// What its root is, as users see it.
+    pub image: String,
+}
+
+impl Of {
+    /// As much of the id as lists show.
+    fn short_id(&self) -> &str {
+        self.id.get(..12).unwrap_or(&self.id)
+    }
 }
 
 /// How it is kept (`--log-driver`, `--log-opt`).
@@ -33,11 +79,14 @@ pub struct Config {
     pub max_size: u64,
     /// So many files are kept, the one that is written to among them.
     pub max_files: u32,
+    /// What the journal calls it (`tag`), with places for what is known of the container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { driver: Driver::Local, max_size: 10 << 20, max_files: 3 }
+        Self { driver: Driver::Local, max_size: 10 << 20, max_files: 3, tag: None }
     }
 }
 

@@ -90,7 +90,7 @@ fn open(dir: impl AsFd, number: u32) -> Option<File> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Config, Driver, Writer};
+    use super::super::{Config, Of, Writer};
     use super::*;
     use crate::streams::Stream;
 
@@ -107,8 +107,8 @@ mod tests {
     #[test]
     fn a_log_that_is_turned_over_keeps_its_last_files_and_is_followed_over_them() {
         let (_dir, fd) = dir();
-        let config = Config { driver: Driver::Local, max_size: 200, max_files: 3 };
-        let mut writer = Writer::new(fd.try_clone().expect("a copy"), config);
+        let config = Config { max_size: 200, ..Config::default() };
+        let mut writer = Writer::new(fd.try_clone().expect("a copy"), config, &Of::default());
         let mut following = Reader::new(&fd, Format::Plain);
         let mut followed = Vec::new();
         for number in 0..50 {
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn what_is_damaged_is_passed_over() {
         let (dir, fd) = dir();
-        let mut writer = Writer::new(fd.try_clone().expect("a copy"), Config::default());
+        let mut writer = Writer::new(fd.try_clone().expect("a copy"), Config::default(), &Of::default());
         writer.write(Stream::Output, b"before\n");
         std::fs::OpenOptions::new()
             .append(true)

@@ -1,8 +1,9 @@
 //! Writing a log. A disk that is full, or fails, costs lines and never stops the container: how much was lost is told
 //! in the log as soon as it takes something again.
 
-use super::line::{Format, Line};
-use super::{Config, Driver, name};
+use super::journal::Journal;
+use super::line::Line;
+use super::{Config, Driver, Of, name};
 use crate::streams::Stream;
 use rustix::fs::{Mode, OFlags, RenameFlags};
 use std::os::fd::OwnedFd;
@@ -12,6 +13,7 @@ use std::os::fd::OwnedFd;
 pub struct Writer {
     dir: OwnedFd,
     config: Config,
+    journal: Option<Journal>,
     file: Option<OwnedFd>,
     size: u64,
     lost: u64,
@@ -20,22 +22,15 @@ pub struct Writer {
 
 impl Writer {
     /// For a container's directory. The file is there from now on.
-    pub fn new(dir: OwnedFd, config: Config) -> Self {
-        let mut writer = Self { dir, config, file: None, size: 0, lost: 0, buffer: Vec::new() };
+    pub fn new(dir: OwnedFd, config: Config, of: &Of) -> Self {
+        let journal = (config.driver == Driver::Journald).then(|| Journal::new(&config, of));
+        let mut writer = Self { dir, config, journal, file: None, size: 0, lost: 0, buffer: Vec::new() };
         writer.open();
         writer
     }
 
-    fn format(&self) -> Option<Format> {
-        match self.config.driver {
-            Driver::Local => Some(Format::Plain),
-            Driver::JsonFile => Some(Format::Json),
-            Driver::None => None,
-        }
-    }
-
     fn open(&mut self) {
-        if self.format().is_none() {
+        if self.config.driver.format().is_none() {
             return;
         }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::NOFOLLOW;
@@ -46,7 +41,10 @@ impl Writer {
 
     /// Writes what was read from a stream just now.
     pub fn write(&mut self, stream: Stream, bytes: &[u8]) {
-        let Some(format) = self.format() else { return };
+        if let Some(journal) = &mut self.journal {
+            return journal.write(stream, bytes);
+        }
+        let Some(format) = self.config.driver.format() else { return };
         let time = Line::now();
         self.buffer.clear();
         if self.lost > 0 {

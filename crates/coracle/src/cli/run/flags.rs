@@ -469,14 +469,14 @@ pub const FLAGS: &[Flag<Given>] = &[
         "log-driver",
         "DRIVER",
         |g, w| keep(&mut g.log_driver, flags::log_driver(w)),
-        "Where its output is kept: local, json-file, none (local)",
+        "Where its output is kept: local, json-file, journald, passthrough, none (local)",
     )
     .under(OTHER),
     F::takes(
         "log-opt",
         "NAME=VALUE",
         |g, w| push_word(&mut g.log_opts, w),
-        "How much of it: max-size=SIZE (10m), max-file=COUNT (3)",
+        "How much of it: max-size=SIZE (10m), max-file=COUNT (3); in the journal tag=NAME",
     )
     .under(OTHER),
     F::switch("disable-content-trust", |_, _| (), ""),

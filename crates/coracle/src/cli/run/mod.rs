@@ -14,7 +14,7 @@ use super::{Context, Failure, Verb};
 use crate::cli::output::{help, print};
 use crate::render::console_size;
 use engine::attach::{How, Left, attach};
-use engine::config::{Bytes, ContainerConfig, ProcessConfig, Ready, StdinMode, TerminalMode};
+use engine::config::{Bytes, ContainerConfig, LogDriver, ProcessConfig, Ready, StdinMode, TerminalMode};
 use engine::containers::Volumes;
 use engine::supervised::Attached;
 use engine::{Engine, Io, Keys, image_name};
@@ -156,7 +156,8 @@ fn is_ours_alone(config: &ContainerConfig) -> bool {
 fn supervised(engine: &Engine, mut asked: Asked) -> Result<u8, Failure> {
     let Asked { config, detach, .. } = &asked;
     let (detach, limit) = (*detach, config.limits.memory.map(Bytes::get));
-    let input = !detach && config.process.stdin == StdinMode::Open;
+    let passes = config.log.driver == LogDriver::Passthrough;
+    let input = !detach && !passes && config.process.stdin == StdinMode::Open;
     let how = How {
         input,
         signals: config.foreground.proxy_signals,

@@ -3,9 +3,9 @@
 use super::given::{Given, MountWord, SdNotify};
 use crate::cli::Failure;
 use engine::config::{
-    ContainerConfig, CpuTime, EnvVar, FilesConfig, Foreground, ImageRef, LimitsConfig, Mount, Notify, Policy,
-    Privileges, PrivilegesConfig, ProcessConfig, Ready, RootAccess, SeccompChoice, StdinMode, TerminalMode, Unset,
-    ViewConfig,
+    ContainerConfig, CpuTime, EnvVar, FilesConfig, Foreground, ImageRef, LimitsConfig, LogDriver, Mount, Notify,
+    Policy, Privileges, PrivilegesConfig, ProcessConfig, Ready, RootAccess, SeccompChoice, StdinMode, TerminalMode,
+    Unset, ViewConfig,
 };
 use engine::flags::{self, Invalid, SecurityOpt};
 use std::collections::BTreeMap;
@@ -64,6 +64,11 @@ pub fn request(given: Given, words: Vec<String>, around: &Surroundings<'_>) -> R
     config.log.driver = given.log_driver.unwrap_or_default();
     for option in &given.log_opts {
         flags::log_option(&mut config.log, option).map_err(of("--log-opt"))?;
+    }
+    let passes = config.log.driver == LogDriver::Passthrough;
+    if passes && (config.restart != Policy::No || config.process.terminal == TerminalMode::Pty) {
+        let problem = "--log-driver passthrough excludes --tty and --restart";
+        return Err(Failure::words(problem, "its streams are those of this command: leave them out"));
     }
     config.name = given.name;
     config.remove = given.rm || given.remove_image;
