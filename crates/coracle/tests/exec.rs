@@ -253,3 +253,20 @@ fn an_ordinary_users_containers_are_entered_by_him() {
         remove(&world, &id);
     }
 }
+
+#[test]
+fn one_whose_client_is_killed_goes_on_and_keeps_the_container_from_nothing() {
+    requires!(root);
+    let world = World::root();
+    let id = detached(&world, &[]);
+    let client = exec(&world, &[], &id, &["sh", "-c", "sleep 1; echo over > /over"]).spawn();
+    let seen = || sh(&world, &[], &id, "pgrep -x sleep | wc -l").stdout.trim() == "2";
+    assert!(testkit::within(Duration::from_secs(20), seen));
+    client.kill(Signal::KILL);
+    client.wait();
+    assert!(testkit::within(Duration::from_secs(20), || sh(&world, &[], &id, "cat /over").stdout == "over\n"));
+    // Nobody's child that has ended is left in its namespaces: nothing but what was there before runs in it.
+    let left = sh(&world, &[], &id, "ps -e -o stat= | grep -c Z").stdout.trim().to_owned();
+    assert_eq!(left, "0");
+    remove(&world, &id);
+}

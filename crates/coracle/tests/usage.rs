@@ -29,7 +29,7 @@ fn a_mistyped_option_or_verb_gets_a_suggestion() {
         "container",
         "container: no verb was given",
         "there are run, create, start, stop, restart, kill, pause, unpause, wait, attach, exec, top, stats, cp, logs, ls, list, \
-         ps, rm, remove, rename, update, prune, diff, export, commit, inspect, exists",
+         ps, port, rm, remove, rename, update, prune, diff, export, commit, inspect, exists",
     );
 }
 

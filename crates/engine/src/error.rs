@@ -81,6 +81,9 @@ pub enum Error {
     /// The journal has it.
     #[error("its log is in the journal: journalctl CONTAINER_ID_FULL={0}")]
     InJournal(String),
+    /// Nobody has said how to see whether it is well.
+    #[error("container {0} has no health check: --health-cmd, or its image, would say how to see whether it is well")]
+    NoCheck(String),
     /// It goes when it ends.
     #[error("container {0} was made with --rm, which excludes --restart")]
     Ephemeral(String),

@@ -73,11 +73,11 @@ impl Engine {
     }
 
     /// Runs a process in a container, to its end unless it is left, and returns its exit code. Called with one thread.
-    /// What can be left is held by a child of ours, which stays to wait for its end: the machine's init may be one that
-    /// reaps nobody, and then the container could not end. `tell` tells of a failure, and says with which code we end.
+    /// It is held by a child of ours, which stays to wait for its end when it is left, or we are killed: the machine's
+    /// init may be one that reaps nobody, and then the container could not end. What dies with us needs none. `tell` tells of a failure, and says with which code we end.
     pub fn exec(&self, text: &str, exec: &Exec, io: Io, tell: impl FnOnce(Error) -> u8) -> Result<u8> {
         let signals = crate::attach::signals()?;
-        if !exec.detach && exec.process.terminal != TerminalMode::Pty {
+        if exec.dies_with_us {
             let mut begun = self.begin_exec(text, exec, io)?;
             return match begun.hold(exec, &signals)? {
                 Held::Ended(exit) => {
@@ -89,6 +89,10 @@ impl Engine {
         }
         let holder = |command: OwnedFd| {
             let say = |code: u8| i32::from(sys::socket::send(&command, &[code]).is_err());
+            if !exec.detach && exec.process.terminal != TerminalMode::Pty {
+                // What the terminal sends to us comes by way of us, and once.
+                sys::process::leave_group();
+            }
             let mut begun = match self.begin_exec(text, exec, io) {
                 Ok(begun) => begun,
                 Err(error) => return say(tell(error)),

@@ -129,6 +129,20 @@ impl HealthState {
     }
 }
 
+impl Engine {
+    /// Runs a container's check once, and says whether it is well; `tell` tells of a check that could not be run.
+    pub fn check_health(&self, text: &str, tell: impl FnOnce(crate::Error) -> u8) -> crate::Result<bool> {
+        let running = self.find_running(text)?;
+        let config = running.record.config.health.clone();
+        let config = config.ok_or_else(|| crate::Error::NoCheck(text.to_owned()))?;
+        let process = ProcessConfig { command: config.command, ..ProcessConfig::default() };
+        let exec = Exec { process, dies_with_us: true, timeout: Some(config.timeout), ..Exec::default() };
+        let began = Instant::now();
+        let code = self.exec(text, &exec, Io::default(), tell)?;
+        Ok(code == 0 && began.elapsed() < config.timeout)
+    }
+}
+
 /// What was last known of a container that runs. Its monitor may not have come so far as to write anything.
 pub(crate) fn state(run_dir: &RunDir) -> HealthState {
     let written = run_dir.read(STATE).and_then(|bytes| serde_json::from_slice(&bytes).ok());

@@ -60,6 +60,7 @@ mod userns;
 mod verify;
 mod view;
 pub mod volume;
+mod wait;
 mod watch;
 
 pub use commit::Commit;
@@ -84,4 +85,5 @@ pub use stats::Sample;
 pub use store::{Checked, ContainerId, Depth, Driver, Image, ImageUsage, Import, Repair, Usage, Volume, VolumeName};
 pub use update::Update;
 pub use verify::Verified;
+pub use wait::Condition;
 pub use watch::{Moved, Watch};

@@ -18,6 +18,12 @@ const SIGCHLD: u64 = 17;
 const PR_SET_DUMPABLE: usize = 4;
 const STACK: usize = 16 << 10;
 
+/// Makes this process a group of its own: what a terminal sends to the group that it was in does not reach it.
+pub fn leave_group() {
+    // Nothing can go wrong but for the leader of a session, which has one of its own.
+    let _ = rustix::process::setpgid(None, None);
+}
+
 /// What a clone's child executes, and how it is made.
 #[derive(Debug)]
 pub struct Stub<'a> {

@@ -1,6 +1,7 @@
 //! `coracle exec`: one more process in a container that runs.
 
 use super::run::{Surroundings, needs_terminal, variables, workdir};
+use super::which::{self, Which};
 use super::{Context, Failure, Verb};
 use crate::cli::output::help;
 use crate::render::console_size;
@@ -39,12 +40,16 @@ struct Given {
     privileged: bool,
     tty: bool,
     user: Option<UserSpec>,
+    which: Which,
     workdir: Option<String>,
 }
+
+super::parts!(Given { which: Which });
 
 type F = Flag<Given>;
 
 const FLAGS: &[F] = &[
+    which::cidfile(),
     F::switch("detach", |g, on| g.detach = on, "Leave it running").short('d').under("Options"),
     F::takes("detach-keys", "KEYS", |g, w| put(&mut g.keys, w), "Keys that leave it running (ctrl-p,ctrl-q)")
         .under("Options"),
@@ -53,6 +58,7 @@ const FLAGS: &[F] = &[
         .under("Options"),
     F::takes("env-file", "FILE", |g, w| push_word(&mut g.env_files, w), "Read variables from a file").under("Options"),
     F::switch("interactive", |g, on| g.interactive = on, "Keep standard input open").short('i').under("Options"),
+    which::latest(),
     F::takes("preserve-fds", "N", preserve_fds, "Hand N further descriptors to the command").under("Options"),
     F::switch("privileged", |g, on| g.privileged = on, "Give it all capabilities, and no filter").under("Options"),
     F::switch("tty", |g, on| g.tty = on, "Give the command a terminal").short('t').under("Options"),
@@ -72,9 +78,12 @@ fn preserve_fds(given: &mut Given, word: &str) -> Result<(), Invalid> {
 fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     let mut given = Given::default();
     let words = parse(FLAGS, words, Order::First, &mut given)?;
-    let (name, command) = match words.split_first() {
-        Some((name, command)) if !command.is_empty() => (name, command),
-        _ => return Err(Failure::words("a container and a command are needed", HELP.usage[0])),
+    let needed = || Failure::words("a container and a command are needed", HELP.usage[0]);
+    let chosen = if given.which.is_named() { None } else { given.which.one(&words, &context.engine()?)? };
+    let (name, command) = match (&chosen, words.split_first()) {
+        (Some(name), Some(_)) => (name, words.as_slice()),
+        (None, Some((name, command))) if !command.is_empty() => (name, command),
+        _ => return Err(needed()),
     };
     let around = Surroundings::here("exec")?;
     let exec = Exec {

@@ -23,12 +23,21 @@ pub const VERB: Verb = Verb {
 #[derive(Debug, Default)]
 struct Given {
     output: Option<String>,
+    pause: Option<bool>,
 }
 
-const FLAGS: &[Flag<Given>] =
-    &[Flag::<Given>::takes("output", "FILE", |g, w| put_word(&mut g.output, w), "File, instead of standard output")
+const FLAGS: &[Flag<Given>] = &[
+    Flag::<Given>::takes("output", "FILE", |g, w| put_word(&mut g.output, w), "File, instead of standard output")
         .short('o')
-        .under("Options")];
+        .under("Options"),
+    Flag::<Given>::switch(
+        "pause",
+        |g, on| g.pause = Some(on),
+        "Stop its processes meanwhile (true, where that can be)",
+    )
+    .short('p')
+    .under("Options"),
+];
 
 fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     let mut given = Given::default();
@@ -40,7 +49,15 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     // A file that was opened in another mount namespace cannot be given a name.
     engine.enter()?;
     let mut out = Outgoing::open(given.output.as_deref(), VERB.name)?;
-    engine.export(container, &mut out)?;
+    let mut export = || engine.export(container, &mut out).map_err(Failure::from);
+    match given.pause {
+        Some(false) => export()?,
+        asked => match engine.paused(container, &mut export) {
+            // Not everybody has a cgroup that can be stopped.
+            Err(engine::Error::Pause { .. }) if asked.is_none() => export()?,
+            done => done??,
+        },
+    }
     out.finish()?;
     Ok(0)
 }

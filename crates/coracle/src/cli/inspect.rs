@@ -82,7 +82,7 @@ fn of_kind(words: &[String], context: &Context, kind: Option<Kind>) -> Result<u8
     let engine = if given.latest {
         super::no_words(&names)?;
         let engine = context.engine()?;
-        names.push(super::latest(&engine)?);
+        names.push(super::which::newest(&engine)?);
         engine
     } else {
         super::some_words(&names, "a container or an image")?;

@@ -1,6 +1,7 @@
 //! `coracle kill`: a signal for containers.
 
 use super::output::print;
+use super::which::{self, Which};
 use super::{Context, Failure, Verb};
 use crate::cli::output::help;
 use engine::config::Signal;
@@ -22,24 +23,30 @@ pub const VERB: Verb = Verb {
     help: |width| help(&HELP, FLAGS, width),
 };
 
+super::parts!(Given { which: Which });
+
 #[derive(Debug, Default)]
 struct Given {
-    all: bool,
+    which: Which,
     signal: Option<Signal>,
 }
 
 type F = Flag<Given>;
 
 const FLAGS: &[F] = &[
-    F::switch("all", |g, on| g.all = on, "All containers that run").short('a').under("Options"),
+    F { short: Some('a'), ..which::all("All containers that run") },
+    which::cidfile(),
+    which::filter(),
+    which::latest(),
     F::takes("signal", "SIGNAL", |g, w| put(&mut g.signal, w), "The signal (KILL)").short('s').under("Options"),
 ];
 
 fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     let mut given = Given::default();
     let names = parse(FLAGS, words, Order::Anywhere, &mut given)?;
+    given.which.needs(&names)?;
     let engine = context.engine()?;
-    let names = super::chosen(names, given.all, &engine, Status::is_alive)?;
+    let names = given.which.names(names, &engine, Status::is_alive)?;
     super::each(&names, VERB.name, |name| {
         engine.kill(name, given.signal.unwrap_or(Signal::KILL))?;
         print(&format!("{name}\n"))

@@ -13,6 +13,7 @@ mod exists;
 mod export;
 mod failure;
 mod filter;
+mod healthcheck;
 mod history;
 mod image_prune;
 mod images;
@@ -29,6 +30,7 @@ mod outgoing;
 mod output;
 mod particulars;
 mod pause;
+mod port;
 mod ps;
 mod pull;
 mod push;
@@ -54,6 +56,7 @@ mod verify;
 mod version;
 mod volume;
 mod wait;
+mod which;
 
 /// Says which fields of a verb's flags have flags that stand elsewhere, such as [`remote`]'s.
 macro_rules! parts {
@@ -105,12 +108,14 @@ const VERBS: &[Verb] = &[
     wait::VERB,
     attach::VERB,
     exec::VERB,
+    healthcheck::VERB,
     top::VERB,
     stats::VERB,
     events::VERB,
     cp::VERB,
     logs::VERB,
     ps::VERB,
+    port::VERB,
     rm::VERB,
     rename::VERB,
     update::VERB,
@@ -171,7 +176,7 @@ const VERBS: &[Verb] = &[
 ];
 
 /// What some verbs are said of, as docker does: `image ls`.
-const NOUNS: [&str; 6] = ["image", "container", "manifest", "secret", "system", "volume"];
+const NOUNS: [&str; 7] = ["image", "container", "healthcheck", "manifest", "secret", "system", "volume"];
 
 /// What stands before the verb.
 #[derive(Debug, Default)]
@@ -396,31 +401,6 @@ fn code_apart(engine: &engine::Engine, verb: &str, work: impl FnOnce() -> Result
         code
     };
     Ok(engine.apart(told)?)
-}
-
-/// The containers that were named, or all of a kind.
-fn chosen(
-    names: Vec<String>,
-    all: bool,
-    engine: &engine::Engine,
-    kind: impl Fn(&engine::containers::Status) -> bool,
-) -> Result<Vec<String>, Failure> {
-    if !all {
-        some_words(&names, "a container")?;
-        return Ok(names);
-    }
-    if !names.is_empty() {
-        return Err(Failure::words("--all and names exclude each other", "leave out either of them"));
-    }
-    let listed = engine.containers()?.into_iter().flatten().filter(|listed| kind(&listed.status));
-    Ok(listed.map(|listed| listed.container.id.to_string()).collect())
-}
-
-/// The newest container.
-fn latest(engine: &engine::Engine) -> Result<String, Failure> {
-    let newest = engine.containers()?.into_iter().flatten().max_by_key(|listed| listed.container.config.created);
-    let none = || Failure::absent("there is no container", "coracle run makes one");
-    Ok(newest.ok_or_else(none)?.container.id.to_string())
 }
 
 /// Does something for each word; the failures are told as they come, and the last is returned.

@@ -1,6 +1,7 @@
 //! `coracle pause` and `unpause`: containers that stand still, and go on.
 
 use super::output::print;
+use super::which::{self, Which};
 use super::{Context, Failure, Verb};
 use crate::cli::output::help;
 use engine::ContainerId;
@@ -43,8 +44,18 @@ pub const UNPAUSE: Verb = Verb {
     help: |width| help(&GOING_ON, FLAGS, width),
 };
 
-const FLAGS: &[Flag<bool>] =
-    &[Flag::<bool>::switch("all", |all, on| *all = on, "All for which it means something").short('a').under("Options")];
+impl AsMut<Self> for Which {
+    fn as_mut(&mut self) -> &mut Self {
+        self
+    }
+}
+
+const FLAGS: &[Flag<Which>] = &[
+    Flag { short: Some('a'), ..which::all("All for which it means something") },
+    which::cidfile(),
+    Flag { short: Some('f'), ..which::filter() },
+    which::latest(),
+];
 
 fn each(
     words: &[String],
@@ -53,10 +64,11 @@ fn each(
     kind: impl Fn(&Status) -> bool,
     act: impl Fn(&engine::Engine, &str) -> engine::Result<ContainerId>,
 ) -> Result<u8, Failure> {
-    let mut all = false;
-    let names = parse(FLAGS, words, Order::Anywhere, &mut all)?;
+    let mut which = Which::default();
+    let names = parse(FLAGS, words, Order::Anywhere, &mut which)?;
+    which.needs(&names)?;
     let engine = context.engine()?;
-    let names = super::chosen(names, all, &engine, kind)?;
+    let names = which.names(names, &engine, kind)?;
     super::each(&names, verb, |name| {
         act(&engine, name)?;
         print(&format!("{name}\n"))

@@ -3,6 +3,7 @@
 use super::output::print;
 use super::start::begin;
 use super::stop::{Given, SIGNAL, TIME};
+use super::which;
 use super::{Context, Failure, Verb};
 use crate::cli::output::help;
 use engine::supervised::Attached;
@@ -24,7 +25,11 @@ pub const VERB: Verb = Verb {
 };
 
 const FLAGS: &[Flag<Given>] = &[
-    Flag::<Given>::switch("all", |g, on| g.all = on, "All containers").short('a').under("Options"),
+    Flag { short: Some('a'), ..which::all("All containers") },
+    which::cidfile(),
+    Flag { short: Some('f'), ..which::filter() },
+    which::latest(),
+    Flag::<Given>::switch("running", |g, on| g.running = on, "Only those that run").under("Options"),
     SIGNAL,
     TIME,
     Flag { long: "timeout", heading: None, ..TIME },
@@ -33,7 +38,8 @@ const FLAGS: &[Flag<Given>] = &[
 fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     let mut given = Given::default();
     let names = parse(FLAGS, words, Order::Anywhere, &mut given)?;
-    let names = super::chosen(names, given.all, &context.engine()?, |_| true)?;
+    given.which.needs(&names)?;
+    let names = given.which.names(names, &context.engine()?, |status| !given.running || status.is_alive())?;
     let mut last = 0;
     for name in &names {
         context.engine()?.stop(name, given.signal, given.time)?;

@@ -1,6 +1,7 @@
 //! `coracle start` and `restart`: containers that are there and do not run.
 
 use super::output::print;
+use super::which::{self, Which};
 use super::{Context, Failure, Verb};
 use crate::cli::output::help;
 use engine::attach::{How, attach, signals};
@@ -30,17 +31,21 @@ struct Given {
     interactive: bool,
     keys: Option<Keys>,
     sig_proxy: Option<bool>,
-    all: bool,
+    which: Which,
 }
+
+super::parts!(Given { which: Which });
 
 type F = Flag<Given>;
 
 const FLAGS: &[F] = &[
-    F::switch("all", |g, on| g.all = on, "All containers that do not run").under("Options"),
+    which::all("All containers that do not run"),
     F::switch("attach", |g, on| g.attach = on, "Attach to it").short('a').under("Options"),
     F::takes("detach-keys", "KEYS", |g, w| put(&mut g.keys, w), "Keys that leave it running (ctrl-p,ctrl-q)")
         .under("Options"),
+    F { short: Some('f'), ..which::filter() },
     F::switch("interactive", |g, on| g.interactive = on, "Its input is ours").short('i').under("Options"),
+    which::latest(),
     F::switch("sig-proxy", |g, on| g.sig_proxy = Some(on), "Pass signals on to it (true, with --attach)")
         .under("Options"),
 ];
@@ -48,7 +53,8 @@ const FLAGS: &[F] = &[
 fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     let mut given = Given::default();
     let names = parse(FLAGS, words, Order::Anywhere, &mut given)?;
-    let names = super::chosen(names, given.all, &context.engine()?, |status| !status.is_alive())?;
+    given.which.needs(&names)?;
+    let names = given.which.names(names, &context.engine()?, |status| !status.is_alive())?;
     if given.attach || given.interactive {
         let [name] = names.as_slice() else {
             return Err(Failure::words("one container is needed to attach to", "leave out --attach and --interactive"));

@@ -1,6 +1,7 @@
 //! `coracle stop`: containers asked to end.
 
 use super::output::print;
+use super::which::{self, Which};
 use super::{Context, Failure, Verb};
 use crate::cli::output::help;
 use engine::config::Signal;
@@ -27,17 +28,23 @@ pub const VERB: Verb = Verb {
 /// How it is asked.
 #[derive(Debug, Default)]
 pub(super) struct Given {
-    pub all: bool,
+    pub which: Which,
+    pub running: bool,
     pub ignore: bool,
     pub signal: Option<Signal>,
     pub time: Option<i32>,
 }
 
+super::parts!(Given { which: Which });
+
 type F = Flag<Given>;
 
 const FLAGS: &[F] = &[
-    F::switch("all", |g, on| g.all = on, "All containers that run").short('a').under("Options"),
+    F { short: Some('a'), ..which::all("All containers that run") },
+    which::cidfile(),
+    F { short: Some('f'), ..which::filter() },
     F::switch("ignore", |g, on| g.ignore = on, "No word about those that are not there").short('i').under("Options"),
+    which::latest(),
     SIGNAL,
     TIME,
     Flag { long: "timeout", heading: None, ..TIME },
@@ -63,8 +70,9 @@ pub(super) const TIME: F = F::takes(
 fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     let mut given = Given::default();
     let names = parse(FLAGS, words, Order::Anywhere, &mut given)?;
+    given.which.needs(&names)?;
     let engine = context.engine()?;
-    let names = super::chosen(names, given.all, &engine, Status::is_alive)?;
+    let names = given.which.names(names, &engine, Status::is_alive)?;
     let ask = |name: &str| match engine.ask_to_end(name, given.signal, given.time) {
         Ok(asked) => Ok(Some(asked)),
         Err(error) if given.ignore && error.is_not_found() => Ok(None),
