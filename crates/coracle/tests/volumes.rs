@@ -451,3 +451,34 @@ fn whoever_makes_a_volume_and_is_killed_leaves_none_that_no_container_has() {
     }
     assert!(killed > 20, "{killed}");
 }
+
+#[test]
+fn an_ordinary_users_volume_is_his_under_every_map() {
+    requires!(subuid_user, user_namespaces);
+    let user = User::with_subuids();
+    let sandbox = Sandbox::of(&user);
+    for (userns, owner) in [("keep-id", user.uid), ("nomap", 0)] {
+        let run = |script: &str| {
+            let (userns, volume) = (format!("--userns={userns}"), format!("{userns}:/v"));
+            sandbox.run(["run", "--rm", &userns, "-v", &volume, "host:", "sh", "-c", script])
+        };
+        run("stat -c %u /v && touch /v/x").code(0).stdout_is(&format!("{owner}\n"));
+        run("test -w /v/x").code(0);
+    }
+    sandbox.run(["volume", "rm", "keep-id", "nomap"]).code(0);
+}
+
+#[test]
+fn a_tar_writes_nothing_outside_of_the_volume() {
+    requires!(root);
+    let sandbox = Sandbox::new();
+    let out = sandbox.join("home/out");
+    let make = "mkdir -p \"$0/a\" \"$1\"; cd \"$0/a\"; ln -s \"$1\" link; tar -cf ../evil.tar link; rm link; mkdir link; \
+                echo x > link/file; tar -rf ../evil.tar link/file";
+    let parts = sandbox.join("home/parts");
+    Invocation::new("sh").args(["-c", make, text(&parts), text(&out)]).ok();
+    sandbox.run(["volume", "create", "kept"]).code(0);
+    let evil = parts.join("evil.tar");
+    sandbox.run(["volume", "import", "kept", text(&evil)]).code(1).one_line_error("link");
+    assert!(fs::read_dir(&out).expect("the directory").next().is_none());
+}

@@ -11,7 +11,7 @@ use crate::root::Root;
 use crate::spec::{ImageDefaults, UserNamespace, VolumeSource};
 use layer::Ownership;
 use oci::runtime::IdMapping;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
 use std::collections::BTreeMap;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use store::{Container, Volume, VolumeDir, VolumeName};
@@ -119,9 +119,13 @@ pub(crate) fn ready(
     for mount in volumes(config) {
         let dir = open(engine, mount)?;
         let mut path = engine.volume_path(&dir.volume.name);
-        let is_first = record.config.started.is_none() && config.image != ImageRef::Host;
-        if is_first && mount.copy_up == CopyUp::Copy && !dir.volume.is_mounted() {
+        let is_first = record.config.started.is_none();
+        let has_image = config.image != ImageRef::Host;
+        if is_first && has_image && mount.copy_up == CopyUp::Copy && !dir.volume.is_mounted() {
             fill(engine, &dir, mount, root, namespace)?;
+        }
+        if is_first && !engine.caller().is_root() {
+            hand_over(&dir, namespace)?;
         }
         if let Some(subpath) = &mount.subpath {
             let at = inside(&dir, subpath)?;
@@ -134,6 +138,20 @@ pub(crate) fn ready(
         sources.insert(mount.destination.clone(), VolumeSource { path, options });
     }
     Ok((sources, held))
+}
+
+/// An empty volume of a user whom his container does not know is root's there.
+fn hand_over(dir: &VolumeDir, namespace: &UserNamespace) -> Result<()> {
+    let Some(maps) = namespace.maps() else { return Ok(()) };
+    let root = maps.host_uid(0).zip(maps.host_gid(0));
+    if let Some((uid, gid)) = root.filter(|_| maps.uids.iter().all(|range| range.host_id != 0))
+        && dir.is_empty()?
+    {
+        let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+        let given = sys::fs::fchownat(dir.data()?, "", uid, gid, AtFlags::EMPTY_PATH);
+        given.map_err(Error::system("give the volume to the container's root"))?;
+    }
+    Ok(())
 }
 
 fn inside(dir: &VolumeDir, subpath: &str) -> Result<OwnedFd> {

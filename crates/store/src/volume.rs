@@ -240,6 +240,11 @@ impl VolumeDir {
         Ok(Self { volume, dir })
     }
 
+    /// Nothing is in it.
+    pub fn is_empty(&self) -> Result<bool> {
+        Ok(names(self.data()?.as_fd())?.is_empty())
+    }
+
     /// What is in it.
     pub fn data(&self) -> Result<OwnedFd> {
         open_dir(&self.dir, DATA)
