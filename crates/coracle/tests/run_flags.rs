@@ -98,3 +98,16 @@ fn a_rule_allows_devices_whose_nodes_come_later() {
     let rule = ["--cap-add", "MKNOD", "--device-cgroup-rule", "c 10:237 rm"];
     shown(&sandbox, &rule, read).code(0).stdout_is("opened\n");
 }
+
+#[test]
+fn single_streams_are_attached() {
+    requires!(root);
+    let sandbox = Sandbox::new();
+    let write = "cat; echo out; echo err >&2; exit 3";
+    shown(&sandbox, &["-a", "stdout"], write).code(3).stdout_is("out\n").stderr_is("");
+    shown(&sandbox, &["-a", "STDERR"], write).code(3).stdout_is("").stderr_is("err\n");
+    let both = sandbox.coracle(["run", "--rm", "-i", "-a", "stdin", "-a", "stdout", "host:", "sh", "-c", write]);
+    both.stdin("in\n").run().code(3).stdout_is("in\nout\n").stderr_is("");
+    shown(&sandbox, &["-a", "all"], "true").code(125).one_line_error("stdin, stdout or stderr");
+    shown(&sandbox, &["-d", "-a", "stdout"], "true").code(125).one_line_error("--attach and --detach");
+}

@@ -18,6 +18,10 @@ use sys::signal::Signals;
 pub struct How {
     /// Our standard input is the container's.
     pub input: bool,
+    /// Its output is left to the log.
+    pub no_output: bool,
+    /// What it writes to standard error is.
+    pub no_error: bool,
     /// Signals that we get go to it.
     pub signals: bool,
     /// It has a terminal.
@@ -132,6 +136,8 @@ pub fn attach(socket: &OwnedFd, how: &How, signals: &Signals) -> Result<Left> {
         }
         if heard {
             let written = match Word::receive(socket).map_err(failed())? {
+                Some(Word::Output(_)) if how.no_output => true,
+                Some(Word::ErrorOutput(_)) if how.no_error => true,
                 Some(Word::Output(bytes)) => write(rustix::stdio::stdout(), &bytes),
                 Some(Word::ErrorOutput(bytes)) => write(rustix::stdio::stderr(), &bytes),
                 Some(Word::Ended(code, killed)) => return Ok(Left::Ended(code, killed)),

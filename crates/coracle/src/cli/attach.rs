@@ -53,6 +53,7 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
         signals: given.sig_proxy.unwrap_or(true),
         terminal: asked.process.terminal == TerminalMode::Pty,
         keys: given.keys.unwrap_or_default(),
+        ..How::default()
     };
     greet(&socket, &how)?;
     engine.tell(name, "attach", &[]);

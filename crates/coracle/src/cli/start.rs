@@ -80,6 +80,7 @@ fn attached(name: &str, given: Given, context: &Context) -> Result<u8, Failure> 
         signals: given.sig_proxy.unwrap_or(given.attach),
         terminal: asked.process.terminal == TerminalMode::Pty,
         keys: given.keys.unwrap_or_default(),
+        ..How::default()
     };
     let begun = begin(name, context, Attached { streams: true, input })?;
     let signals = signals()?;

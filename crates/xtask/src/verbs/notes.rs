@@ -43,7 +43,6 @@ pub const ABSENT: &[(&str, &str, &str)] = &[
     ("create run", "image-volume", "volumes of the image are made, as docker makes them"),
     ("create run", "use-api-socket", DAEMON),
     ("create run", "chrootdirs init-path env-merge", "seldom used"),
-    ("create run", "attach", "`-d` leaves all streams, `-i` attaches input; output is attached whole"),
     (
         "attach commit cp diff exec export inspect kill logs pause ps restart rm start stats stop top unpause wait",
         "latest",

@@ -4,11 +4,21 @@
 //! directory, the environment or on other flags stays words until [`super::request`] looks at it. Docker's and
 //! podman's spellings are taken where they differ.
 
-use super::given::{Given, MountWord, SdNotify};
+use super::given::{Given, MountWord, SdNotify, Stream};
 use crate::cli::remote;
 use engine::config::{CapabilityChange, OnFailure};
 use engine::flags::{self, Invalid};
 use flag::{Flag, push, push_word, put, put_word};
+
+fn stream(given: &mut Given, word: &str) -> Result<(), Invalid> {
+    given.attach.push(match word.to_ascii_lowercase().as_str() {
+        "stdin" => Stream::Input,
+        "stdout" => Stream::Output,
+        "stderr" => Stream::Error,
+        _ => return Err(Invalid::new(word, "not a stream").hint("stdin, stdout or stderr")),
+    });
+    Ok(())
+}
 
 fn sdnotify(given: &mut Given, word: &str) -> Result<(), Invalid> {
     given.sdnotify = Some(match word {
@@ -57,6 +67,7 @@ pub const FLAGS: &[Flag<Given>] = &[
     F::switch("interactive", |g, on| g.interactive = on, "Keep standard input open").short('i').under(PROCESS),
     F::switch("tty", |g, on| g.tty = on, "Give the command a terminal").short('t').under(PROCESS),
     F::switch("detach", |g, on| g.detach = on, "Leave it running, and tell its id").short('d').under(PROCESS),
+    F::takes("attach", "STREAM", stream, "Attach to stdin, stdout or stderr alone").short('a').under(PROCESS),
     F::takes("detach-keys", "KEYS", |g, w| put(&mut g.detach_keys, w), "Keys that leave it running (ctrl-p,ctrl-q)")
         .under(PROCESS),
     F::takes("env", "NAME[=VALUE]", |g, w| push_word(&mut g.env, w), "Set a variable; a name alone passes yours on")
@@ -518,7 +529,6 @@ fn health_action(health: &mut engine::config::Health, word: &str) -> Result<(), 
 /// Flags of docker's and podman's `run` that mean something there and nothing here yet, with what is missing. Refused
 /// by name: a container that quietly lacks its port or its restart would be worse than none.
 pub const LATER: &[(&str, Option<char>, &str)] = &[
-    ("attach", Some('a'), "attaching to single streams"),
     ("publish", Some('p'), "publishing ports, which needs networks"),
     ("publish-all", Some('P'), "publishing ports, which needs networks"),
     ("expose", None, "publishing ports, which needs networks"),

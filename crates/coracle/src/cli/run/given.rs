@@ -17,6 +17,7 @@ pub struct Given {
     pub tty: bool,
     pub detach: bool,
     pub replace: bool,
+    pub attach: Vec<Stream>,
     pub detach_keys: Option<engine::Keys>,
     pub restart: Option<engine::config::Policy>,
     pub health: engine::config::Health,
@@ -108,6 +109,17 @@ pub struct Given {
 }
 
 crate::cli::parts!(Given { remote: Remote, machine: Machine });
+
+/// One of a container's streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard input.
+    Input,
+    /// Standard output.
+    Output,
+    /// Standard error.
+    Error,
+}
 
 /// `--sdnotify`, in podman's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

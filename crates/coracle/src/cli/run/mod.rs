@@ -6,7 +6,7 @@ mod provide;
 mod request;
 
 use self::flags::{FLAGS, LATER};
-use self::given::Given;
+use self::given::{Given, Stream};
 use self::provide::{From, provide};
 use self::request::request;
 pub use self::request::{Surroundings, variables, workdir};
@@ -64,6 +64,8 @@ struct Asked {
     replace: bool,
     /// Its image goes with it.
     remove_image: bool,
+    /// The only streams that it is attached to; none for all.
+    attach: Vec<Stream>,
 }
 
 fn read(words: &[String]) -> Result<Asked, Failure> {
@@ -79,13 +81,17 @@ fn read(words: &[String]) -> Result<Asked, Failure> {
     if remove_image && detach {
         return Err(Failure::words("--rmi and --detach exclude each other", "remove the image when it has ended: rmi"));
     }
+    let attach = std::mem::take(&mut given.attach);
+    if detach && !attach.is_empty() {
+        return Err(Failure::words("--attach and --detach exclude each other", "leave out either of them"));
+    }
     let keys = given.detach_keys.take().unwrap_or_default();
     if replace && given.name.is_none() {
         return Err(Failure::words("--replace: no name was given", "add --name"));
     }
     let config = request(given, words, &around)?;
     engine::spec::sources(&config.files.mounts).map_err(engine::Error::from)?;
-    Ok(Asked { config, from, detach, keys, replace, remove_image })
+    Ok(Asked { config, from, detach, keys, replace, remove_image, attach })
 }
 
 /// Sees to what has to be there, or not to be there, before the container is made.
@@ -117,7 +123,7 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     let engine = context.engine()?;
     let image = image_name(&asked.config.image);
     let remove_image = asked.remove_image;
-    let code = if asked.detach || !is_ours_alone(&asked.config) {
+    let code = if asked.detach || !asked.attach.is_empty() || !is_ours_alone(&asked.config) {
         supervised(&engine, asked)?
     } else {
         alone(&engine, asked)?
@@ -157,9 +163,12 @@ fn supervised(engine: &Engine, mut asked: Asked) -> Result<u8, Failure> {
     let Asked { config, detach, .. } = &asked;
     let (detach, limit) = (*detach, config.limits.memory.map(Bytes::get));
     let passes = config.log.driver == LogDriver::Passthrough;
-    let input = !detach && !passes && config.process.stdin == StdinMode::Open;
+    let attached = |stream| asked.attach.is_empty() || asked.attach.contains(&stream);
+    let input = !detach && !passes && config.process.stdin == StdinMode::Open && attached(Stream::Input);
     let how = How {
         input,
+        no_output: !attached(Stream::Output),
+        no_error: !attached(Stream::Error),
         signals: config.foreground.proxy_signals,
         terminal: config.process.terminal == TerminalMode::Pty,
         keys: std::mem::take(&mut asked.keys),

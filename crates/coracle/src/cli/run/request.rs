@@ -384,7 +384,7 @@ mod tests {
 
     #[test]
     fn every_flag_can_be_given_with_the_value_that_its_help_names() {
-        let line = "-i -t -d --detach-keys a --replace --health-cmd a --health-interval 1s --health-timeout 1s --health-retries 1 \
+        let line = "-i -t -d -a stdout --detach-keys a --replace --health-cmd a --health-interval 1s --health-timeout 1s --health-retries 1 \
             --health-start-period 1s --health-start-interval 1s --health-on-failure stop --no-healthcheck --restart no --log-driver none --log-opt max-size=1m -e A=b --env-file env --env-host --http-proxy --unsetenv a --unsetenv-all --no-hosts --tz UTC --pidfile a --conmon-pidfile a --rmi --arch a --os a --variant a -w /x -u 1:2 --group-add adm --entrypoint x --init --stop-signal INT \
             --stop-timeout 3 --timeout 4 --umask 022 --ulimit nofile=1:2 --oom-score-adj -5 --preserve-fds 1 --sdnotify conmon \
             --sig-proxy=false --network host -h web --domainname d --add-host a:10.0.0.1 --dns 10.0.0.2 \
