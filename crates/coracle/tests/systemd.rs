@@ -119,6 +119,7 @@ fn a_container_in_the_background_has_limits_and_stays_in_a_scope_of_the_users_ma
         manager.command("systemd-run").args(words)
     };
     scope("box").args(run).ok();
+    sandbox.run(["exec", "box", "true"]).code(125).one_line_error("systemd-run --user --scope");
     // From outside of what systemd has delegated nobody but root enters a cgroup within it.
     let limits = ["exec", "box", "cat", "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/pids.max"];
     scope("beside").args(limits).ok().stdout_is("67108864\n50\n");

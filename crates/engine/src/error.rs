@@ -237,6 +237,11 @@ impl Error {
             Self::Registry(error) => error.hint(),
             Self::Sent { .. } => Some(registry::AT_FAULT.to_owned()),
             Self::Store(store::Error::Fetch { source, .. }) => source.downcast_ref::<registry::Error>()?.hint(),
+            Self::Runtime(runtime::Error::System { source, .. })
+                if (source.call, source.errno) == ("clone3", sys::Errno::ACCESS) =>
+            {
+                Some("its cgroup is entered from within what was delegated: systemd-run --user --scope coracle …".to_owned())
+            }
             Self::Monitor(monitor::Error::Runtime(error)) | Self::Runtime(error) => error.hint(),
             Self::NoPolicy => Some("name a key: --key FILE".to_owned()),
             Self::Store(store::Error::NoSuchImage(name)) => {
