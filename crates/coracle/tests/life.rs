@@ -442,3 +442,18 @@ fn a_command_may_be_longer_than_a_message() {
     sandbox.run(["wait", &id]).code(0).stdout_is("0\n");
     sandbox.run(["logs", &id]).code(0).stdout_is(&format!("{}\n", long.len()));
 }
+
+#[test]
+fn the_newest_is_meant_where_that_is_said() {
+    requires!(root);
+    let sandbox = Sandbox::new();
+    background(&sandbox, "old", &[], "sleep 1000");
+    std::thread::sleep(Duration::from_millis(1100));
+    background(&sandbox, "new", &[], "echo new; exec sleep 1000");
+    assert!(within(SOON, || sandbox.run(["logs", "--latest"]).stdout == "new\n"));
+    sandbox.run(["logs", "-l", "old"]).code(125).one_line_error("old");
+    sandbox.run(["kill", "-l"]).code(0);
+    sandbox.run(["wait", "-l"]).code(0).stdout_is("137\n");
+    sandbox.run(["attach", "-l"]).code(125).stderr_contains("not running");
+    sandbox.run(["ps", "--format", "{{.Names}}"]).code(0).stdout_is("old\n");
+}

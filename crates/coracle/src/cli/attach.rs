@@ -1,5 +1,6 @@
 //! `coracle attach`: our terminal for a container that runs.
 
+use super::which::{self, Which};
 use super::{Context, Failure, Verb};
 use crate::cli::output::help;
 use engine::Keys;
@@ -27,13 +28,17 @@ struct Given {
     keys: Option<Keys>,
     no_stdin: bool,
     sig_proxy: Option<bool>,
+    which: Which,
 }
+
+super::parts!(Given { which: Which });
 
 type F = Flag<Given>;
 
 const FLAGS: &[F] = &[
     F::takes("detach-keys", "KEYS", |g, w| put(&mut g.keys, w), "Keys that leave it running (ctrl-p,ctrl-q)")
         .under("Options"),
+    which::latest(),
     F::switch("no-stdin", |g, on| g.no_stdin = on, "Do not read standard input").under("Options"),
     F::switch("sig-proxy", |g, on| g.sig_proxy = Some(on), "Pass signals on to it (true)").under("Options"),
 ];
@@ -41,13 +46,10 @@ const FLAGS: &[F] = &[
 fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     let mut given = Given::default();
     let words = parse(FLAGS, words, Order::Anywhere, &mut given)?;
-    let [name] = words.as_slice() else {
-        return Err(Failure::words("one container is needed", "coracle attach CONTAINER"));
-    };
-    let engine = context.engine()?;
-    let asked = engine.container(name)?.container.config.config;
+    let (engine, name) = given.which.only(&words, context, "coracle attach CONTAINER")?;
+    let asked = engine.container(&name)?.container.config.config;
     let signals = signals()?;
-    let socket = engine.monitor(name)?;
+    let socket = engine.monitor(&name)?;
     let how = How {
         input: !given.no_stdin && asked.process.stdin == StdinMode::Open,
         signals: given.sig_proxy.unwrap_or(true),
@@ -56,7 +58,7 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
         ..How::default()
     };
     greet(&socket, &how)?;
-    engine.tell(name, "attach", &[]);
+    engine.tell(&name, "attach", &[]);
     code(attach(&socket, &how, &signals)?)
 }
 

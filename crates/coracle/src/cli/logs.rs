@@ -1,5 +1,6 @@
 //! `coracle logs`: what a container has written.
 
+use super::which::{self, Which};
 use super::{Context, Failure, Verb};
 use crate::cli::output::help;
 use crate::render;
@@ -33,12 +34,16 @@ struct Given {
     until: Option<u64>,
     tail: Option<usize>,
     timestamps: bool,
+    which: Which,
 }
+
+super::parts!(Given { which: Which });
 
 type F = Flag<Given>;
 
 const FLAGS: &[F] = &[
     F::switch("follow", |g, on| g.follow = on, "Go on while it writes").short('f').under("Options"),
+    which::latest(),
     F::takes("since", "TIME", |g, w| moment(&mut g.since, w), "Nothing from before").under("Options"),
     F::takes("tail", "LINES", tail, "The last lines alone (all)").short('n').under("Options"),
     F::switch("timestamps", |g, on| g.timestamps = on, "When each line was written").short('t').under("Options"),
@@ -62,11 +67,8 @@ fn tail(given: &mut Given, word: &str) -> Result<(), Invalid> {
 fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     let mut given = Given::default();
     let words = parse(FLAGS, words, Order::Anywhere, &mut given)?;
-    let [name] = words.as_slice() else {
-        return Err(Failure::words("one container is needed", "coracle logs CONTAINER"));
-    };
-    let engine = context.engine()?;
-    let mut log = engine.log(name)?;
+    let (engine, name) = given.which.only(&words, context, "coracle logs CONTAINER")?;
+    let mut log = engine.log(&name)?;
     let wanted = |line: &Line| {
         given.since.is_none_or(|since| line.time.as_secs() >= since)
             && given.until.is_none_or(|until| line.time.as_secs() < until)

@@ -1,7 +1,7 @@
 //! Which containers a verb is for: those that are named, or chosen by what they are, as docker and podman let one say it.
 
 use super::filter::{CONTAINERS, Chosen};
-use super::{Failure, no_words, some_words};
+use super::{Context, Failure, no_words, some_words};
 use engine::Engine;
 use engine::containers::Status;
 use flag::{Flag, push_word};
@@ -87,6 +87,18 @@ impl Which {
         let listed = engine.containers()?.into_iter().flatten();
         let fits = listed.filter(|listed| kind(&listed.status) && filters.fits(listed));
         Ok(fits.map(|listed| listed.container.id.to_string()).collect())
+    }
+
+    /// The one container of a verb that takes a name or `--latest`.
+    pub fn only(&self, words: &[String], context: &Context, usage: &str) -> Result<(Engine, String), Failure> {
+        if !self.latest {
+            let [name] = words else { return Err(Failure::words("one container is needed", usage)) };
+            return Ok((context.engine()?, name.clone()));
+        }
+        no_words(words)?;
+        let engine = context.engine()?;
+        let name = newest(&engine)?;
+        Ok((engine, name))
     }
 
     /// The same for a verb that is for one.
