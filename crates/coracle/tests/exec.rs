@@ -79,6 +79,8 @@ fn exit_codes_are_the_commands_or_say_why_there_was_none() {
     sh(&world, &[], &id, "kill -TERM $$").code(143);
     exec(&world, &[], &id, &["no-such-command"]).run().code(127).one_line_error("no-such-command");
     exec(&world, &[], &id, &["/etc/hosts"]).run().code(126).one_line_error("/etc/hosts");
+    exec(&world, &["-w", "/nope"], &id, &["true"]).run().code(127).one_line_error("/nope");
+    exec(&world, &["-w", "/etc/hosts"], &id, &["true"]).run().code(126).one_line_error("/etc/hosts");
     sh(&world, &[], "no-such", "true").code(125).one_line_error("no container \"no-such\"");
     world.sandbox.run(["pause", &id]).code(0);
     sh(&world, &[], &id, "true").code(125).one_line_error("is paused: coracle unpause");

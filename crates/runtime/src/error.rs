@@ -138,9 +138,11 @@ impl Error {
     /// The exit code that docker and podman give: 127 not found, 126 not executable, 125 everything else.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::NotFound { .. } => 127,
-            Self::NotExecutable { errno, .. } if *errno == Errno::NOENT => 127,
-            Self::NotExecutable { .. } => 126,
+            // The command, or the directory in which it is to run.
+            Self::NotFound { .. }
+            | Self::NotExecutable { errno: Errno::NOENT, .. }
+            | Self::Step { subject: Subject::Cwd, errno: Errno::NOENT, .. } => 127,
+            Self::NotExecutable { .. } | Self::Step { subject: Subject::Cwd, .. } => 126,
             _ => 125,
         }
     }

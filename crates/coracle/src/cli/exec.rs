@@ -15,8 +15,8 @@ const HELP: Help = Help {
     about: "Run a command in a container that runs",
     more: &[
         "It has the variables, the directory, the user and the rights of the container's own command.",
-        "The exit code is the command's; 125 if coracle fails, 126 if the command cannot be executed, 127 if it is not \
-         found, 128+N if signal N ends it.",
+        "The exit code is the command's; 125 if coracle fails, 126 if the command cannot be executed, 127 if it or the \
+         directory is not found, 128+N if signal N ends it.",
     ],
 };
 
