@@ -382,6 +382,8 @@ impl<'a> Watch<'a> {
     /// From one end to the next start, until there is none.
     fn lives(mut self, mut life: Life) {
         loop {
+            // From now on it waits, perhaps for months, and beside a thousand others.
+            sys::memory::let_go();
             let began = Instant::now();
             let (held, verdict) = match self.order.health.clone() {
                 Some(config) => {

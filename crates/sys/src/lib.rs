@@ -14,6 +14,7 @@ pub mod direct;
 mod error;
 pub mod fs;
 pub mod memfd;
+pub mod memory;
 pub mod mount;
 pub mod namespace;
 pub mod netlink;

@@ -22,6 +22,7 @@ numbers! {
     getpid 39 172
     mmap 9 222
     munmap 11 215
+    madvise 28 233
     rt_sigaction 13 134
     rt_sigprocmask 14 135
     ioctl 16 29
