@@ -63,7 +63,7 @@ fn a_working_directory_or_user_that_cannot_be_is_named() {
     let world = World::root();
     let host = ["host:", "true"];
     refused(&world, &["-w", "relative"], &host, 125, &["relative", "absolute"]);
-    refused(&world, &["-w", "/etc/passwd"], &host, 125, &["/etc/passwd"]);
+    refused(&world, &["-w", "/etc/passwd"], &host, 126, &["/etc/passwd"]);
     refused(&world, &["-u", "nobody-knows"], &host, 125, &["nobody-knows"]);
     refused(&world, &["-u", "0:nobody-knows"], &host, 125, &["nobody-knows"]);
     refused(&world, &["-u", "-1"], &host, 125, &["-1"]);
@@ -246,7 +246,7 @@ fn what_is_refused_leaves_nothing() {
         refused(&world, &[], &["host:", "/etc"], 126, &[]);
         refused(&world, &[], &["no-such-image", "true"], 125, &[]);
         refused(&world, &["--mount", "type=bind,src=/no/such,dst=/x"], host, 125, &[]);
-        refused(&world, &["-w", "/etc/passwd"], host, 125, &[]);
+        refused(&world, &["-w", "/etc/passwd"], host, 126, &[]);
         refused(&world, &["-u", "nobody-knows"], host, 125, &[]);
         refused(&world, &["-m", "600k"], host, 125, &[]);
         before.assert_nothing_new(Duration::from_secs(5));
