@@ -97,6 +97,8 @@ fn a_rule_allows_devices_whose_nodes_come_later() {
     assert_ne!(shown(&sandbox, &["--cap-add", "MKNOD"], read).exit_code(), Some(0));
     let rule = ["--cap-add", "MKNOD", "--device-cgroup-rule", "c 10:237 rm"];
     shown(&sandbox, &rule, read).code(0).stdout_is("opened\n");
+    sandbox.coracle(["create", "--name", "box"]).args(&rule[2..]).args(["host:", "true"]).run().code(0);
+    sandbox.run(["inspect", "-f", "{{json .HostConfig.DeviceCgroupRules}}", "box"]).stdout_is("[\"c 10:237 rm\"]\n");
 }
 
 #[test]

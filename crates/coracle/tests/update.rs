@@ -149,6 +149,8 @@ fn limits_of_block_devices_are_changed_while_it_runs() {
         sandbox.run(look).code(0).stdout_is(&format!("{} {bytes}\n", numbers.trim()));
     }
     sandbox.run(["update", "--memory-swappiness", "7", "box"]).code(0);
+    let told = "{{range .HostConfig.BlkioDeviceWriteBps}}{{.Rate}}{{end}} {{.HostConfig.MemorySwappiness}}";
+    sandbox.run(["inspect", "-f", told, "box"]).code(0).stdout_is(&format!("{} 7\n", 2 << 20));
     sandbox.run(["exec", "box", "cat", "/sys/fs/cgroup/memory/memory.swappiness"]).code(0).stdout_is("7\n");
     sandbox.run(["restart", "-t", "0", "box"]).code(0);
     sandbox.run(look).code(0).stdout_is(&format!("{} {}\n", numbers.trim(), 2 << 20));

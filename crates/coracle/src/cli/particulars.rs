@@ -4,11 +4,12 @@
 
 use super::Failure;
 use engine::config::{
-    AppArmor, BindMount, CgroupNamespace, ContainerConfig, IpcNamespace, Mount, MountSource, NamespaceMode,
-    SearchDomains, SeccompChoice, SelinuxLabel, UsernsMode, VolumeMount,
+    AppArmor, BindMount, CgroupNamespace, ContainerConfig, DeviceLimit, IpcNamespace, Mount, MountSource,
+    NamespaceMode, SearchDomains, SeccompChoice, SelinuxLabel, UsernsMode, VolumeMount,
 };
 use engine::containers::{Listed, Status};
 use engine::{Details, Engine};
+use oci::runtime::{DeviceRule, DeviceType};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
@@ -127,6 +128,23 @@ fn config(listed: &Listed, details: &Details) -> Value {
     config
 }
 
+/// `c 10:229 rw`, as they are given.
+fn rules(rules: &[DeviceRule]) -> Value {
+    if rules.is_empty() {
+        return Value::Null;
+    }
+    let text = |rule: &DeviceRule| {
+        let kind = match rule.kind {
+            None => "a",
+            Some(DeviceType::Block) => "b",
+            Some(_) => "c",
+        };
+        let number = |number: Option<i64>| number.map_or_else(|| "*".to_owned(), |number| number.to_string());
+        format!("{kind} {}:{} {}", number(rule.major), number(rule.minor), rule.access.as_deref().unwrap_or("rwm"))
+    };
+    rules.iter().map(text).collect()
+}
+
 fn host_config(listed: &Listed, details: &Details) -> Value {
     let asked = &listed.container.config.config;
     let view = &asked.view;
@@ -136,6 +154,10 @@ fn host_config(listed: &Listed, details: &Details) -> Value {
         NamespaceMode::Path(path) => format!("ns:{}", path.display()),
     };
     let linux = details.spec.as_ref().and_then(|spec| spec.linux.as_ref());
+    let block_io = &asked.limits.block_io;
+    let devices = |limits: &[DeviceLimit], value: &str| -> Vec<Value> {
+        limits.iter().map(|limit| json!({ "Path": limit.device, value: limit.value })).collect()
+    };
     json!({
         "Binds": binds(asked),
         "ContainerIDFile": asked.cidfile.as_deref().unwrap_or(Path::new("")),
@@ -178,12 +200,12 @@ fn host_config(listed: &Listed, details: &Details) -> Value {
         "Sysctls": view.sysctls.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect::<Map<_, _>>(),
         "Runtime": "coracle",
         "Isolation": "",
-        "BlkioWeight": 0,
-        "BlkioWeightDevice": [],
-        "BlkioDeviceReadBps": [],
-        "BlkioDeviceWriteBps": [],
-        "BlkioDeviceReadIOps": [],
-        "BlkioDeviceWriteIOps": [],
+        "BlkioWeight": block_io.weight.unwrap_or(0),
+        "BlkioWeightDevice": devices(&block_io.weights, "Weight"),
+        "BlkioDeviceReadBps": devices(&block_io.read_bytes, "Rate"),
+        "BlkioDeviceWriteBps": devices(&block_io.write_bytes, "Rate"),
+        "BlkioDeviceReadIOps": devices(&block_io.read_operations, "Rate"),
+        "BlkioDeviceWriteIOps": devices(&block_io.write_operations, "Rate"),
         "CpuRealtimePeriod": 0,
         "CpuRealtimeRuntime": 0,
         "Devices": asked.files.devices.iter().map(|device| json!({
@@ -191,9 +213,9 @@ fn host_config(listed: &Listed, details: &Details) -> Value {
             "PathInContainer": device.container.as_str(),
             "CgroupPermissions": device.access.to_string(),
         })).collect::<Vec<_>>(),
-        "DeviceCgroupRules": null,
+        "DeviceCgroupRules": rules(&asked.files.device_rules),
         "DeviceRequests": null,
-        "MemorySwappiness": null,
+        "MemorySwappiness": asked.limits.swappiness,
         "OomKillDisable": asked.limits.oom_kill_disable,
         "MaskedPaths": linux.map(|linux| linux.masked_paths.clone()),
         "ReadonlyPaths": linux.map(|linux| linux.readonly_paths.clone()),
