@@ -1,7 +1,7 @@
 //! `.container`: a service that runs a container.
 
 use crate::keys::Becomes::{Bare, Begins, Each, Elsewhere, Switch, Truth, Value, Words};
-use crate::keys::{Table, beside, flags, truth};
+use crate::keys::{Table, beside, flags, truth, words};
 use crate::service::{Setting, command, image_of, names};
 use crate::words::split;
 use crate::{Error, Unit, volume};
@@ -124,7 +124,7 @@ pub(crate) fn write(unit: &mut Unit, setting: &Setting<'_>) -> Result<(), Error>
     }
     run.extend(flags(&asked, SECTION, KEYS)?);
     let mut put = |flag: &str, value: String| run.extend([flag.to_owned(), value]);
-    for device in words(&asked, "AddDevice")? {
+    for device in words(&asked, SECTION, "AddDevice")? {
         // What may be missing is left to the start, which says so; a dash in front means that it may.
         match device.strip_prefix('-') {
             Some(device) if !std::path::Path::new(device.split(':').next().unwrap_or_default()).exists() => {}
@@ -173,9 +173,9 @@ pub(crate) fn write(unit: &mut Unit, setting: &Setting<'_>) -> Result<(), Error>
         (Some(_), Some(root)) => return Err(refuse("Rootfs", root, "Image= and Rootfs= exclude each other")),
         (None, None) => return Err(Error::NoKey { section: SECTION, keys: "Image= or Rootfs=" }),
     }
-    run.extend(words(&asked, "Exec")?);
+    run.extend(words(&asked, SECTION, "Exec")?);
 
-    let global = words(&asked, "GlobalArgs")?;
+    let global = words(&asked, SECTION, "GlobalArgs")?;
     let line = |words: &[String]| command(setting, &global, words);
     let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     match asked.last("Service", "KillMode") {
@@ -212,11 +212,6 @@ pub(crate) fn write(unit: &mut Unit, setting: &Setting<'_>) -> Result<(), Error>
         }
     }
     Ok(())
-}
-
-/// All words of a key.
-fn words(unit: &Unit, key: &str) -> Result<Vec<String>, Error> {
-    Ok(unit.values(SECTION, key).into_iter().map(split).collect::<Result<Vec<_>, _>>()?.concat())
 }
 
 /// A `--mount` whose source may be another file.

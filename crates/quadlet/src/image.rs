@@ -1,9 +1,8 @@
 //! `.image`: a service that pulls an image, once.
 
 use crate::keys::Becomes::{Bare, Elsewhere, Truth, Value};
-use crate::keys::{Table, flags};
+use crate::keys::{Table, flags, words};
 use crate::service::{Setting, command, once};
-use crate::words::split;
 use crate::{Error, Unit};
 
 pub(crate) const SECTION: &str = "Image";
@@ -32,7 +31,7 @@ pub(crate) fn write(unit: &mut Unit, setting: &Setting<'_>) -> Result<(), Error>
     let mut pull = ["image", "pull"].map(str::to_owned).to_vec();
     pull.extend(flags(unit, SECTION, KEYS)?);
     pull.push(image);
-    let global = unit.values(SECTION, "GlobalArgs").into_iter().map(split).collect::<Result<Vec<_>, _>>()?.concat();
+    let global = words(unit, SECTION, "GlobalArgs")?;
     once(unit, command(setting, &global, &pull));
     Ok(())
 }

@@ -32,33 +32,32 @@ pub(crate) fn flags(unit: &Unit, section: &'static str, table: Table) -> Result<
     if let Some((key, _)) = unit.keys(section).iter().find(|(key, _)| !table.iter().any(|(known, _)| known == key)) {
         return Err(Error::Unknown { section: section.to_owned(), key: key.clone() });
     }
-    let mut words = Vec::new();
+    let mut given = Vec::new();
     for (key, becomes) in table {
         let values = unit.values(section, key);
         match becomes {
-            Becomes::Value(flag) => words.extend(values.last().into_iter().flat_map(|value| pair(flag, value))),
-            Becomes::Each(flag) => words.extend(values.iter().flat_map(|value| pair(flag, value))),
+            Becomes::Value(flag) => given.extend(values.last().into_iter().flat_map(|value| pair(flag, value))),
+            Becomes::Each(flag) => given.extend(values.iter().flat_map(|value| pair(flag, value))),
             Becomes::Begins(flag, begin) => {
-                words.extend(values.iter().flat_map(|value| pair(flag, &format!("{begin}{value}"))));
+                given.extend(values.iter().flat_map(|value| pair(flag, &format!("{begin}{value}"))));
             }
             Becomes::Words(flag) => {
-                for value in values {
-                    words.extend(split(value)?.iter().flat_map(|word| pair(flag, word)));
-                }
+                given.extend(words(unit, section, key)?.iter().flat_map(|word| pair(flag, word)));
             }
-            Becomes::Bare => {
-                for value in values {
-                    words.extend(split(value)?);
-                }
-            }
+            Becomes::Bare => given.extend(words(unit, section, key)?),
             Becomes::Switch(flag) => {
-                words.extend(truth(unit, section, key)?.filter(|on| *on).map(|_| (*flag).to_owned()));
+                given.extend(truth(unit, section, key)?.filter(|on| *on).map(|_| (*flag).to_owned()));
             }
-            Becomes::Truth(flag) => words.extend(truth(unit, section, key)?.map(|on| format!("{flag}={on}"))),
+            Becomes::Truth(flag) => given.extend(truth(unit, section, key)?.map(|on| format!("{flag}={on}"))),
             Becomes::Elsewhere => {}
         }
     }
-    Ok(words)
+    Ok(given)
+}
+
+/// All words of a key.
+pub(crate) fn words(unit: &Unit, section: &str, key: &str) -> Result<Vec<String>, Error> {
+    Ok(unit.values(section, key).into_iter().map(split).collect::<Result<Vec<_>, _>>()?.concat())
 }
 
 fn pair(flag: &str, value: &str) -> [String; 2] {

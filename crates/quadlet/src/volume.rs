@@ -1,9 +1,8 @@
 //! `.volume`: a service that makes a volume, once.
 
 use crate::keys::Becomes::{Bare, Elsewhere, Switch, Value, Words};
-use crate::keys::{Table, flags};
+use crate::keys::{Table, flags, words};
 use crate::service::{Setting, command, needs, once};
-use crate::words::split;
 use crate::{Error, Unit};
 
 pub(crate) const SECTION: &str = "Volume";
@@ -37,12 +36,13 @@ pub(crate) fn write(unit: &mut Unit, setting: &Setting<'_>) -> Result<(), Error>
         option("device", device);
     }
     let owner = |key: &str, word: &str| last(key).map(|id| format!("{word}={id}"));
-    let words: Vec<_> = [last("Options"), owner("User", "uid"), owner("Group", "gid")].into_iter().flatten().collect();
-    if !words.is_empty() {
-        option("o", words.join(","));
+    let mounted: Vec<_> =
+        [last("Options"), owner("User", "uid"), owner("Group", "gid")].into_iter().flatten().collect();
+    if !mounted.is_empty() {
+        option("o", mounted.join(","));
     }
     create.push(own_name(unit, setting.stem()));
-    let global = unit.values(SECTION, "GlobalArgs").into_iter().map(split).collect::<Result<Vec<_>, _>>()?.concat();
+    let global = words(unit, SECTION, "GlobalArgs")?;
     once(unit, command(setting, &global, &create));
     Ok(())
 }
