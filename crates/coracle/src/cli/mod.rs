@@ -384,6 +384,15 @@ fn some_words(words: &[String], what: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The same for one that takes all instead; nothing is opened before this is known to make sense.
+fn some_words_or_all(words: &[String], all: bool, what: &str) -> Result<(), Failure> {
+    match all {
+        true if words.is_empty() => Ok(()),
+        true => Err(Failure::words("--all and names exclude each other", "leave out either of them")),
+        false => some_words(words, what),
+    }
+}
+
 /// Does what a signal must not leave half done, see [`engine::Engine::apart`], and tells of its failure there.
 fn apart(engine: &engine::Engine, verb: &str, work: impl FnOnce() -> Result<(), Failure>) -> Result<u8, Failure> {
     code_apart(engine, verb, || work().map(|()| 0))

@@ -44,12 +44,7 @@ const FLAGS: &[F] = &[
 fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     let mut given = Given::default();
     let mut names = parse(FLAGS, words, Order::Anywhere, &mut given)?;
-    if given.all && !names.is_empty() {
-        return Err(Failure::words("--all and names exclude each other", "leave out either of them"));
-    }
-    if !given.all {
-        super::some_words(&names, "an image")?;
-    }
+    super::some_words_or_all(&names, given.all, "an image")?;
     let engine = context.engine()?;
     if given.all {
         names = engine.images()?.into_iter().flatten().map(|image| image.id.0.hex()).collect();

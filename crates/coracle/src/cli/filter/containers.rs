@@ -1,7 +1,6 @@
 //! Filters of containers.
 
-use super::pattern::finds;
-use super::{Filter, Test, labelled, truth, until, wrong};
+use super::{Filter, Test, labelled, named, truth, until, wrong};
 use crate::cli::Failure;
 use engine::Engine;
 use engine::config::{ImageRef, Mount, NetworkMode, Policy};
@@ -16,12 +15,7 @@ pub const CONTAINERS: &[F] = &[
         Ok(Box::new(move |listed: &Listed| listed.container.id.as_str().starts_with(&value)))
     }),
     F::any("name", |value, _| {
-        let value = value.strip_prefix('/').unwrap_or(value).to_owned();
-        if finds(&value, "").is_none() {
-            let hint = "give a part of it; ^ $ . * + ? mean what they do in regular expressions";
-            return Err(wrong("name", &value, "no pattern for a name", hint));
-        }
-        Ok(Box::new(move |listed: &Listed| finds(&value, listed.container.name.as_str()) == Some(true)))
+        named(value.strip_prefix('/').unwrap_or(value), |listed: &Listed| listed.container.name.as_str())
     }),
     F::all("label", |value, _| Ok(label(value, true))),
     F::any("label!", |value, _| Ok(label(value, false))),

@@ -16,6 +16,7 @@ pub use images::{IMAGES, PRUNED_IMAGES, created};
 pub use secrets::SECRETS;
 pub use volumes::VOLUMES;
 
+use self::pattern::finds;
 use super::Failure;
 use crate::render;
 use std::collections::BTreeMap;
@@ -107,6 +108,16 @@ fn truth(name: &str, value: &str) -> Result<bool, Failure> {
 fn until(value: &str) -> Result<u64, Failure> {
     let hint = "give a span before now (10m, 1h30m), a date (2026-01-31), a moment (RFC 3339), or seconds since 1970";
     render::moment(value, render::now()).ok_or_else(|| wrong("until", value, "no moment", hint))
+}
+
+/// Those whose name has a part that fits.
+fn named<T: 'static>(value: &str, name: fn(&T) -> &str) -> Result<Test<T>, Failure> {
+    if finds(value, "").is_none() {
+        let hint = "give a part of it; ^ $ . * + ? mean what they do in regular expressions";
+        return Err(wrong("name", value, "no pattern for a name", hint));
+    }
+    let value = value.to_owned();
+    Ok(Box::new(move |item| finds(&value, name(item)) == Some(true)))
 }
 
 /// Whether `NAME` or `NAME=VALUE` is among the labels.

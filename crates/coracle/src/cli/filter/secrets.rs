@@ -1,7 +1,6 @@
 //! Filters of secrets.
 
-use super::pattern::finds;
-use super::{Filter, labelled, wrong};
+use super::{Filter, labelled, named};
 use engine::secrets::Secret;
 
 type F = Filter<Secret, ()>;
@@ -12,13 +11,7 @@ pub const SECRETS: &[F] = &[
         let value = value.to_owned();
         Ok(Box::new(move |secret: &Secret| secret.id.starts_with(&value)))
     }),
-    F::any("name", |value, ()| {
-        if finds(value, "").is_none() {
-            return Err(wrong("name", value, "no pattern for a name", "give a part of it"));
-        }
-        let value = value.to_owned();
-        Ok(Box::new(move |secret: &Secret| finds(&value, &secret.name) == Some(true)))
-    }),
+    F::any("name", |value, ()| named(value, |secret: &Secret| &secret.name)),
     F::all("label", |value, ()| {
         let value = value.to_owned();
         Ok(Box::new(move |secret: &Secret| labelled(&secret.labels, &value)))

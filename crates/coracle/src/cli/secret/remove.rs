@@ -35,14 +35,10 @@ const FLAGS: &[F] = &[
 fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     let mut given = Given::default();
     let mut names = parse(FLAGS, words, Order::Anywhere, &mut given)?;
-    if given.all && !names.is_empty() {
-        return Err(Failure::words("--all and names exclude each other", "leave out either of them"));
-    }
+    crate::cli::some_words_or_all(&names, given.all, "a secret")?;
     let engine = context.engine()?;
     if given.all {
         names = engine.secrets()?.into_iter().map(|secret| secret.name).collect();
-    } else {
-        crate::cli::some_words(&names, "a secret")?;
     }
     crate::cli::each(&names, VERB.name, |name| match engine.remove_secret(name) {
         Ok(id) => print(&format!("{id}\n")),
