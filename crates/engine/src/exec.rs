@@ -74,7 +74,8 @@ impl Engine {
 
     /// Runs a process in a container, to its end unless it is left, and returns its exit code. Called with one thread.
     /// It is held by a child of ours, which stays to wait for its end when it is left, or we are killed: the machine's
-    /// init may be one that reaps nobody, and then the container could not end. What dies with us needs none. `tell` tells of a failure, and says with which code we end.
+    /// init may be one that reaps nobody, and then the container could not end. What dies with us needs none. `tell` tells
+    /// of a failure, and says with which code we end.
     pub fn exec(&self, text: &str, exec: &Exec, io: Io, tell: impl FnOnce(Error) -> u8) -> Result<u8> {
         let signals = crate::attach::signals()?;
         if exec.dies_with_us {
@@ -218,17 +219,13 @@ impl Begun {
     fn wait(&self) -> Option<Exit> {
         let Self { made, master, .. } = self;
         let kept: Vec<_> = [made.handle.pidfd.as_fd()].into_iter().chain(master.as_ref().map(AsFd::as_fd)).collect();
-        if sys::detached::apart(&kept).is_err() {
-            return None;
-        }
-        {
-            let mut buffer = [0; 4096];
-            let open = |master: &OwnedFd, buffer: &mut [u8]| {
-                !matches!(rustix::io::read(master, buffer), Ok(0) | Err(rustix::io::Errno::IO))
-            };
-            while master.as_ref().is_some_and(|master| open(master, &mut buffer)) {}
-            made.handle.wait().ok()
-        }
+        sys::detached::apart(&kept).ok()?;
+        let mut buffer = [0; 4096];
+        let open = |master: &OwnedFd, buffer: &mut [u8]| {
+            !matches!(rustix::io::read(master, buffer), Ok(0) | Err(rustix::io::Errno::IO))
+        };
+        while master.as_ref().is_some_and(|master| open(master, &mut buffer)) {}
+        made.handle.wait().ok()
     }
 }
 

@@ -129,14 +129,19 @@ impl HealthState {
     }
 }
 
+/// What runs in the container to see whether it is well.
+fn check(config: &HealthConfig) -> Exec {
+    let process = ProcessConfig { command: config.command.clone(), ..ProcessConfig::default() };
+    Exec { process, dies_with_us: true, timeout: Some(config.timeout), ..Exec::default() }
+}
+
 impl Engine {
     /// Runs a container's check once, and says whether it is well; `tell` tells of a check that could not be run.
     pub fn check_health(&self, text: &str, tell: impl FnOnce(crate::Error) -> u8) -> crate::Result<bool> {
         let running = self.find_running(text)?;
         let config = running.record.config.health.clone();
         let config = config.ok_or_else(|| crate::Error::NoCheck(text.to_owned()))?;
-        let process = ProcessConfig { command: config.command, ..ProcessConfig::default() };
-        let exec = Exec { process, dies_with_us: true, timeout: Some(config.timeout), ..Exec::default() };
+        let exec = check(&config);
         let began = Instant::now();
         let code = self.exec(text, &exec, Io::default(), tell)?;
         Ok(code == 0 && began.elapsed() < config.timeout)
@@ -223,14 +228,12 @@ impl<'a> Checks<'a> {
         }
         let Ok((ours, theirs)) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC) else { return };
         let _ = rustix::io::ioctl_fionbio(&ours, true);
-        let (engine, id, command, timeout) = (self.engine, self.id, self.config.command.clone(), self.config.timeout);
+        let (engine, id, exec) = (self.engine, self.id, check(&self.config));
         let child = sys::process::fork(|| {
             let Ok(null) = sys::fs::open("/dev/null", OFlags::RDONLY, Mode::empty()) else { return 125 };
             let Ok(_kept) = sys::fs::Standard::replace([null.as_fd(), theirs.as_fd(), theirs.as_fd()]) else {
                 return 125;
             };
-            let process = ProcessConfig { command, ..ProcessConfig::default() };
-            let exec = Exec { process, dies_with_us: true, timeout: Some(timeout), ..Exec::default() };
             let told = |error: crate::Error| {
                 let _ = sys::fs::write_all(rustix::stdio::stderr(), error.to_string().as_bytes());
                 error.exit_code()

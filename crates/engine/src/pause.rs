@@ -60,21 +60,17 @@ impl Engine {
 /// Whether it stands still. Asked of the kernel only where somebody has said so.
 pub(crate) fn is_paused(engine: &Engine, id: &str, process: &Process) -> bool {
     let run_dir = (process.pause != Pause::No).then(|| RunDir::open(&engine.run_dir(id)).ok()).flatten();
-    run_dir.as_ref().and_then(cgroup_of).is_some_and(|cgroup| cgroup.is_frozen().unwrap_or(false))
+    run_dir.as_ref().and_then(RunDir::cgroup).is_some_and(|cgroup| cgroup.is_frozen().unwrap_or(false))
 }
 
 /// Lets go what stands still for somebody who was killed meanwhile.
 pub(crate) fn let_go(run_dir: &RunDir) {
     if let Some(Pause::While(holder)) = run_dir.process().map(|process| process.pause)
         && !holder.lives()
-        && cgroup_of(run_dir).is_some_and(|cgroup| cgroup.thaw().is_ok())
+        && run_dir.cgroup().is_some_and(|cgroup| cgroup.thaw().is_ok())
     {
         let _ = run_dir.write_pause(Pause::No);
     }
-}
-
-fn cgroup_of(run_dir: &RunDir) -> Option<Cgroup> {
-    run_dir.state().ok().flatten().map(|state| Cgroup::from_paths(&state.cgroup))
 }
 
 fn freeze(cgroup: &Cgroup, text: &str) -> Result<()> {

@@ -63,11 +63,8 @@ pub(crate) fn place(
             SecretPlace::File { path, uid, gid, mode } => {
                 let name = format!("secret-{number}");
                 run_dir.add(&name, &secret.data, 0o600)?;
-                let (owner, group) = match namespace.maps() {
-                    None => Some((*uid, *gid)),
-                    Some(maps) => maps.host_uid(*uid).zip(maps.host_gid(*gid)),
-                }
-                .ok_or_else(|| Error::SecretOwner { secret: secret.name, uid: *uid, gid: *gid })?;
+                let nobody = || Error::SecretOwner { secret: secret.name, uid: *uid, gid: *gid };
+                let (owner, group) = namespace.on_host(*uid, *gid).ok_or_else(nobody)?;
                 let file = run_dir.path().join(&name);
                 let owned = sys::fs::fchownat(
                     run_dir,

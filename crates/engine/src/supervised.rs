@@ -24,7 +24,6 @@ use crate::run::{Run, command_of, finish};
 use crate::spec::Composed;
 use crate::start::{Hold, Io, Place, SPEC, Start};
 use crate::userns;
-use cgroup::Cgroup;
 use monitor::{Client, History, Holder, Life, Mark, Policy, Process, RunDir, State, Streams, Supervisor, Word, log};
 use runtime::{Newlines, Request};
 use rustix::fs::{Mode, OFlags};
@@ -394,7 +393,7 @@ impl<'a> Watch<'a> {
                 None => (self.supervisor.hold(&mut life, &mut ()), OnFailure::None),
             };
             let Ok(exit) = held else { return };
-            let cgroup = self.run_dir.state().ok().flatten().map(|state| Cgroup::from_paths(&state.cgroup));
+            let cgroup = self.run_dir.cgroup();
             let run = Run {
                 exit,
                 oom_kills: cgroup.and_then(|cgroup| cgroup.oom_kills().ok()).unwrap_or(0),

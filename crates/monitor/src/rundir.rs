@@ -7,6 +7,7 @@
 use crate::error::{Error, Result};
 use crate::holder::Holder;
 use crate::marks::Mark;
+use runtime::Cgroup;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -101,6 +102,11 @@ impl RunDir {
     /// Where a container's is, below `<runroot>`.
     pub fn path_of(runroot: &Path, id: &str) -> PathBuf {
         runroot.join(CONTAINERS).join(id)
+    }
+
+    /// The container's cgroup, as it was planned.
+    pub fn cgroup(&self) -> Option<Cgroup> {
+        self.state().ok().flatten().map(|state| Cgroup::from_paths(&state.cgroup))
     }
 
     /// Who makes or holds the container, and lives.

@@ -90,8 +90,12 @@ impl FromStr for ContainerName {
 
 /// A name is a file's name in the store, hence the length.
 fn is_name(text: &str) -> bool {
-    (2..=255).contains(&text.len())
-        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+    (2..=255).contains(&text.len()) && is_plain(text)
+}
+
+/// A letter or digit, then letters, digits, `_`, `.` and `-`.
+pub(crate) fn is_plain(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
 }
 

@@ -2,7 +2,7 @@
 
 use crate::file::{Sync, names, read_record, sync_dir, unfinished, write_record};
 use crate::lease::Flock;
-use crate::name::random_hex;
+use crate::name::{is_plain, random_hex};
 use crate::{Error, Result, Store};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -61,10 +61,7 @@ impl Store {
     /// Makes a secret; returns its id.
     pub fn create_secret(&self, new: NewSecret<'_>) -> Result<String> {
         let NewSecret { name, labels, data, now, replace } = new;
-        let valid = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
-            && name.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
-            && name.len() <= 253;
-        if !valid {
+        if !is_plain(name) || name.len() > 253 {
             return Err(Error::SecretName(name.chars().take(80).collect()));
         }
         if data.is_empty() || data.len() > LARGEST_SECRET {

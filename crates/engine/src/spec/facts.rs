@@ -130,6 +130,14 @@ pub enum UserNamespace {
 }
 
 impl UserNamespace {
+    /// The ids that two of its own are on the host, if they are there.
+    pub fn on_host(&self, uid: u32, gid: u32) -> Option<(u32, u32)> {
+        match self.maps() {
+            None => Some((uid, gid)),
+            Some(maps) => maps.host_uid(uid).zip(maps.host_gid(gid)),
+        }
+    }
+
     /// Its maps, if it is not the host's.
     pub fn maps(&self) -> Option<&IdMaps> {
         match self {

@@ -354,11 +354,7 @@ impl Builder<'_> {
 
     fn chown(&self, bind: &BindMount) -> Result<Chown, Error> {
         let (uid, gid) = (self.facts.user.uid, self.facts.user.gid);
-        let host = match self.facts.user_namespace.maps() {
-            None => Some((uid, gid)),
-            Some(maps) => maps.host_uid(uid).zip(maps.host_gid(gid)),
-        };
-        let (uid, gid) = host.ok_or_else(|| {
+        let (uid, gid) = self.facts.user_namespace.on_host(uid, gid).ok_or_else(|| {
             let source = Invalid::new("U", "the container's user has no id on the host");
             Error::flag(bind.flag.name(), source)
         })?;
