@@ -14,6 +14,7 @@ use store::{Container, ContainerId, Durability};
 impl Engine {
     /// Takes over, or clears away, whatever the dead held. Comes back with the marks of the living.
     pub(crate) fn clean_up(&self) -> Vec<Mark> {
+        self.has_cleaned.set(true);
         let marks = Mark::all(&self.locations().runroot);
         let (living, dead): (Vec<_>, Vec<_>) = marks.into_iter().partition(|mark| mark.holder.seems_to_live());
         for mark in dead {
@@ -25,7 +26,7 @@ impl Engine {
     /// The container with this name or id, with nobody dead for its holder. The first time it is cleaned up after all
     /// others, too.
     pub(crate) fn find(&self, text: &str) -> Result<ContainerId> {
-        if !self.has_cleaned.replace(true) {
+        if !self.has_cleaned.get() {
             self.clean_up();
         }
         let id = self.store()?.find_container(text)?;

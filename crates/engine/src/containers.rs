@@ -95,9 +95,10 @@ impl Engine {
         })?;
         self.sweep_beside(all.len());
         // What was to go with its end has ended with the machine.
-        let goes = |(container, _): &(Container<Record>, Seen)| {
-            let dir = self.run_dir(container.id.as_str());
-            container.config.config.remove && !dir.exists() && self.was_cut_off(&container.id)
+        let goes = |(container, seen): &(Container<Record>, Seen)| {
+            let dir = || self.run_dir(container.id.as_str());
+            let ephemeral = container.config.config.remove;
+            ephemeral && seen.process.is_none() && !dir().exists() && self.was_cut_off(&container.id)
         };
         let (gone, all): (Vec<_>, Vec<_>) = all.into_iter().partition(|each| each.as_ref().is_ok_and(goes));
         for (container, _) in gone.into_iter().flatten() {

@@ -9,7 +9,7 @@ use cgroup::Cgroup;
 use monitor::{Holder, Pause, Process, RunDir, Word};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
-use store::ContainerId;
+use store::{Container, ContainerId};
 
 /// How long a container is given to end by itself, as docker does.
 const GRACE: Duration = Duration::from_secs(10);
@@ -65,8 +65,7 @@ impl Held {
     }
 
     pub fn cgroup(&self) -> Option<Cgroup> {
-        let state = self.run_dir.as_ref()?.state().ok()??;
-        Some(Cgroup::from_paths(&state.cgroup))
+        self.run_dir.as_ref()?.cgroup()
     }
 }
 
@@ -74,6 +73,8 @@ impl Held {
 pub struct Ending<'a> {
     engine: &'a Engine,
     held: Held,
+    /// Its record, for those who hear of its end; none where that is damaged.
+    record: Option<Container<Record>>,
     pidfd: Option<OwnedFd>,
     until: Option<Instant>,
     /// It was to be killed, and is about to go.
@@ -83,18 +84,21 @@ pub struct Ending<'a> {
 impl Ending<'_> {
     /// Kills it when its time is over, and comes back when all of it is cleared away.
     pub fn wait(self) -> Result<ContainerId> {
-        let Self { engine, held, pidfd, until, doomed } = self;
+        let Self { engine, held, record, pidfd, until, doomed } = self;
         let ran = pidfd.is_some();
         if let Some(pidfd) = pidfd {
             let left = until.map_or(FOR_EVER, |until| until.saturating_duration_since(Instant::now()));
             if !sys::process::wait_readable(&pidfd, left) {
-                engine.tell_kill(&held, Signal::KILL);
+                engine.tell_kill(record.as_ref(), Signal::KILL);
                 held.signal(Signal::KILL)?;
             }
         }
         engine.wait_until_cleared(&held.id);
-        if ran && !doomed {
-            engine.tell(held.id.as_str(), "stop", &[]);
+        if ran
+            && !doomed
+            && let Some(record) = record
+        {
+            engine.tell_of(&record, "stop", &[]);
         }
         Ok(held.id)
     }
@@ -105,8 +109,8 @@ impl Engine {
         Ok(Held::of(self, self.find(text)?))
     }
 
-    fn record(&self, held: &Held) -> Result<Record> {
-        Ok(self.store()?.container(&held.id)?.read::<Record>()?.config)
+    fn record(&self, held: &Held) -> Result<Container<Record>> {
+        Ok(self.store()?.container(&held.id)?.read()?)
     }
 
     /// Asks a container to end, and gives it `seconds`: −1 for ever, and nothing said means what was said when it was
@@ -114,21 +118,29 @@ impl Engine {
     pub fn ask_to_end(&self, text: &str, signal: Option<Signal>, seconds: Option<i32>) -> Result<Ending<'_>> {
         let held = self.held(text)?;
         let record = self.record(&held)?;
-        let signal = signal.or(record.stop_signal).unwrap_or(Signal::TERM);
-        let seconds = seconds.or(record.config.process.stop_timeout);
+        let signal = signal.or(record.config.stop_signal).unwrap_or(Signal::TERM);
+        let seconds = seconds.or(record.config.config.process.stop_timeout);
         let grace = seconds.map_or(Some(GRACE), |seconds| u64::try_from(seconds).ok().map(Duration::from_secs));
-        self.begin_end(held, signal, grace)
+        self.begin_end(held, Some(record), signal, grace)
     }
 
     /// Kills a container, whatever its record says.
     pub fn doom(&self, text: &str) -> Result<Ending<'_>> {
-        Ok(Ending { doomed: true, ..self.begin_end(self.held(text)?, Signal::KILL, None)? })
+        let held = self.held(text)?;
+        let record = self.record(&held).ok();
+        Ok(Ending { doomed: true, ..self.begin_end(held, record, Signal::KILL, None)? })
     }
 
-    fn begin_end(&self, held: Held, signal: Signal, grace: Option<Duration>) -> Result<Ending<'_>> {
+    fn begin_end(
+        &self,
+        held: Held,
+        record: Option<Container<Record>>,
+        signal: Signal,
+        grace: Option<Duration>,
+    ) -> Result<Ending<'_>> {
         held.last();
         if held.process().is_some() {
-            self.tell_kill(&held, signal);
+            self.tell_kill(record.as_ref(), signal);
         }
         let pidfd = held.signal(signal)?;
         if pidfd.is_some()
@@ -139,11 +151,13 @@ impl Engine {
             cgroup.thaw()?;
         }
         let until = grace.and_then(|grace| Instant::now().checked_add(grace));
-        Ok(Ending { engine: self, held, pidfd, until, doomed: false })
+        Ok(Ending { engine: self, held, record, pidfd, until, doomed: false })
     }
 
-    fn tell_kill(&self, held: &Held, signal: Signal) {
-        self.tell(held.id.as_str(), "kill", &[("signal", &signal.number().to_string())]);
+    fn tell_kill(&self, record: Option<&Container<Record>>, signal: Signal) {
+        if let Some(record) = record {
+            self.tell_of(record, "kill", &[("signal", &signal.number().to_string())]);
+        }
     }
 
     /// Asks a container to end, see [`Engine::ask_to_end`], and comes back when it has, see [`Ending::wait`].
@@ -154,14 +168,19 @@ impl Engine {
     /// Sends a signal to a container's first process.
     pub fn kill(&self, text: &str, signal: Signal) -> Result<ContainerId> {
         let held = self.held(text)?;
+        let record = match self.record(&held) {
+            Err(error) if signal != Signal::KILL => return Err(error),
+            record => record.ok(),
+        };
         // What ends it for certain, or by its own wish, is no accident that it would have to come back from.
-        if signal == Signal::KILL || signal == self.record(&held)?.stop_signal.unwrap_or(Signal::TERM) {
+        let wish = record.as_ref().and_then(|record| record.config.stop_signal).unwrap_or(Signal::TERM);
+        if [Signal::KILL, wish].contains(&signal) {
             held.last();
         }
         let stopped = || Error::NotRunning(text.to_owned());
         held.process().ok_or_else(stopped)?;
         // Told before its end is.
-        self.tell_kill(&held, signal);
+        self.tell_kill(record.as_ref(), signal);
         held.signal(signal)?.ok_or_else(stopped)?;
         Ok(held.id)
     }
