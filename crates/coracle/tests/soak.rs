@@ -102,7 +102,7 @@ impl World {
         assert!(within(SOON, || self.sandbox.run(["ps", "-aq"]).lines().len() == 1));
     }
 
-    /// Blocks and files of the store and of the run root; fds, and KiB that it shares with nobody, of a monitor.
+    /// Blocks and files of the store and of the run root; fds, and KiB that no file backs, of a monitor.
     fn sizes(&self) -> [u64; 6] {
         let used = |dir: &Path| {
             let file_system = rustix::fs::statvfs(dir).expect("a file system");
@@ -122,9 +122,10 @@ impl World {
         let monitor = format!("/proc/{}", state["holder"]["pid"]);
         let fds = fs::read_dir(format!("{monitor}/fd")).expect("its fds").count() as u64;
         let memory = fs::read_to_string(format!("{monitor}/smaps_rollup")).expect("its memory");
-        let private = memory.lines().filter(|line| line.starts_with("Private_"));
-        let private = private.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).sum();
-        [blocks, files, run_blocks, run_files, fds, private]
+        // Pages of its program count as its own, or not, by who else runs it at the moment.
+        let own =
+            memory.lines().find_map(|line| line.strip_prefix("Anonymous:")?.split_whitespace().next()?.parse().ok());
+        [blocks, files, run_blocks, run_files, fds, own.expect("its own memory")]
     }
 }
 
