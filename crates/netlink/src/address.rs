@@ -1,6 +1,7 @@
 //! An address of a network device.
 
 use crate::message::{Answer, Request, attributes, word};
+use std::net::IpAddr;
 
 /// Attributes of an address (linux/if_addr.h).
 mod attribute {
@@ -20,6 +21,30 @@ const ASKED: u32 = 0x02 | 0x10 | 0x100 | 0x200 | 0x400;
 /// Length of `struct ifaddrmsg`: family, length of the prefix, flags, scope, index of the link.
 pub const FIXED: usize = 8;
 
+/// `AF_INET` or `AF_INET6`.
+pub fn family(address: IpAddr) -> u8 {
+    const INET: u8 = 2;
+    const INET6: u8 = 10;
+    if address.is_ipv4() { INET } else { INET6 }
+}
+
+/// An address as the network has it.
+pub fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    }
+}
+
+/// The same back.
+pub fn from_octets(bytes: &[u8]) -> Option<IpAddr> {
+    match bytes.len() {
+        4 => Some(IpAddr::from(<[u8; 4]>::try_from(bytes).ok()?)),
+        16 => Some(IpAddr::from(<[u8; 16]>::try_from(bytes).ok()?)),
+        _ => None,
+    }
+}
+
 /// An address of a network device, as it can be given to another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
@@ -37,6 +62,27 @@ pub struct Address {
 }
 
 impl Address {
+    /// One that is given for good, valid at once: nobody else has it, so the kernel need not ask around (`NODAD`).
+    pub fn new(address: IpAddr, prefix: u8) -> Self {
+        const NODAD: u32 = 0x02;
+        let bytes = octets(address);
+        let mut values = vec![(attribute::LOCAL, bytes.clone()), (attribute::ADDRESS, bytes)];
+        if let IpAddr::V4(v4) = address
+            && prefix < 31
+        {
+            let broadcast = v4.to_bits() | (u32::MAX >> prefix);
+            values.push((attribute::BROADCAST, broadcast.to_be_bytes().to_vec()));
+        }
+        let flags = if address.is_ipv6() { NODAD } else { 0 };
+        Self { family: family(address), prefix, scope: 0, permanent: true, flags, values }
+    }
+
+    /// The address itself.
+    pub fn address(&self) -> Option<IpAddr> {
+        let value = |kind| self.values.iter().find(|(k, _)| *k == kind).map(|(_, value)| value);
+        from_octets(value(attribute::LOCAL).or_else(|| value(attribute::ADDRESS))?)
+    }
+
     /// Reads an `RTM_NEWADDR`: the index of its link, and the address.
     pub fn read(answer: &Answer<'_>) -> Option<(u32, Self)> {
         let [family, prefix, flags, scope] = *answer.payload.first_chunk::<4>()?;

@@ -1,4 +1,4 @@
-//! rtnetlink on one socket: links, their addresses, and the move of a link to another network namespace.
+//! rtnetlink on one socket: links, their addresses, routes, and the move of a link to another network namespace.
 //!
 //! A [`Route`] speaks for the network namespace that it was opened in, whatever becomes of the process. Requests are made
 //! and answers read by hand: there are few of them, and no process is started for any.
@@ -9,9 +9,11 @@ mod address;
 mod error;
 mod link;
 mod message;
+mod path;
 mod route;
 
 pub use address::Address;
 pub use error::{Error, Result};
-pub use link::Link;
+pub use link::{End, Link, Mac, MacvlanMode};
+pub use path::Path;
 pub use route::Route;

@@ -11,6 +11,7 @@ pub const NLM_F_DUMP_INTR: u16 = 0x10;
 pub const NLM_F_ACK_TLVS: u16 = 0x200;
 pub const NLM_F_DUMP: u16 = 0x300;
 pub const NLM_F_EXCL_CREATE: u16 = 0x600;
+pub const NLM_F_CREATE_REPLACE: u16 = 0x500;
 
 const HEADER: usize = 16;
 
@@ -41,6 +42,25 @@ impl Request {
         self.bytes.extend_from_slice(&(4 + value.len() as u16).to_ne_bytes());
         self.bytes.extend_from_slice(&kind.to_ne_bytes());
         self.bytes.extend_from_slice(value);
+        self
+    }
+
+    /// Adds an attribute that holds others.
+    #[must_use]
+    pub fn nest(mut self, kind: u16, fill: impl FnOnce(Self) -> Self) -> Self {
+        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
+        let start = self.bytes.len();
+        let filled = fill(self.attribute(kind, &[]));
+        self = filled;
+        let length = (self.bytes.len() - start) as u16;
+        self.bytes[start..start + 2].copy_from_slice(&length.to_ne_bytes());
+        self
+    }
+
+    /// Adds bytes as they are: the fixed part of what an attribute holds.
+    #[must_use]
+    pub fn raw(mut self, bytes: &[u8]) -> Self {
+        self.bytes.extend_from_slice(bytes);
         self
     }
 
@@ -144,6 +164,19 @@ mod tests {
         assert_eq!((answer.kind, answer.flags, answer.sequence), (16, 5, 9));
         let found: Vec<_> = attributes(answer.payload, 16).collect();
         assert_eq!(found, [(3, b"eth0\0".as_slice()), (28, &[1, 0, 0, 0])]);
+    }
+
+    #[test]
+    fn attributes_within_attributes_are_as_long_as_what_they_hold() {
+        let request =
+            Request::new("x", 16, 0, &[]).nest(18, |r| r.text(1, "veth").nest(2, |r| r.raw(&[9; 16]).text(3, "a")));
+        let bytes = request.attribute(4, &[1; 4]).finish(1);
+        let answer = answers(&bytes).next().expect("one message");
+        let outer: Vec<_> = attributes(answer.payload, 0).collect();
+        assert_eq!(outer.iter().map(|(kind, _)| *kind).collect::<Vec<_>>(), [18, 4]);
+        let info: Vec<_> = attributes(outer[0].1, 0).collect();
+        assert_eq!(info[0], (1, b"veth\0".as_slice()));
+        assert_eq!(attributes(info[1].1, 16).next(), Some((3, b"a\0".as_slice())));
     }
 
     #[test]

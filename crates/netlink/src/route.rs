@@ -2,17 +2,22 @@
 
 use crate::address::Address;
 use crate::error::{Error, Result};
-use crate::link::{IFF_UP, Link, attribute};
+use crate::link::{End, IFF_UP, Link, MacvlanMode, attribute};
 use crate::message::{
-    Answer, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_EXCL_CREATE, NLMSG_DONE, NLMSG_ERROR, Request, answers,
-    refusal,
+    Answer, NLM_F_ACK, NLM_F_CREATE_REPLACE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_EXCL_CREATE, NLMSG_DONE, NLMSG_ERROR,
+    Request, answers, refusal,
 };
+use crate::path::Path;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 const RTM_NEWLINK: u16 = 16;
+const RTM_DELLINK: u16 = 17;
 const RTM_GETLINK: u16 = 18;
 const RTM_NEWADDR: u16 = 20;
 const RTM_GETADDR: u16 = 22;
+const RTM_NEWROUTE: u16 = 24;
+const RTM_DELROUTE: u16 = 25;
+const RTM_GETROUTE: u16 = 26;
 
 /// How often a list is read anew that changed under the reader.
 const TRIES: u32 = 16;
@@ -51,9 +56,85 @@ impl Route {
 
     /// Gives a link an address.
     pub fn add_address(&mut self, index: u32, address: &Address) -> Result<()> {
+        self.all([Self::address_request(index, address)])
+    }
+
+    fn address_request(index: u32, address: &Address) -> Request {
         let flags = NLM_F_ACK | NLM_F_EXCL_CREATE;
-        let request = Request::new("RTM_NEWADDR", RTM_NEWADDR, flags, &address.fixed(index));
-        self.ask(address.describe(request), RTM_NEWADDR, |_| Some(())).map(drop)
+        address.describe(Request::new("RTM_NEWADDR", RTM_NEWADDR, flags, &address.fixed(index)))
+    }
+
+    fn path_request(path: &Path) -> Request {
+        path.describe(Request::new("RTM_NEWROUTE", RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE_REPLACE, &path.fixed()))
+    }
+
+    fn new_link(end: &End<'_>, kind: &str, data: impl FnOnce(Request) -> Request) -> Request {
+        let flags = NLM_F_ACK | NLM_F_EXCL_CREATE;
+        let request = Request::new("RTM_NEWLINK", RTM_NEWLINK, flags, &Link::fixed(0, IFF_UP));
+        let info = |request: Request| data(request.text(attribute::INFO_KIND, kind));
+        end.describe(request).nest(attribute::LINKINFO, info)
+    }
+
+    /// What is written to a device; the kernel does not take it when it makes one.
+    fn alias(end: &End<'_>) -> Option<Request> {
+        let request = Request::new("RTM_NEWLINK", RTM_NEWLINK, NLM_F_ACK, &Link::fixed(0, 0));
+        Some(request.text(attribute::IFNAME, end.name).text(attribute::IFALIAS, end.alias?))
+    }
+
+    /// Makes a bridge, and sets it up.
+    pub fn add_bridge(&mut self, end: &End<'_>) -> Result<()> {
+        self.all([Self::new_link(end, "bridge", |request| request)].into_iter().chain(Self::alias(end)))
+    }
+
+    /// Makes a pair of devices, each in the namespace that it is to be in, and sets this end up; a peer cannot be while it
+    /// is made.
+    pub fn add_pair(&mut self, end: &End<'_>, peer: &End<'_>) -> Result<()> {
+        let peer = |request: Request| {
+            request.nest(attribute::VETH_PEER, |request| peer.describe(request.raw(&Link::fixed(0, 0))))
+        };
+        let pair = Self::new_link(end, "veth", |request| request.nest(attribute::INFO_DATA, peer));
+        self.all([pair].into_iter().chain(Self::alias(end)))
+    }
+
+    /// Makes a macvlan over the device with the number `parent`, and sets it up.
+    pub fn add_macvlan(&mut self, end: &End<'_>, parent: u32, mode: MacvlanMode) -> Result<()> {
+        let data = |request: Request| request.attribute(attribute::MACVLAN_MODE, &mode.number().to_ne_bytes());
+        let request = Self::new_link(end, "macvlan", |request| request.nest(attribute::INFO_DATA, data));
+        self.all([request.attribute(attribute::LINK, &parent.to_ne_bytes())])
+    }
+
+    /// Gives a link its addresses, sets it up, and adds what goes over it, in one message.
+    pub fn equip(&mut self, index: u32, addresses: &[Address], paths: &[Path]) -> Result<()> {
+        let addresses = addresses.iter().map(|address| Self::address_request(index, address));
+        let paths = paths.iter().map(Self::path_request);
+        self.all(addresses.chain([Self::up_request(index)]).chain(paths))
+    }
+
+    fn up_request(index: u32) -> Request {
+        Request::new("RTM_NEWLINK", RTM_NEWLINK, NLM_F_ACK, &Link::fixed(index, IFF_UP))
+    }
+
+    /// Adds routes; those to the same places are replaced.
+    pub fn add_paths(&mut self, paths: &[Path]) -> Result<()> {
+        self.all(paths.iter().map(Self::path_request))
+    }
+
+    /// Removes a route.
+    pub fn remove_path(&mut self, path: &Path) -> Result<()> {
+        let request = Request::new("RTM_DELROUTE", RTM_DELROUTE, NLM_F_ACK, &path.fixed());
+        self.all([path.describe(request)])
+    }
+
+    /// The routes of the main table.
+    pub fn paths(&mut self) -> Result<Vec<Path>> {
+        let request = || Request::new("RTM_GETROUTE", RTM_GETROUTE, NLM_F_DUMP, &[0; crate::path::FIXED]);
+        self.list(request, RTM_NEWROUTE, Path::read)
+    }
+
+    /// Removes a link; the other end of a pair goes with it. The kernel waits for a grace period of RCU or more: where
+    /// a namespace is about to end, its end costs nobody anything.
+    pub fn remove_link(&mut self, index: u32) -> Result<()> {
+        self.all([Request::new("RTM_DELLINK", RTM_DELLINK, NLM_F_ACK, &Link::fixed(index, 0))])
     }
 
     /// Moves a link to another network namespace and renames it on the way, so that its name here need not be free
@@ -63,13 +144,12 @@ impl Route {
         let request = Request::new("RTM_NEWLINK", RTM_NEWLINK, NLM_F_ACK, &Link::fixed(index, 0))
             .text(attribute::IFNAME, name)
             .attribute(attribute::NET_NS_FD, &namespace.as_raw_fd().to_ne_bytes());
-        self.ask(request, RTM_NEWLINK, |_| Some(())).map(drop)
+        self.all([request])
     }
 
     /// Sets a link up.
     pub fn set_up(&mut self, index: u32) -> Result<()> {
-        let request = Request::new("RTM_NEWLINK", RTM_NEWLINK, NLM_F_ACK, &Link::fixed(index, IFF_UP));
-        self.ask(request, RTM_NEWLINK, |_| Some(())).map(drop)
+        self.all([Self::up_request(index)])
     }
 
     /// Asks for a list until it is one of a single moment.
@@ -85,6 +165,45 @@ impl Route {
             }
         }
         self.exchange(request(), kind, read).map(|(list, _)| list)
+    }
+
+    /// Sends requests in one message, has each answered, and tells the first failure. The kernel does those behind a
+    /// failed one all the same.
+    fn all(&mut self, requests: impl IntoIterator<Item = Request>) -> Result<()> {
+        let first = self.sequence.wrapping_add(1);
+        let (mut bytes, mut names) = (Vec::with_capacity(512), Vec::new());
+        for request in requests {
+            self.sequence = self.sequence.wrapping_add(1);
+            names.push(request.name);
+            bytes.extend_from_slice(&request.finish(self.sequence));
+        }
+        if names.is_empty() {
+            return Ok(());
+        }
+        sys::netlink::send(&self.socket, &bytes)?;
+        let (mut left, mut result) = (names.len(), Ok(()));
+        while left > 0 {
+            let bytes = sys::netlink::receive(&self.socket)?;
+            let mut seen = 0;
+            for answer in answers(&bytes) {
+                seen += 1;
+                let Some(name) = names.get(answer.sequence.wrapping_sub(first) as usize) else { continue };
+                if answer.kind != NLMSG_ERROR {
+                    continue;
+                }
+                left = left.saturating_sub(1);
+                let told = match refusal(&answer) {
+                    Some(Ok(())) => Ok(()),
+                    Some(Err((errno, reason))) => Err(Error::Refused { request: name, errno, reason }),
+                    None => Err(Error::Malformed { request: name }),
+                };
+                result = result.and(told);
+            }
+            if seen == 0 {
+                return Err(Error::Malformed { request: names[0] });
+            }
+        }
+        result
     }
 
     fn ask<T>(&mut self, request: Request, kind: u16, read: impl Fn(&Answer<'_>) -> Option<T>) -> Result<Vec<T>> {

@@ -107,7 +107,10 @@ mod tests {
 
     #[test]
     fn a_link_that_arrived_is_found_by_its_number_or_by_being_new() {
-        let link = |index| Link { index, name: String::new(), up: false };
+        let link = |index| {
+            let (name, alias) = (String::new(), String::new());
+            Link { index, name, up: false, mac: None, mtu: 0, master: None, alias }
+        };
         let before = [link(1), link(5)];
         assert_eq!(arrived(&link(7), &before, &[link(1), link(5), link(6), link(7)]), Some(7));
         assert_eq!(arrived(&link(5), &before, &[link(1), link(5), link(6)]), Some(6));
