@@ -15,9 +15,12 @@ pub const HOUSE: &[Room] = &[
     Room { name: "explain", may_name: &["engine", "runtime"] },
     Room {
         name: "engine",
-        may_name: &["monitor", "registry", "store", "trust", "runtime", "layer", "cgroup", "seccomp", "flag"],
+        may_name: &[
+            "monitor", "network", "registry", "store", "trust", "runtime", "layer", "cgroup", "seccomp", "flag",
+        ],
     },
     Room { name: "monitor", may_name: &["runtime"] },
+    Room { name: "network", may_name: &["netlink"] },
     Room { name: "registry", may_name: &[] },
     Room { name: "store", may_name: &["layer", "erofs"] },
     Room { name: "runtime", may_name: &["cgroup", "criu", "seccomp", "init", "netlink"] },

@@ -1,0 +1,376 @@
+//! A container is joined to a network, and parted from it.
+
+use crate::bridge;
+use crate::endpoint::{Endpoint, Endpoints, low, mac_of, mac_text};
+use crate::error::{Error, Result};
+use crate::inside;
+use crate::leases::Leases;
+use crate::published::{Protocol, Published};
+use crate::record::{Driver, Network};
+use netlink::{Address, End, Mac, Path as Way, Route};
+use rustix::fs::{CWD, FlockOperation, Mode, OFlags};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// What a container wants of a network.
+#[derive(Debug, Clone, Default)]
+pub struct Wish<'a> {
+    /// Its id.
+    pub container: &'a str,
+    /// Its name, and what else it is to be called there.
+    pub names: Vec<String>,
+    /// Addresses that it asks for, at most one of each family.
+    pub addresses: Vec<IpAddr>,
+    /// A hardware address that it asks for.
+    pub mac: Option<Mac>,
+    /// The name of its device; none is the first free `ethN`.
+    pub inside: Option<&'a str>,
+    /// Its way to everybody else leads through here.
+    pub default_route: bool,
+    /// Ports of this machine that lead to it.
+    pub ports: &'a [Port],
+}
+
+/// A port that is to be published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Port {
+    /// The machine's address; none is every one of both families.
+    pub at: Option<IpAddr>,
+    /// TCP, UDP or SCTP.
+    pub protocol: Protocol,
+    /// The machine's.
+    pub port: u16,
+    /// The container's.
+    pub inside: u16,
+}
+
+/// What is true of the networks of one run root, below `<runroot>/networks`.
+#[derive(Debug, Clone)]
+pub struct Networks {
+    path: PathBuf,
+}
+
+/// How long a device may take to go with its namespace.
+const GOING: Duration = Duration::from_millis(500);
+
+impl Networks {
+    /// Of a run root.
+    pub fn of(runroot: &Path) -> Self {
+        Self { path: runroot.join("networks") }
+    }
+
+    /// What is there of one network, for who is going to change it: nobody removes it meanwhile.
+    fn place(&self, network: &str) -> Result<Place> {
+        let path = self.path.join(network);
+        let open = || sys::fs::open(&path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW, Mode::empty());
+        let dir = match open() {
+            Err(error) if error.errno == sys::Errno::NOENT => {
+                sys::fs::ensure_dir(CWD, &self.path, Mode::RWXU).map_err(Error::file("make", &self.path))?;
+                sys::fs::ensure_dir(CWD, &path, Mode::RWXU).map_err(Error::file("make", &path))?;
+                open()
+            }
+            other => other,
+        };
+        let dir = dir.map_err(Error::file("open", &path))?;
+        Ok(Place { path, dir })
+    }
+
+    /// Joins a container, which waits in its network namespace, to a network. On failure nothing of it is left but the
+    /// device in that namespace, which ends with it.
+    pub fn attach(&self, network: &Network, wish: &Wish<'_>, namespace: impl AsFd) -> Result<Endpoint> {
+        let place = self.place(&network.name)?;
+        let _lock = place.lock(FlockOperation::LockShared)?;
+        let attached = place.attach(network, wish, namespace.as_fd());
+        if attached.is_err() {
+            place.forget(wish.container);
+        }
+        attached
+    }
+
+    /// Forgets a container's place in a network: its addresses are free once its device is gone, and its ports at once.
+    pub fn detach(&self, network: &str, container: &str) -> Result<()> {
+        let path = self.path.join(network);
+        if path.is_dir() {
+            self.place(network)?.forget(container);
+        }
+        Ok(())
+    }
+
+    /// Parts a container that runs from a network: its device goes.
+    pub fn disconnect(&self, network: &Network, container: &str) -> Result<()> {
+        let Some(endpoint) = self.endpoint(&network.name, container) else { return Ok(()) };
+        let mut route = Route::open().map_err(Error::kernel(&network.name, "ask for devices"))?;
+        match route.link(&endpoint.outside) {
+            Ok(link) => {
+                route.remove_link(link.index).map_err(Error::kernel(&network.name, "remove the container's device"))?;
+            }
+            Err(error) if error.errno() == Some(sys::Errno::NODEV) => {}
+            Err(error) => return Err(Error::kernel(&network.name, "find the container's device")(error)),
+        }
+        self.detach(&network.name, container)
+    }
+
+    /// A container's place in a network.
+    pub fn endpoint(&self, network: &str, container: &str) -> Option<Endpoint> {
+        Endpoints::open(&self.path.join(network).join(ENDPOINTS)).ok()??.get(container)
+    }
+
+    /// All places in a network.
+    pub fn endpoints(&self, network: &str) -> Vec<Endpoint> {
+        let endpoints = Endpoints::open(&self.path.join(network).join(ENDPOINTS)).ok().flatten();
+        endpoints.map(|endpoints| endpoints.all()).unwrap_or_default()
+    }
+
+    /// The networks of which something is there.
+    pub fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.path).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    }
+
+    /// Forgets a container's places wherever it has one.
+    pub fn forget(&self, container: &str) {
+        for name in self.names() {
+            let _ = self.detach(&name, container);
+        }
+    }
+
+    /// Removes what is there of a network that no container is in.
+    pub fn remove(&self, network: &Network) -> Result<()> {
+        let place = self.place(&network.name)?;
+        let _lock = place.lock(FlockOperation::LockExclusive)?;
+        if let Some(name) = network.bridge() {
+            let mut route = Route::open().map_err(Error::kernel(&network.name, "ask for devices"))?;
+            bridge::remove(&mut route, network, name)?;
+        }
+        std::fs::remove_dir_all(&place.path).map_err(|error| {
+            let errno = sys::Errno::from_io_error(&error).unwrap_or(sys::Errno::IO);
+            Error::file("remove", &place.path)(sys::Error::new("unlink", "", errno))
+        })
+    }
+}
+
+const ENDPOINTS: &str = "endpoints";
+const LEASES: &str = "leases";
+
+/// What is there of one network.
+#[derive(Debug)]
+struct Place {
+    path: PathBuf,
+    dir: OwnedFd,
+}
+
+impl Place {
+    /// The lock of its directory, until the fd is closed.
+    fn lock(&self, how: FlockOperation) -> Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let dir =
+            sys::fs::open_beneath(&self.dir, ".", flags, Mode::empty()).map_err(Error::file("open", &self.path))?;
+        rustix::fs::flock(&dir, how)
+            .map_err(|errno| Error::file("lock", &self.path)(sys::Error::new("flock", "", errno)))?;
+        Ok(dir)
+    }
+
+    fn attach(&self, network: &Network, wish: &Wish<'_>, namespace: std::os::fd::BorrowedFd<'_>) -> Result<Endpoint> {
+        let failed = |what| Error::kernel(&network.name, what);
+        let mut outer = Route::open().map_err(failed("ask for devices"))?;
+        let master = match network.bridge() {
+            Some(name) => Some(self.bridge(&mut outer, network, name)?),
+            None => None,
+        };
+        let mut inner = inside::route(&network.name, namespace, network.range(true).is_some())?;
+        let inside = match wish.inside {
+            Some(name) => name.to_owned(),
+            None => free_name(&mut inner).map_err(failed("look into the container"))?,
+        };
+        let device = Device { network, wish, master, namespace, inside: &inside };
+        let (addresses, mac, outside) = self.device(&mut outer, &device)?;
+        let link = inner.link(&inside).map_err(failed("find the container's device"))?;
+        let prefix = |address: IpAddr| network.range(address.is_ipv6()).map_or(0, |range| range.subnet.prefix());
+        let addresses: Vec<_> = addresses.into_iter().map(|address| (address, prefix(address))).collect();
+        let gateways: Vec<_> = if network.internal || network.no_default_route {
+            Vec::new()
+        } else {
+            network.ranges.iter().filter_map(|range| range.gateway).collect()
+        };
+        let given: Vec<_> = addresses.iter().map(|(address, bits)| Address::new(*address, *bits)).collect();
+        let ways: Vec<_> =
+            gateways.iter().filter(|_| wish.default_route).map(|gateway| way(*gateway, link.index)).collect();
+        inner.equip(link.index, &given, &ways).map_err(failed("give the container its addresses"))?;
+        let endpoint = Endpoint {
+            container: wish.container.to_owned(),
+            names: wish.names.clone(),
+            published: published(wish.ports, &addresses),
+            addresses,
+            gateways,
+            mac: mac_text(mac.or(link.mac).unwrap_or_default()),
+            inside,
+            outside,
+        };
+        Endpoints::ensure(&self.path.join(ENDPOINTS))?.put(&endpoint)?;
+        Ok(endpoint)
+    }
+
+    /// The number of the network's bridge, which is made if it is not there.
+    fn bridge(&self, route: &mut Route, network: &Network, name: &str) -> Result<u32> {
+        if let Some(link) = bridge::find(route, network, name)? {
+            return Ok(link.index);
+        }
+        // Who comes first makes it; all others wait, and find it. The directory's own lock is held by all of them.
+        let path = self.path.join("bridge");
+        let flags = OFlags::WRONLY | OFlags::CREATE;
+        let file = sys::fs::open(&path, flags, Mode::RUSR | Mode::WUSR).map_err(Error::file("open", &path))?;
+        rustix::fs::flock(&file, FlockOperation::LockExclusive)
+            .map_err(|errno| Error::file("lock", &path)(sys::Error::new("flock", "", errno)))?;
+        match bridge::find(route, network, name)? {
+            Some(link) => Ok(link.index),
+            None => bridge::make(route, network, name).map(|link| link.index),
+        }
+    }
+
+    /// Takes addresses and makes the container's device, whose other end has a name by the address: while the device of
+    /// one that has ended is not gone yet, nobody can have its address.
+    fn device(&self, route: &mut Route, device: &Device<'_>) -> Result<(Vec<IpAddr>, Option<Mac>, String)> {
+        let Device { network, wish, .. } = *device;
+        let leases = Leases::open(&self.path.join(LEASES))?;
+        let mut addresses = Vec::new();
+        for address in &wish.addresses {
+            leases.claim(network, *address, wish.container)?;
+            addresses.push(*address);
+        }
+        let mut made = None;
+        for range in &network.ranges {
+            let ipv6 = range.subnet.is_ipv6();
+            let asked = addresses.iter().copied().find(|address| address.is_ipv6() == ipv6);
+            if made.is_some() {
+                if asked.is_none() {
+                    addresses.push(leases.claim_next(network, range, wish.container, |_| true)?);
+                }
+                continue;
+            }
+            let mut failed = None;
+            let mut make = |address| match device.make(route, address) {
+                Ok(name) => {
+                    made = Some((address, name));
+                    true
+                }
+                Err(error) => {
+                    // Any other failure is the same for every address.
+                    let goes_on = error.errno() == Some(sys::Errno::EXIST);
+                    failed = (!goes_on).then_some(error);
+                    !goes_on
+                }
+            };
+            if let Some(address) = asked {
+                let start = Instant::now();
+                while !make(address) && start.elapsed() < GOING {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+            } else {
+                addresses.push(leases.claim_next(network, range, wish.container, &mut make)?);
+            }
+            if let Some(error) = failed {
+                return Err(Error::kernel(&network.name, "make the container's device")(error));
+            }
+            if made.is_none() {
+                let address = asked.unwrap_or(range.subnet.address());
+                return Err(Error::Taken {
+                    network: network.name.clone(),
+                    address,
+                    container: "that is about to end".to_owned(),
+                });
+            }
+        }
+        addresses.sort_unstable();
+        let (address, outside) = if let Some(made) = made {
+            made
+        } else {
+            let any = IpAddr::from([0, 0, 0, 0]);
+            let name = device.make(route, any).map_err(Error::kernel(&network.name, "make the container's device"))?;
+            (any, name)
+        };
+        let mac = wish.mac.or_else(|| network.bridge().map(|_| mac_of(address)));
+        Ok((addresses, mac, outside))
+    }
+
+    fn forget(&self, container: &str) {
+        let endpoints = Endpoints::open(&self.path.join(ENDPOINTS)).ok().flatten();
+        let endpoint = endpoints.as_ref().and_then(|endpoints| endpoints.get(container));
+        if let Some(endpoints) = &endpoints {
+            endpoints.remove(container);
+        }
+        let Ok(leases) = Leases::open(&self.path.join(LEASES)) else { return };
+        let addresses = match endpoint {
+            Some(endpoint) => endpoint.addresses.into_iter().map(|(address, _)| address).collect(),
+            // Who did not come as far as to write it down may have taken some.
+            None => leases.of(container),
+        };
+        for address in addresses {
+            leases.release(address);
+        }
+    }
+}
+
+/// A container's device that is to be made.
+#[derive(Clone, Copy)]
+struct Device<'a> {
+    network: &'a Network,
+    wish: &'a Wish<'a>,
+    master: Option<u32>,
+    namespace: std::os::fd::BorrowedFd<'a>,
+    inside: &'a str,
+}
+
+impl Device<'_> {
+    /// Makes it; comes back with the name of its other end.
+    fn make(&self, route: &mut Route, address: IpAddr) -> netlink::Result<String> {
+        let Self { network, wish, master, namespace, inside } = *self;
+        let mac = wish.mac.unwrap_or_else(|| mac_of(address));
+        let peer = End { name: inside, mac: Some(mac), mtu: network.mtu, namespace: Some(namespace), ..End::default() };
+        match &network.driver {
+            Driver::Bridge(_) => {
+                let name = outside_name(network, address);
+                let alias = wish.names.first().map_or(wish.container, String::as_str);
+                let end = End { name: &name, mtu: network.mtu, master, alias: Some(alias), ..End::default() };
+                route.add_pair(&end, &peer)?;
+                Ok(name)
+            }
+            Driver::Macvlan { parent, mode } => {
+                let index = route.link(parent)?.index;
+                let mode = Driver::mode(mode).unwrap_or(netlink::MacvlanMode::Bridge);
+                // The device of the machine has the first say about it, and about its address unless one was asked for.
+                route.add_macvlan(&End { mac: wish.mac, ..peer }, index, mode)?;
+                Ok(String::new())
+            }
+        }
+    }
+}
+
+/// `co`, four digits of the network and eight of the address: as long as a name may be, and one for each of both.
+fn outside_name(network: &Network, address: IpAddr) -> String {
+    let [a, b, c, d] = low(address);
+    format!("co{}{a:02x}{b:02x}{c:02x}{d:02x}", network.id.get(..5).unwrap_or("00000"))
+}
+
+fn free_name(route: &mut Route) -> netlink::Result<String> {
+    let taken = route.links()?;
+    let free = |name: &String| !taken.iter().any(|link| link.name == *name);
+    Ok((0..=taken.len()).map(|number| format!("eth{number}")).find(free).unwrap_or_default())
+}
+
+fn way(gateway: IpAddr, link: u32) -> Way {
+    let any = if gateway.is_ipv4() { IpAddr::from([0; 4]) } else { IpAddr::from([0; 16]) };
+    Way { to: (any, 0), gateway: Some(gateway), link, metric: 0 }
+}
+
+/// Ports with the addresses that they lead to: one that is at no address in particular, to each that the container has.
+fn published(ports: &[Port], addresses: &[(IpAddr, u8)]) -> Vec<Published> {
+    let one = |port: &Port| {
+        let Port { at, protocol, port, inside } = *port;
+        let fits = move |to: &&(IpAddr, u8)| at.is_none_or(|at| at.is_ipv6() == to.0.is_ipv6());
+        let lead = move |(to, _): &(IpAddr, u8)| Published { at, protocol, port, to: SocketAddr::new(*to, inside) };
+        addresses.iter().filter(fits).map(lead).collect::<Vec<_>>()
+    };
+    ports.iter().flat_map(one).collect()
+}

@@ -1,0 +1,82 @@
+//! A network's bridge: made when its first container comes, and there until the network is removed.
+
+use crate::endpoint::mac_of;
+use crate::error::{Error, Result};
+use crate::inside::{get, set};
+use crate::record::{Network, Range};
+use netlink::{Address, End, Link, Mac, Route};
+use std::net::IpAddr;
+
+/// What is written to a bridge of ours.
+fn alias(network: &Network) -> String {
+    format!("coracle network {} {}", network.name, network.id.get(..12).unwrap_or_default())
+}
+
+/// The bridge of a network, if it is there. A device of that name which is somebody else's is refused.
+pub fn find(route: &mut Route, network: &Network, name: &str) -> Result<Option<Link>> {
+    match route.link(name) {
+        Ok(link) if link.alias == alias(network) => Ok(Some(link)),
+        Ok(_) => Err(Error::Interface { network: network.name.clone(), interface: name.to_owned() }),
+        Err(error) if error.errno() == Some(sys::Errno::NODEV) => Ok(None),
+        Err(error) => Err(Error::kernel(&network.name, "look for its bridge")(error)),
+    }
+}
+
+/// Makes it. Callers hold the network's lock, so that nobody does the same.
+pub fn make(route: &mut Route, network: &Network, name: &str) -> Result<Link> {
+    let end = End { name, mac: Some(mac(network)), mtu: network.mtu, alias: Some(&alias(network)), ..End::default() };
+    route.add_bridge(&end).map_err(Error::kernel(&network.name, "make its bridge"))?;
+    let made = equip(route, network, name);
+    if made.is_err() {
+        remove(route, network, name)?;
+    }
+    made
+}
+
+/// The bridge's own: else it would take that of a port, and another one whenever that goes.
+fn mac(network: &Network) -> Mac {
+    let gateway = network.ranges.iter().find_map(|range| range.gateway);
+    mac_of(gateway.unwrap_or(IpAddr::from([0, 0, 0, 1])))
+}
+
+fn equip(route: &mut Route, network: &Network, name: &str) -> Result<Link> {
+    let link = find(route, network, name)?.ok_or(Error::Gone(network.name.clone()))?;
+    let ipv6 = network.range(true).is_some();
+    let conf = |family: &str, key: &str, value| set(&format!("net/{family}/conf/{name}/{key}"), value);
+    // A container is no router of this machine (CVE-2020-13401).
+    conf("ipv6", "accept_ra", "0");
+    conf("ipv6", "disable_ipv6", if ipv6 { "0" } else { "1" });
+    // Who speaks to a published port on 127.0.0.1 is led to the bridge; the packet filter drops whatever else
+    // would make use of it (CVE-2020-8558).
+    conf("ipv4", "route_localnet", "1");
+    if !network.internal {
+        forward(network);
+    }
+    let own = |range: &Range| Some(Address::new(range.gateway?, range.subnet.prefix()));
+    let addresses: Vec<_> = network.ranges.iter().filter_map(own).collect();
+    route.equip(link.index, &addresses, &[]).map_err(Error::kernel(&network.name, "give its bridge its addresses"))?;
+    Ok(link)
+}
+
+/// This machine passes packets on for its containers.
+fn forward(network: &Network) {
+    if network.range(false).is_some() && get("net/ipv4/ip_forward").as_deref() == Some("0") {
+        set("net/ipv4/ip_forward", "1");
+    }
+    if network.range(true).is_some() && get("net/ipv6/conf/all/forwarding").as_deref() == Some("0") {
+        // One that forwards believes no router any more, unless each device is told to: it would lose its own addresses.
+        for entry in std::fs::read_dir("/proc/sys/net/ipv6/conf").into_iter().flatten().flatten() {
+            let key = format!("net/ipv6/conf/{}/accept_ra", entry.file_name().to_string_lossy());
+            if get(&key).as_deref() == Some("1") {
+                set(&key, "2");
+            }
+        }
+        set("net/ipv6/conf/all/forwarding", "1");
+    }
+}
+
+/// Removes it, if it is there and ours.
+pub fn remove(route: &mut Route, network: &Network, name: &str) -> Result<()> {
+    let Some(link) = find(route, network, name)? else { return Ok(()) };
+    route.remove_link(link.index).map_err(Error::kernel(&network.name, "remove its bridge"))
+}

@@ -1,0 +1,25 @@
+//! Networks of containers: bridges and what hangs on them, addresses, the packet filter, published ports, names.
+//!
+//! Everything that is true of a running container's network stands in the run root, so that any later command can take
+//! away what a killed one left. A virtual device is never removed on the way out: the end of its network namespace takes
+//! it. Nothing is executed.
+
+#![forbid(unsafe_code)]
+
+mod attach;
+mod bridge;
+mod endpoint;
+mod error;
+mod inside;
+mod leases;
+mod published;
+mod record;
+mod subnet;
+
+pub use attach::{Networks, Port, Wish};
+pub use endpoint::{Endpoint, mac_text, parse_mac};
+pub use error::{Error, Result};
+pub use netlink::Mac;
+pub use published::{Protocol, Published};
+pub use record::{DEFAULT, Driver, Network, Range, free_subnet, local_subnet};
+pub use subnet::{NoSubnet, Subnet};
