@@ -47,6 +47,28 @@ fn a_containers_life_is_told_in_order() {
 }
 
 #[test]
+fn volumes_and_secrets_are_told_of_too() {
+    requires!(subuid_user, user_namespaces);
+    for sandbox in [Sandbox::new(), Sandbox::of(&User::with_subuids())] {
+        sandbox.run(["volume", "create", "files"]).code(0);
+        sandbox.run(["volume", "create", "files"]).code(0);
+        let secret = sandbox.file("home/secret", "s");
+        let id = sandbox.run(["secret", "create", "key", &secret.to_string_lossy()]).code(0).stdout.trim().to_owned();
+        sandbox.run(["secret", "rm", "key"]).code(0);
+        sandbox.run(["volume", "rm", "files"]).code(0);
+        let all = told(&sandbox, "{{.Type}} {{.Action}} {{.Actor.Attributes.name}}", &[]);
+        assert_eq!(
+            all,
+            ["volume create files", "secret create key", "secret remove key", "volume destroy files"],
+            "one that is there already is not made again"
+        );
+        assert_eq!(told(&sandbox, "{{.Action}}", &["volume=files", "event=create"]), ["create"]);
+        assert_eq!(told(&sandbox, "{{.Action}}", &["type=secret"]), ["create", "remove"]);
+        assert_eq!(told(&sandbox, "{{.ID}}", &["secret=key", "event=remove"]), [id]);
+    }
+}
+
+#[test]
 fn filters_choose_events() {
     requires!(root);
     let sandbox = Sandbox::new();

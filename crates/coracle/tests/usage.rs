@@ -52,9 +52,9 @@ fn a_value_that_cannot_be_is_named_with_what_can() {
         ),
         ("run -v /d:d host:", "--volume \"d\": not an absolute path in the container", "begin it with /"),
         (
-            "run --network web host:",
-            "--network \"web\": networks beyond none and host are not there yet",
-            "use --network none, --network host or --network ns:PATH",
+            "run --network web/x host:",
+            "--network \"web/x\": no network can have this name",
+            "give none, host, container:NAME, ns:PATH, or the name of a network",
         ),
         (
             "run --sysctl vm.swappiness=1 host:",
@@ -75,12 +75,8 @@ fn a_value_that_cannot_be_is_named_with_what_can() {
 
 #[test]
 fn what_is_to_come_is_refused_by_name() {
-    mistake(
-        "run -p 80:80 host:",
-        "run: -p is not there yet",
-        "it needs publishing ports, which needs networks; leave it out",
-    );
-    mistake("network ls", "network is not there yet", "coracle help lists what is");
+    mistake("run --pod=x host:", "run: --pod is not there yet", "it needs pods; leave it out");
+    mistake("pod ps", "pod is not there yet", "coracle help lists what is");
 }
 
 #[test]
@@ -191,7 +187,7 @@ fn the_help_of_run_is_grouped_by_the_questions_that_make_a_container() {
     ] {
         assert_eq!(of(flag), Some(heading), "--{flag}");
     }
-    help.stdout_contains("none (the default: loopback only)");
+    help.stdout_contains("none, host, container:NAME or");
 }
 
 #[test]

@@ -422,9 +422,49 @@ fn files_are_copied_into_and_out_of_volumes() {
         assert_eq!(fs::read_to_string(tree.join("own/file")).expect("the file"), "content");
         sandbox.run(["kill", "box"]).code(0);
         sandbox.run(["wait", "box"]).code(0);
-        let refused = sandbox.run(["cp", "box:/v/own/file", "-"]);
-        refused.code(1).one_line_error("/v is mounted only while the container runs");
+        // The machine's own files as a root are there only while it runs.
+        sandbox.run(["cp", "box:/v/own/file", "-"]).code(1);
         sandbox.run(["rm", "-fv", "box"]).code(0);
+    }
+}
+
+#[test]
+fn files_are_copied_into_and_out_of_volumes_of_containers_that_do_not_run() {
+    requires!(subuid_user, user_namespaces, busybox);
+    for sandbox in [Sandbox::new(), Sandbox::of(&User::with_subuids())] {
+        let rootfs = sandbox.rootfs("home/rootfs");
+        let (root, source) = (rootfs.path().to_owned(), sandbox.file("home/source", "content"));
+        std::os::unix::fs::symlink("/v/own", root.join("way")).expect("a link");
+        std::os::unix::fs::symlink("/../../../../../../..", root.join("out")).expect("a link");
+        let bound = sandbox.file("home/bound/there", "bound");
+        let bind = format!("{}:/b", text(bound.parent().expect("its directory")));
+        let read_only = format!("{}:/r/only:ro", text(bound.parent().expect("its directory")));
+        let mounts = ["-v", "kept:/v", "-v", "/v/own", "-v", &bind, "-v", &read_only, "--tmpfs", "/t"];
+        let make = ["create", "--name=box"].into_iter().chain(mounts).chain(["--rootfs", text(&root), "sh"]);
+        let make = make.chain(["-c", "cat /v/file /v/own/file"]);
+        sandbox.run(make).code(0);
+        for place in ["/v/file", "/v/own/file", "/b/file", "/way/linked"] {
+            sandbox.run(["cp", text(&source), &format!("box:{place}")]).code(0);
+            let out = sandbox.run(["cp", &format!("box:{place}"), "-"]).code(0).stdout.clone();
+            assert!(out.contains("content"), "{place}");
+        }
+        assert_eq!(fs::read_to_string(data(&sandbox, "kept").join("file")).expect("the file"), "content");
+        assert_eq!(fs::read_to_string(bound.with_file_name("file")).expect("the file"), "content");
+        assert!(!root.join("v/file").exists(), "what is mounted there is not written under");
+        // A link that would lead out of everything leads to the container's own root.
+        sandbox.run(["cp", text(&source), "box:/out/v/outside"]).code(0);
+        assert!(data(&sandbox, "kept").join("outside").exists());
+        let out = sandbox.join("home/tree");
+        sandbox.run(["cp", "box:/v", text(&out)]).code(0);
+        assert_eq!(fs::read_to_string(out.join("own/linked")).expect("the file"), "content");
+        let refused = sandbox.run(["cp", text(&source), "box:/r/only/file"]);
+        refused.code(1).one_line_error("EROFS (read-only file system)");
+        let refused = sandbox.run(["cp", text(&source), "box:/t/file"]);
+        refused.code(1).one_line_error("/t is mounted only while the container runs");
+        sandbox.run(["start", "-a", "box"]).code(0).stdout_is("contentcontent");
+        sandbox.run(["rm", "-fv", "box"]).code(0);
+        let mounts = fs::read_to_string("/proc/self/mountinfo").expect("the mounts");
+        assert!(!mounts.contains(text(sandbox.path())), "{mounts}");
     }
 }
 

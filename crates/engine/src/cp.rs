@@ -12,6 +12,7 @@
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::record::Maps;
+use crate::standing;
 use crate::transfer::{Owners, Sent, receive, send};
 use crate::view::{Back, Held};
 use layer::Ownership;
@@ -143,7 +144,9 @@ impl Engine {
                 let held = self.hold(text)?;
                 beside_mounts(&held, path)?;
                 let back = Back::whole(self, &held.record)?;
-                let root = RootDir::new(held.writable_root(self)?);
+                let root = held.writable_root(self)?;
+                let over = self.locations().runroot.clone();
+                let root = standing::assemble(self, root, &over, &held.record.config.config.files.mounts)?;
                 Ok(Inside { root, held: Some((held, back)) })
             }
             Err(error) => Err(error),
@@ -151,12 +154,13 @@ impl Engine {
     }
 }
 
-/// What is mounted while a container runs is not there while it does not: what was put in its place would be lost under
-/// it.
+/// Memory, and what is thrown away with the container's end, is not there while it does not run: what was put in its
+/// place would be lost under it.
 fn beside_mounts(held: &Held, path: &str) -> Result<()> {
     let Ok(at) = crate::flags::container_path(&format!("/{path}")) else { return Ok(()) };
     let mounts = &held.record.config.config.files.mounts;
-    match mounts.iter().find(|mount| at.as_path().starts_with(mount.destination().as_path())) {
+    let over = mounts.iter().filter(|mount| at.as_path().starts_with(mount.destination().as_path()));
+    match over.max_by_key(|mount| mount.destination().as_str().len()).filter(|mount| !standing::is_kept(mount)) {
         None => Ok(()),
         Some(mount) => Err(Error::Copy {
             path: path.to_owned(),

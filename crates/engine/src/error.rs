@@ -20,6 +20,12 @@ pub enum Error {
     /// The start, or the holding.
     #[error(transparent)]
     Monitor(#[from] monitor::Error),
+    /// A network.
+    #[error(transparent)]
+    Network(#[from] network::Error),
+    /// There is no network of that name.
+    #[error("no network {0:?}: {1}")]
+    NoSuchNetwork(String, String),
     /// The runtime, outside of a start.
     #[error(transparent)]
     Runtime(#[from] runtime::Error),

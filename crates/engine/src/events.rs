@@ -37,6 +37,12 @@ pub enum Kind {
     Container,
     /// An image.
     Image,
+    /// A volume.
+    Volume,
+    /// A secret.
+    Secret,
+    /// A network.
+    Network,
 }
 
 impl Kind {
@@ -45,6 +51,9 @@ impl Kind {
         match self {
             Self::Container => "container",
             Self::Image => "image",
+            Self::Volume => "volume",
+            Self::Secret => "secret",
+            Self::Network => "network",
         }
     }
 }
@@ -146,6 +155,17 @@ impl Engine {
     /// Tells of an image, which is called this, or of something else than one container.
     pub(crate) fn tell_image(&self, action: &str, id: &str, name: &str) {
         self.tell_line(Kind::Image, action, id, &[("name", name)]);
+    }
+
+    /// Tells of a volume or a secret, which is called this.
+    pub(crate) fn tell_named(&self, kind: Kind, action: &str, id: &str, name: &str) {
+        self.tell_line(kind, action, id, &[("name", name)]);
+    }
+
+    /// Tells of a network that a container has come to, or left.
+    pub(crate) fn tell_joined(&self, action: &str, network: &network::Network, container: &str) {
+        let attributes = [("container", container), ("name", &*network.name), ("type", network.driver.name())];
+        self.tell_line(Kind::Network, action, &network.id, &attributes);
     }
 
     /// Tells that room was made.

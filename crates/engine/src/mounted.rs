@@ -140,6 +140,18 @@ pub(crate) fn ready(
     Ok((sources, held))
 }
 
+/// What of a volume is mounted.
+pub(crate) fn place(engine: &Engine, mount: &VolumeMount) -> Result<OwnedFd> {
+    let dir = open(engine, mount)?;
+    // Opened anew: the caller may have entered another mount namespace since the store was opened.
+    let path = engine.volume_path(&dir.volume.name);
+    let data = sys::fs::open(path.as_path(), OFlags::PATH | OFlags::DIRECTORY, Mode::empty());
+    let data = data.map_err(Error::file("open the volume", path))?;
+    let Some(subpath) = &mount.subpath else { return Ok(data) };
+    let at = RootDir::new(data).open(subpath, OFlags::PATH, Mode::empty());
+    at.map_err(|source| Error::Subpath { volume: dir.volume.name.to_string(), path: subpath.to_owned(), source })
+}
+
 /// An empty volume of a user whom his container does not know is root's there.
 fn hand_over(dir: &VolumeDir, namespace: &UserNamespace) -> Result<()> {
     let Some(maps) = namespace.maps() else { return Ok(()) };

@@ -7,11 +7,12 @@ use crate::error::{Error, Result};
 use crate::events::Actor;
 use crate::explanation::Explanation;
 use crate::record::{End, Record, now};
-use crate::root;
 use crate::spec::Composed;
 use crate::start::{Hold, Io, SPEC, Start};
+use crate::{networks, root};
 use monitor::Holder;
 use runtime::{Foreground, Newlines};
+use std::cell::RefCell;
 use std::time::Duration;
 use store::{Container, ContainerDir, ContainerId, Durability};
 use sys::process::Exit;
@@ -62,9 +63,15 @@ pub fn run(engine: &Engine, config: &ContainerConfig, io: Io) -> Result<Outcome>
                 }
                 None => None,
             };
+            let failed = RefCell::new(None);
+            let complete: &dyn Fn(i32) -> bool = &|pid| {
+                let joined = networks::join(engine, record, &place.run_dir, pid);
+                joined.map_err(|error| *failed.borrow_mut() = Some(error)).is_ok()
+            };
             let begun: &dyn Fn() = &|| engine.tell_of(record, "start", &[]);
             let run_dir = &place.run_dir;
-            Ok(monitor::run(monitor::Order { request, run_dir, foreground, signals: &signals, begun, ready })?)
+            let order = monitor::Order { request, run_dir, foreground, signals: &signals, complete, begun, ready };
+            monitor::run(order).map_err(|error| failed.take().unwrap_or_else(|| error.into()))
         })
     });
     let (ended, composed) = match held {
@@ -84,6 +91,7 @@ pub fn run(engine: &Engine, config: &ContainerConfig, io: Io) -> Result<Outcome>
     let actor = Actor::of(&record);
     engine.tell_end(&record.id, &actor, &run);
     let cleared = place.end();
+    networks::leave(engine, record.id.as_str());
     finish(engine, container, config.remove, &run, &actor)?;
     cleared?;
     place.run_dir.remove()?;

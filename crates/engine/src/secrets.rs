@@ -3,6 +3,7 @@
 use crate::config::{ContainerConfig, SecretPlace};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::events::Kind;
 use crate::record::now;
 use crate::spec::{SecretFile, Secrets, UserNamespace};
 use monitor::RunDir;
@@ -20,7 +21,9 @@ impl Engine {
         data: Vec<u8>,
         replace: bool,
     ) -> Result<String> {
-        Ok(self.store()?.create_secret(NewSecret { name, labels, data, now: now(), replace })?)
+        let id = self.store()?.create_secret(NewSecret { name, labels, data, now: now(), replace })?;
+        self.tell_named(Kind::Secret, "create", &id, name);
+        Ok(id)
     }
 
     /// All secrets.
@@ -35,7 +38,10 @@ impl Engine {
 
     /// Removes a secret; returns its id. A container that has it keeps what it sees until its next start.
     pub fn remove_secret(&self, text: &str) -> Result<String> {
-        Ok(self.store()?.remove_secret(text)?)
+        let name = self.secret(text)?.name;
+        let id = self.store()?.remove_secret(text)?;
+        self.tell_named(Kind::Secret, "remove", &id, &name);
+        Ok(id)
     }
 }
 

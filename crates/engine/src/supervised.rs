@@ -23,7 +23,7 @@ use crate::root::{self, Source};
 use crate::run::{Run, command_of, finish};
 use crate::spec::Composed;
 use crate::start::{Hold, Io, Place, SPEC, Start};
-use crate::userns;
+use crate::{networks, userns};
 use monitor::{Client, History, Holder, Life, Mark, Policy, Process, RunDir, State, Streams, Supervisor, Word, log};
 use runtime::{Newlines, Request};
 use rustix::fs::{Mode, OFlags};
@@ -221,21 +221,34 @@ impl Engine {
                 command: command_of(composed),
                 actor: Actor::of(record),
             };
-            let files = [(&config.pidfile, "write --pidfile"), (&config.monitor_pidfile, "write --conmon-pidfile")];
-            hand_over(starter, place, request, composed, order, files)
+            let complete = |pid| {
+                networks::join(self, record, &place.run_dir, pid)?;
+                write_pid(config.pidfile.as_deref(), "write --pidfile", pid)?;
+                write_pid(config.monitor_pidfile.as_deref(), "write --conmon-pidfile", starter.monitor.pid)
+            };
+            hand_over(starter, place, request, composed, order, &complete)
         });
         begun.map(|((), _)| self.tell_of(record, "start", &[]))
     }
 }
 
-/// Makes the container, has the monitor take it over, and lets its command run.
+/// Writes a process's number where the user wants it.
+fn write_pid(path: Option<&Path>, flag: &'static str, pid: i32) -> Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
+    let file = sys::fs::open(path, flags, Mode::from_raw_mode(0o644));
+    let written = file.and_then(|file| sys::fs::write_once(&file, format!("{pid}\n").as_bytes()));
+    written.map_err(Error::file(flag, path))
+}
+
+/// Makes the container, has the monitor take it over, and lets its command run when it is complete.
 fn hand_over(
     starter: &Starter,
     place: &Place,
     request: Request<'_>,
     composed: &Composed,
     mut order: Order,
-    [pidfile, monitor_pidfile]: [(&Option<PathBuf>, &'static str); 2],
+    complete: &dyn Fn(i32) -> Result<()>,
 ) -> Result<()> {
     let spec = request.spec;
     let pipes = if order.terminal {
@@ -266,13 +279,7 @@ fn hand_over(
     };
     order.pid = container.handle.pid;
     place.run_dir.write_process(&Process::of(order.pid))?;
-    for ((file, flag), pid) in [(pidfile, order.pid), (monitor_pidfile, starter.monitor.pid)] {
-        let Some(path) = file else { continue };
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
-        let file = sys::fs::open(path, flags, Mode::from_raw_mode(0o644));
-        let written = file.and_then(|file| sys::fs::write_once(&file, format!("{pid}\n").as_bytes()));
-        written.map_err(Error::file(flag, path.as_path()))?;
-    }
+    complete(order.pid)?;
     let spec_json = serde_json::to_vec(&composed.spec).unwrap_or_default();
     place.run_dir.put(SPEC, &spec_json, 0o600)?;
     let failed = || Error::system("hand the container over to its monitor");
@@ -429,6 +436,7 @@ impl<'a> Watch<'a> {
     fn again(&mut self, run: &Run, ended: &Word, delay: Duration) -> Option<Life> {
         let until = Instant::now() + delay;
         let _ = monitor::end(&self.run_dir);
+        networks::leave(self.engine, &self.order.id);
         self.run_dir.forget_process();
         // In a child, as all that needs the store: this process stays as small as it is.
         let (engine, order) = (self.engine, &self.order);
@@ -453,6 +461,7 @@ impl<'a> Watch<'a> {
     /// Clears away what was its own, and tells everybody.
     fn end(mut self, run: &Run, ended: &Word) {
         let cleared = monitor::end(&self.run_dir);
+        networks::leave(self.engine, &self.order.id);
         let written = write_down(self.engine, &self.order, run, self.order.ephemeral);
         userns::release(self.engine, &self.order.id);
         // What could not be done the next command does, by what stands in the run directory.

@@ -2,6 +2,7 @@
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::events::Kind;
 use crate::record::now;
 use crate::transfer::{Owners, Sent, receive};
 use layer::{Decoder, Ownership, Packed, pack};
@@ -46,11 +47,10 @@ impl Engine {
         let name = new.name.map_or_else(VolumeName::random, Ok)?;
         let volume = Volume { name, created: now(), anonymous, labels: new.labels, options: new.options };
         let store = self.store()?;
-        if !store.create_volume(&volume)? && !new.ignore {
-            let there = store.volume(&volume.name)?.volume;
-            if there.options != volume.options {
-                return Err(store::Error::VolumeExists(volume.name.to_string()).into());
-            }
+        if store.create_volume(&volume)? {
+            self.tell_volume("create", &volume.name);
+        } else if !new.ignore && store.volume(&volume.name)?.volume.options != volume.options {
+            return Err(store::Error::VolumeExists(volume.name.to_string()).into());
         }
         Ok(volume.name)
     }
@@ -73,7 +73,14 @@ impl Engine {
     pub fn remove_volume(&self, text: &str) -> Result<()> {
         self.clean_up();
         self.enter()?;
-        Ok(self.store()?.remove_volume(&named(text)?, None)?)
+        let name = named(text)?;
+        self.store()?.remove_volume(&name, None)?;
+        self.tell_volume("destroy", &name);
+        Ok(())
+    }
+
+    fn tell_volume(&self, action: &str, name: &VolumeName) {
+        self.tell_named(Kind::Volume, action, name.as_str(), name.as_str());
     }
 
     /// Writes the files of a volume as a tar. One that is in use may change meanwhile.

@@ -37,6 +37,9 @@ pub enum Error {
         /// Why it failed.
         source: sys::Error,
     },
+    /// What it needs beside its process could not be had.
+    #[error("the container is not complete")]
+    Incomplete,
     /// A signal came before the container was there.
     #[error("interrupted by signal {0} before the container was started")]
     Interrupted(i32),

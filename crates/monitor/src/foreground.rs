@@ -19,6 +19,8 @@ pub struct Order<'a> {
     pub foreground: Foreground,
     /// Our signals, blocked since before anything was made.
     pub signals: &'a Signals,
+    /// Done when all is there but its command, by its pid; whoever fails here has kept why.
+    pub complete: &'a dyn Fn(i32) -> bool,
     /// Done when its command runs.
     pub begun: &'a dyn Fn(),
     /// Who is told that it is ready.
@@ -49,10 +51,11 @@ const SIGINT: i32 = 2;
 const SIGTERM: i32 = 15;
 const SIGHUP: i32 = 1;
 const SIGQUIT: i32 = 3;
+const SIGKILL: i32 = 9;
 
 /// Runs a container to its end. What belongs to it is still there afterwards: [`crate::teardown`] removes it.
 pub fn run(order: Order<'_>) -> Result<Ended> {
-    let Order { request, run_dir, foreground, signals, begun, ready } = order;
+    let Order { request, run_dir, foreground, signals, complete, begun, ready } = order;
     while let Some(signal) = signals.next() {
         if matches!(signal, SIGINT | SIGTERM | SIGHUP | SIGQUIT) {
             return Err(Error::Interrupted(signal));
@@ -63,6 +66,11 @@ pub fn run(order: Order<'_>) -> Result<Ended> {
     // Before its command runs: whoever hears of the container by that finds a process to look at or to kill. Should this
     // fail, the waiting stub ends with its socket.
     run_dir.write_process(&Process::of(container.handle.pid))?;
+    if !complete(container.handle.pid) {
+        let _ = sys::process::pidfd_send_signal(&container.handle.pidfd, SIGKILL);
+        let _ = sys::process::wait(&container.handle.pidfd);
+        return Err(Error::Incomplete);
+    }
     container.start(spec)?;
     begun();
     let notify = match ready {

@@ -134,6 +134,16 @@ impl RunDir {
         if bytes.is_empty() { Ok(()) } else { sys::fs::write_once(&file, bytes).map_err(failed) }
     }
 
+    /// Adds to a file that is there and may be mounted, so that it must stay the same one.
+    pub fn append(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let failed = |source| Error::File { what: "write", path: self.path.join(name), source };
+        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NOFOLLOW;
+        match sys::fs::open_beneath(&self.fd, name, flags, Mode::empty()) {
+            Err(error) if error.errno == sys::Errno::NOENT => Ok(()),
+            file => file.and_then(|file| sys::fs::write_once(&file, bytes)).map_err(failed),
+        }
+    }
+
     /// Puts a file into it, whole or not at all.
     pub fn put(&self, name: &str, bytes: &[u8], mode: u32) -> Result<()> {
         let failed = |source| Error::File { what: "write", path: self.path.join(name), source };

@@ -9,6 +9,7 @@ mod address;
 mod error;
 mod link;
 mod message;
+pub mod nft;
 mod path;
 mod route;
 

@@ -35,6 +35,13 @@ impl Request {
         Self { name, bytes }
     }
 
+    /// The kernel says when it is done.
+    #[must_use]
+    pub fn acknowledged(mut self) -> Self {
+        self.bytes[6] |= NLM_F_ACK as u8;
+        self
+    }
+
     /// Adds an attribute.
     #[must_use]
     pub fn attribute(mut self, kind: u16, value: &[u8]) -> Self {

@@ -129,6 +129,16 @@ impl Networks {
         entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
     }
 
+    /// The container that a port of this machine leads to.
+    pub fn publisher(&self, protocol: Protocol, port: u16) -> Option<String> {
+        let all = self.names().into_iter().flat_map(|name| self.endpoints(&name));
+        let has = |endpoint: &Endpoint| {
+            endpoint.published.iter().any(|published| (published.protocol, published.port) == (protocol, port))
+        };
+        let endpoint = all.into_iter().find(has)?;
+        Some(format!("container {}", endpoint.names.into_iter().next().unwrap_or(endpoint.container)))
+    }
+
     /// Forgets a container's places wherever it has one.
     pub fn forget(&self, container: &str) {
         for name in self.names() {

@@ -4,6 +4,7 @@ use crate::endpoint::mac_of;
 use crate::error::{Error, Result};
 use crate::inside::{get, set};
 use crate::record::{Network, Range};
+use crate::subnet::Subnet;
 use netlink::{Address, End, Link, Mac, Route};
 use std::net::IpAddr;
 
@@ -73,6 +74,13 @@ fn forward(network: &Network) {
         }
         set("net/ipv6/conf/all/forwarding", "1");
     }
+}
+
+/// Where this machine's packets go by themselves: what no new network may overlap.
+pub fn taken_subnets() -> Result<Vec<Subnet>> {
+    let mut route = Route::open().map_err(Error::kernel("new", "ask for routes"))?;
+    let paths = route.paths().map_err(Error::kernel("new", "ask for routes"))?;
+    Ok(paths.into_iter().filter_map(|path| Subnet::of(path.to.0, path.to.1)).collect())
 }
 
 /// Removes it, if it is there and ours.

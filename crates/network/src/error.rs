@@ -27,6 +27,14 @@ pub enum Error {
         /// The request.
         source: netlink::Error,
     },
+    /// The packet filter refuses something.
+    #[error("cannot {what} (is the kernel's nf_tables there?)")]
+    Filter {
+        /// What it was for.
+        what: &'static str,
+        /// The request.
+        source: netlink::Error,
+    },
     /// A file of ours cannot be used.
     #[error("cannot {what} {}", .path.display())]
     File {
@@ -102,6 +110,16 @@ pub enum Error {
         /// What it has.
         subnets: String,
     },
+    /// A port of this machine cannot be had.
+    #[error("port {port} cannot be published{}", .owner.as_ref().map(|owner| format!(": {owner} has it; publish another one, or end that")).unwrap_or_default())]
+    Port {
+        /// The port.
+        port: String,
+        /// Who has it.
+        owner: Option<String>,
+        /// Why.
+        source: sys::Error,
+    },
     /// No range of addresses is free.
     #[error(
         "no subnet is free: every one that networks are made of overlaps one of this machine's routes; say which with --subnet"
@@ -118,6 +136,10 @@ impl Error {
     pub(crate) fn kernel(network: &str, what: &'static str) -> impl FnOnce(netlink::Error) -> Self {
         let network = network.to_owned();
         move |source| Self::Kernel { network, what, source }
+    }
+
+    pub(crate) fn filter(what: &'static str) -> impl FnOnce(netlink::Error) -> Self {
+        move |source| Self::Filter { what, source }
     }
 
     pub(crate) fn file(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(sys::Error) -> Self {

@@ -15,7 +15,8 @@ impl Inside {
     /// Enters it.
     pub fn enter(namespace: impl AsFd) -> Result<Self> {
         const WHAT: &str = "enter the container's network namespace";
-        let own = sys::fs::open("/proc/thread-self/ns/net", OFlags::RDONLY, Mode::empty()).map_err(Error::system(WHAT))?;
+        let own =
+            sys::fs::open("/proc/thread-self/ns/net", OFlags::RDONLY, Mode::empty()).map_err(Error::system(WHAT))?;
         sys::process::setns(namespace, sys::process::namespace::NET).map_err(Error::system(WHAT))?;
         Ok(Self { own })
     }
@@ -34,6 +35,9 @@ pub fn route(network: &str, namespace: impl AsFd, ipv6: bool) -> Result<Route> {
     let _there = Inside::enter(namespace)?;
     let (name, value) = if ipv6 { ("accept_ra", "0") } else { ("disable_ipv6", "1") };
     set(&format!("net/ipv6/conf/default/{name}"), value);
+    // Without a privilege, as docker has it: ping, and servers on ports below 1024.
+    set("net/ipv4/ping_group_range", "0 2147483647");
+    set("net/ipv4/ip_unprivileged_port_start", "0");
     Route::open().map_err(Error::kernel(network, "ask for devices"))
 }
 

@@ -1,95 +1,18 @@
 //! Containers joined to networks, with ip(8) and real packets as the other opinion. Each test has a machine of its own: a
 //! network namespace.
 
-#![allow(clippy::disallowed_methods, reason = "tests set things up themselves, not the product")]
+mod world;
 
-use network::{Driver, Endpoint, Network, Networks, Range, Wish};
-use std::collections::BTreeMap;
-use std::io::Read as _;
-use std::net::{IpAddr, TcpListener, TcpStream};
-use std::os::fd::{AsFd, OwnedFd};
+use network::{Driver, Endpoint, Network, Networks, Wish};
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
-use testkit::{Invocation, requires};
+use testkit::requires;
+use world::{asked, container, here, ip, machine, network, serve, v4, wish, within};
 
-const NET: u64 = sys::process::namespace::NET;
-
-fn here() -> OwnedFd {
-    std::fs::File::open("/proc/thread-self/ns/net").expect("a namespace").into()
-}
-
-/// A network namespace for whatever follows, as a machine is.
-fn machine() {
-    sys::process::unshare(NET).expect("a namespace");
-    ip("link set lo up");
-}
-
-/// Does something in a network namespace.
-fn within<T>(namespace: impl AsFd, what: impl FnOnce() -> T) -> T {
-    let own = here();
-    sys::process::setns(namespace, NET).expect("to enter");
-    let done = what();
-    sys::process::setns(own, NET).expect("to come back");
-    done
-}
-
-/// The namespace of a container.
-fn container() -> OwnedFd {
-    let own = here();
-    machine();
-    let made = here();
-    sys::process::setns(own, NET).expect("to come back");
-    made
-}
-
-fn ip(words: &str) -> String {
-    Invocation::new("ip").args(words.split(' ')).ok().stdout
-}
-
-fn network(name: &str, subnets: &[&str]) -> Network {
-    let id = format!("{:0>64}", name.bytes().map(|byte| format!("{byte:02x}")).collect::<String>());
-    Network {
-        name: name.to_owned(),
-        driver: Driver::Bridge(format!("cor{name}")),
-        id: id.chars().rev().collect(),
-        created: 0,
-        ranges: subnets.iter().map(|subnet| Range::of(subnet.parse().unwrap())).collect(),
-        internal: false,
-        open: false,
-        no_default_route: false,
-        routed: false,
-        names: false,
-        servers: Vec::new(),
-        mtu: None,
-        labels: BTreeMap::new(),
-        options: BTreeMap::new(),
-    }
-}
-
-fn wish(container: &str) -> Wish<'_> {
-    Wish { container, names: vec![container.to_owned()], default_route: true, ..Wish::default() }
-}
-
-/// Says hello from one namespace to an address in another.
+/// One namespace hears another.
 fn speaks(from: &OwnedFd, to: &OwnedFd, address: IpAddr) -> bool {
-    let listener = within(to, || TcpListener::bind((address, 0)).expect("to listen"));
-    let at = listener.local_addr().expect("its address");
-    let answer = std::thread::spawn(move || {
-        listener.set_nonblocking(false).unwrap();
-        if let Ok((mut stream, _)) = listener.accept() {
-            let _ = std::io::Write::write_all(&mut stream, b"hello");
-        }
-    });
-    let connected = within(from, || TcpStream::connect_timeout(&at, Duration::from_secs(2)));
-    let mut text = String::new();
-    let heard = connected.is_ok_and(|mut stream| stream.read_to_string(&mut text).is_ok() && text == "hello");
-    if heard {
-        answer.join().unwrap();
-    }
-    heard
-}
-
-fn v4(endpoint: &Endpoint) -> IpAddr {
-    endpoint.address(false).expect("an address of IPv4").0
+    asked(from, serve(to, (address, 0))).is_some()
 }
 
 #[test]

@@ -117,6 +117,9 @@ pub enum Error {
     /// No container has that name or id.
     #[error("no container {0:?}")]
     NoSuchContainer(String),
+    /// Not the name of a network.
+    #[error("{0:?} is not a name for a network: letters and digits, then also _ . and -")]
+    NetworkName(String),
     /// No secret has that name or id, or several ids start so.
     #[error("no secret {0:?}")]
     NoSuchSecret(String),

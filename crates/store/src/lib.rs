@@ -12,6 +12,7 @@
 //! names/NAME                  a link whose text is the id of the container of that name
 //! compressed.json             what layers are once they are compressed, to be sent
 //! partial/HEX                 what came of a blob before it was cut off
+//! networks/NAME               a network
 //! secrets/NAME                a secret
 //! tmp/                        what is being made, locked by its maker
 //! trash/                      what is being removed
@@ -49,6 +50,7 @@ mod load;
 mod mode;
 mod name;
 mod names;
+mod network;
 pub mod overlay;
 mod receive;
 mod record;

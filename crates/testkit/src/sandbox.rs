@@ -156,6 +156,8 @@ impl Sandbox {
         let mut invocation = Invocation::new(program)
             .env("CORACLE_ROOT", self.root())
             .env("CORACLE_RUNROOT", self.runroot())
+            // A test that is about networks says so, and has a machine of its own for them.
+            .env("CORACLE_NETWORK", "none")
             .env("HOME", self.join("home"))
             .env("XDG_RUNTIME_DIR", self.join("xdg"))
             .current_dir(&self.path);

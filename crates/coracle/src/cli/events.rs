@@ -17,7 +17,8 @@ const HELP: Help = Help {
     more: &[
         "Without --since, --until and --stream=false only what happens from now on. What is told goes back to the start \
          of the machine, and some thousand events.",
-        "--filter takes container=, image=, label=NAME[=VALUE], type=container|image and event=create|start|die|stop|kill|pause|\
+        "--filter takes container=, image=, volume=, secret=, network=, label=NAME[=VALUE], type=container|image|volume|\
+         secret|network and event=create|start|die|stop|kill|pause|\
          unpause|restart|rename|update|oom|health_status|exec_start|exec_die|attach|commit|export|destroy, or pull|push|\
          load|import|save|tag|untag|delete, or prune; podman's died, remove, exec and exec_died mean the same.",
     ],

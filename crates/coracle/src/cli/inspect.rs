@@ -222,9 +222,8 @@ fn host_config(asked: &ContainerConfig) -> Value {
         "ReadonlyRootfs": asked.files.root != RootAccess::ReadWrite,
         "Init": asked.process.init,
         "NetworkMode": match &asked.view.network {
-            None | Some(NetworkMode::None) => "none".to_owned(),
-            Some(NetworkMode::Host) => "host".to_owned(),
-            Some(NetworkMode::Path(path)) => format!("ns:{}", path.display()),
+            None => "default".to_owned(),
+            given => NetworkMode::text(given.as_ref()),
         },
         "CapAdd": caps(asked.privileges.cap_add),
         "CapDrop": caps(asked.privileges.cap_drop),

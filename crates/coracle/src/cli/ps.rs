@@ -1,6 +1,6 @@
 //! `coracle ps`: containers, those that run or all.
 
-use super::filter::{CONTAINERS, Chosen, network, status_word};
+use super::filter::{CONTAINERS, Chosen, networks, status_word};
 use super::output::{Format, id, label_list, lines, print};
 use super::{Context, Failure, Verb};
 use crate::cli::output::help;
@@ -323,7 +323,7 @@ fn object(row: &Row, no_trunc: bool) -> Value {
         "LocalVolumes": container.volumes.len().to_string(),
         "Mounts": mounts.join(","),
         "Names": container.name.as_str(),
-        "Networks": network(&row.listed),
+        "Networks": networks(&row.listed).join(","),
         "Ports": "",
         "RunningFor": render::ago(now, record.created),
         "Size": row.sizes.map_or_else(|| "0B".to_owned(), |_| row.size()),

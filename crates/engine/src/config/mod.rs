@@ -38,7 +38,9 @@ pub use mount::{
     Recursion, TmpfsMount, VolumeMount, VolumesFrom,
 };
 pub use namespace::{CgroupNamespace, IpcNamespace, NamespaceMode};
-pub use network::{DnsOption, DomainName, HostEntry, HostName, NetworkMode, SearchDomains};
+pub use network::{
+    DnsOption, DomainName, HostEntry, HostName, Joined, Mac, NetworkMode, PortRequest, Protocol, SearchDomains,
+};
 pub use privileges::{AppArmor, PathMasks, Privileges, PrivilegesConfig, SeccompChoice, SelinuxLabel};
 pub use process::{EnvVar, IdOrName, ProcessConfig, StdinMode, TerminalMode, Umask, Unset, UserSpec};
 pub use secret::{SecretPlace, SecretRequest};

@@ -1,5 +1,6 @@
 //! Names and network: what `/etc/hosts` and `/etc/resolv.conf` will say, and where packets go.
 
+pub use network::{Mac, Protocol};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
@@ -14,6 +15,63 @@ pub enum NetworkMode {
     Host,
     /// `ns:PATH`.
     Path(PathBuf),
+    /// `container:NAME`: that of another container, by its name or id.
+    Container(String),
+    /// Networks; the first leads to everybody else.
+    Networks(Vec<Joined>),
+}
+
+impl NetworkMode {
+    /// The container has a network namespace of its own.
+    pub fn is_own(mode: Option<&Self>) -> bool {
+        matches!(mode, None | Some(Self::None | Self::Networks(_)))
+    }
+
+    /// As users write it.
+    pub fn text(mode: Option<&Self>) -> String {
+        match mode {
+            None => "default".to_owned(),
+            Some(Self::None) => "none".to_owned(),
+            Some(Self::Host) => "host".to_owned(),
+            Some(Self::Path(path)) => format!("ns:{}", path.display()),
+            Some(Self::Container(container)) => format!("container:{container}"),
+            Some(Self::Networks(joined)) => joined.first().map(|joined| joined.network.clone()).unwrap_or_default(),
+        }
+    }
+}
+
+/// A network that a container is in, and what it wants there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Joined {
+    /// The network's name.
+    pub network: String,
+    /// What else it is called there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+    /// Its addresses, at most one of each family; any for one that is not said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<IpAddr>,
+    /// Its hardware address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<Mac>,
+    /// Its device's name; the first free `ethN` where it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
+}
+
+/// `-p`: a port of this machine that leads to one of the container's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortRequest {
+    /// The machine's address; every one where it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<IpAddr>,
+    /// The first free one of these, first and last; any where it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<(u16, u16)>,
+    /// The container's.
+    pub inside: u16,
+    /// TCP, UDP or SCTP.
+    pub protocol: Protocol,
 }
 
 /// `--hostname`: 1 to 64 bytes (the kernel's limit, `HOST_NAME_MAX`), labels of letters, digits, `-` and `_`.

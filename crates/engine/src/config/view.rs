@@ -1,8 +1,8 @@
 //! What the process sees: namespaces, names and network.
 
 use super::{
-    CgroupNamespace, DnsOption, DomainName, HostEntry, HostName, IpcNamespace, NamespaceMode, NetworkMode,
-    SearchDomains, UsernsMode,
+    CgroupNamespace, DnsOption, DomainName, HostEntry, HostName, IpcNamespace, NamespaceMode, NetworkMode, PortRequest,
+    Protocol, SearchDomains, UsernsMode,
 };
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -20,8 +20,17 @@ pub struct ViewConfig {
     pub cgroup: CgroupNamespace,
     /// `--userns`; absent leaves the choice to the engine.
     pub userns: Option<UsernsMode>,
-    /// `--network`; absent means none until networks exist.
+    /// `--network`; absent leaves the choice to the engine.
     pub network: Option<NetworkMode>,
+    /// `--publish`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<PortRequest>,
+    /// `--publish-all`: what the image exposes gets ports, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub publish_all: bool,
+    /// `--expose`: ports beside those of the image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exposed: Vec<(u16, Protocol)>,
     /// `--hostname`.
     pub hostname: Option<HostName>,
     /// `--domainname`: the NIS domain.

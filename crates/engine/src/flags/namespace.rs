@@ -1,7 +1,7 @@
-//! `--pid`, `--ipc`, `--uts`, `--cgroupns`, `--network`, `--cgroups`.
+//! `--pid`, `--ipc`, `--uts`, `--cgroupns`, `--cgroups`.
 
 use super::Invalid;
-use crate::config::{CgroupNamespace, CgroupUse, IpcNamespace, NamespaceMode, NetworkMode};
+use crate::config::{CgroupNamespace, CgroupUse, IpcNamespace, NamespaceMode};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -17,9 +17,8 @@ pub(super) fn path(text: &str) -> Option<Result<PathBuf, Invalid>> {
 /// What none of the kinds takes, with the reason.
 fn refuse(text: &str, what: &'static str, known: &[&str]) -> Invalid {
     if let Some(container) = text.strip_prefix("container:") {
-        let kind = if what == "network" { "net" } else { what };
         return Invalid::new(text, "joining another container by name is not there yet").hint(format!(
-            "join by path: ns:/proc/PID/ns/{kind}, with the PID that `coracle inspect {container}` tells"
+            "join by path: ns:/proc/PID/ns/{what}, with the PID that `coracle inspect {container}` tells"
         ));
     }
     let list = format!("give one of {}", known.join(", "));
@@ -77,23 +76,6 @@ impl FromStr for CgroupNamespace {
     }
 }
 
-impl FromStr for NetworkMode {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        match text {
-            "none" | "private" => Ok(Self::None),
-            "host" => Ok(Self::Host),
-            _ if text.starts_with("container:") => Err(refuse(text, "network", &[])),
-            _ => match path(text) {
-                Some(path) => path.map(Self::Path),
-                None => Err(Invalid::new(text, "networks beyond none and host are not there yet")
-                    .hint("use --network none, --network host or --network ns:PATH")),
-            },
-        }
-    }
-}
-
 impl FromStr for CgroupUse {
     type Err = Invalid;
 
@@ -118,26 +100,10 @@ mod tests {
         assert_eq!("host".parse(), Ok(NamespaceMode::Host));
         assert_eq!("ns:/proc/1/ns/pid".parse(), Ok(NamespaceMode::Path("/proc/1/ns/pid".into())));
         assert_eq!("none".parse(), Ok(IpcNamespace::WithoutShm));
-        assert_eq!("none".parse(), Ok(NetworkMode::None));
         for text in ["ns:", "ns:proc", "hots", "container:abc", "Host"] {
             assert!(text.parse::<NamespaceMode>().is_err(), "{text}");
             assert!(text.parse::<IpcNamespace>().is_err(), "{text}");
             assert!(text.parse::<CgroupNamespace>().is_err(), "{text}");
-            assert!(text.parse::<NetworkMode>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn another_container_is_refused_with_a_way_around() {
-        let error = "container:web".parse::<NetworkMode>().unwrap_err();
-        assert!(error.remedy().unwrap().contains("/ns/net"), "{error}");
-        assert!(error.remedy().unwrap().contains("inspect web"), "{error}");
-    }
-
-    #[test]
-    fn a_network_name_is_refused_and_never_turns_into_the_hosts() {
-        for text in ["bridge", "default", "slirp4netns", "pasta", "mynet", ""] {
-            assert!(text.parse::<NetworkMode>().is_err(), "{text}");
         }
     }
 }

@@ -17,6 +17,8 @@ pub struct Facts {
     pub image: ImageDefaults,
     /// Whom the process runs as; from [`super::user::resolve`].
     pub user: User,
+    /// The network namespace of the container whose network it shares.
+    pub network: Option<PathBuf>,
     /// An ordinary user runs the engine.
     pub rootless: bool,
     /// The container's user namespace. Rootless it is never `Host`.

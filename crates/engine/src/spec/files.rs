@@ -42,7 +42,8 @@ pub fn hosts(view: &ViewConfig, host_name: &str, name: &str, base: &str) -> Stri
     let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
     own(loopback, &["localhost"]);
     own(IpAddr::V6(std::net::Ipv6Addr::LOCALHOST), &["localhost"]);
-    if !on_host {
+    // Who is in a network gets a line for each address there, when that is known.
+    if !on_host && !matches!(view.network, Some(NetworkMode::Networks(_))) {
         own(loopback, &[host_name, name]);
     }
     content

@@ -159,7 +159,7 @@ impl Builder<'_> {
     }
 
     fn sys(&mut self, in_userns: bool, privileged: bool) {
-        let network_is_new = matches!(self.config.view.network, None | Some(NetworkMode::None));
+        let network_is_new = NetworkMode::is_own(self.config.view.network.as_ref());
         let access = if privileged { "rw" } else { "ro" };
         let origin = if privileged { Origin::Flag("--privileged") } else { Origin::Default };
         if in_userns && !network_is_new {

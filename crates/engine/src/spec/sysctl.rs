@@ -24,7 +24,7 @@ pub(super) fn compose(
 ) -> Result<BTreeMap<String, String>, Error> {
     let mut sysctls = BTreeMap::new();
     // A joined network namespace has an owner who may have set it otherwise; a group that is not mapped is EINVAL.
-    let own_network = matches!(config.view.network, None | Some(NetworkMode::None));
+    let own_network = NetworkMode::is_own(config.view.network.as_ref());
     if own_network && facts.user_namespace.maps().is_none_or(|maps| maps.has_gid(0)) {
         sysctls.insert(PING.to_owned(), format!("0 {}", last_group(facts)));
         origins.note("linux.sysctl[net.ipv4.ping_group_range]", Origin::Default);

@@ -16,6 +16,7 @@ pub fn facts() -> Facts {
         name: "web".to_owned(),
         image: ImageDefaults { cmd: vec!["sh".to_owned()], ..ImageDefaults::default() },
         user: User { uid: 0, gid: 0, groups: vec![], home: "/root".to_owned() },
+        network: None,
         rootless: false,
         user_namespace: UserNamespace::Host,
         setgroups: true,

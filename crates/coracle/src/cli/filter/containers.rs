@@ -78,7 +78,7 @@ pub const CONTAINERS: &[F] = &[
     }),
     F::any("network", |value, _| {
         let value = value.to_owned();
-        Ok(Box::new(move |listed: &Listed| network(listed) == value))
+        Ok(Box::new(move |listed: &Listed| networks(listed).contains(&value.as_str())))
     }),
 ];
 
@@ -104,12 +104,14 @@ pub fn status_word(status: Status) -> &'static str {
     }
 }
 
-/// Its network, in one word.
-pub fn network(listed: &Listed) -> &'static str {
-    match listed.container.config.config.view.network {
-        None | Some(NetworkMode::None) => "none",
-        Some(NetworkMode::Host) => "host",
-        Some(NetworkMode::Path(_)) => "ns",
+/// Its networks, in a word each.
+pub fn networks(listed: &Listed) -> Vec<&str> {
+    match &listed.container.config.config.view.network {
+        None | Some(NetworkMode::None) => vec!["none"],
+        Some(NetworkMode::Host) => vec!["host"],
+        Some(NetworkMode::Path(_)) => vec!["ns"],
+        Some(NetworkMode::Container(_)) => vec!["container"],
+        Some(NetworkMode::Networks(joined)) => joined.iter().map(|joined| joined.network.as_str()).collect(),
     }
 }
 

@@ -5,6 +5,16 @@ use engine::events::{Event, Kind};
 
 type F = Filter<Event, ()>;
 
+/// By the name of what one kind of events is about.
+macro_rules! of {
+    ($name:literal, $kind:expr) => {
+        F::any($name, |value, ()| {
+            let value = value.to_owned();
+            Ok(Box::new(move |event: &Event| event.kind == $kind && named(event, &value)))
+        })
+    };
+}
+
 /// All of them.
 pub const EVENTS: &[F] = &[
     F::any("container", |value, ()| {
@@ -16,12 +26,16 @@ pub const EVENTS: &[F] = &[
         Ok(Box::new(move |event: &Event| match event.kind {
             Kind::Image => named(event, &value),
             Kind::Container => event.attributes.get("image").is_some_and(|image| same_image(image, &value)),
+            _ => false,
         }))
     }),
+    of!("network", Kind::Network),
+    of!("secret", Kind::Secret),
+    of!("volume", Kind::Volume),
     F::any("event", |value, ()| Ok(action(value))),
     F::any("type", |value, ()| {
-        if !["container", "image", "network", "volume", "pod", "system", "daemon"].contains(&value) {
-            return Err(wrong("type", value, "no such type", "container or image"));
+        if !["container", "image", "network", "volume", "secret", "pod", "system", "daemon"].contains(&value) {
+            return Err(wrong("type", value, "no such type", "container, image, network, volume or secret"));
         }
         let value = value.to_owned();
         Ok(Box::new(move |event: &Event| event.kind.word() == value))

@@ -10,7 +10,7 @@ mod pattern;
 mod secrets;
 mod volumes;
 
-pub use containers::{CONTAINERS, network, status_word};
+pub use containers::{CONTAINERS, networks, status_word};
 pub use events::EVENTS;
 pub use images::{IMAGES, PRUNED_IMAGES, created};
 pub use secrets::SECRETS;

@@ -6,7 +6,7 @@
 
 use super::given::{Given, MountWord, SdNotify, Stream};
 use crate::cli::remote;
-use engine::config::{CapabilityChange, OnFailure};
+use engine::config::{CapabilityChange, NetworkMode, OnFailure};
 use engine::flags::{self, Invalid};
 use flag::{Flag, push, push_word, put, put_word};
 
@@ -138,11 +138,46 @@ pub const FLAGS: &[Flag<Given>] = &[
         .under(PROCESS),
     F::takes(
         "network",
-        "MODE",
-        |g, w| put(&mut g.network, w),
-        "none (the default: loopback only), host, ns:PATH; more when networks land",
+        "NETWORK",
+        network,
+        "Networks: NAME[:ip=ADDRESS,mac=ADDRESS,alias=NAME] each, or none, host, container:NAME or ns:PATH",
     )
     .alias("net")
+    .under(SEES),
+    F::takes("ip", "ADDRESS", |g, w| add(&mut g.ip, flags::address(w)), "Address in its network").under(SEES),
+    F::takes("ip6", "ADDRESS", |g, w| add(&mut g.ip, flags::address(w)), "Address of IPv6 in its network").under(SEES),
+    F::takes(
+        "mac-address",
+        "ADDRESS",
+        |g, w| keep(&mut g.mac, flags::mac_address(w)),
+        "Hardware address in its network",
+    )
+    .under(SEES),
+    F::takes(
+        "network-alias",
+        "NAME",
+        |g, w| add(&mut g.aliases, flags::host_label(w)),
+        "Name for others in its networks",
+    )
+    .alias("net-alias")
+    .under(SEES),
+    F::takes(
+        "publish",
+        "[[IP:]PORT:]PORT[/PROTOCOL]",
+        |g, w| flags::publish(w).map(|ports| g.publish.extend(ports)),
+        "Port of this machine that leads to one of the container's; ranges, too",
+    )
+    .short('p')
+    .under(SEES),
+    F::switch("publish-all", |g, on| g.publish_all = on, "Publish every port that the image exposes")
+        .short('P')
+        .under(SEES),
+    F::takes(
+        "expose",
+        "PORT[/PROTOCOL]",
+        |g, w| flags::expose(w).map(|ports| g.expose.extend(ports)),
+        "A port for --publish-all",
+    )
     .under(SEES),
     F::takes("hostname", "NAME", |g, w| put(&mut g.hostname, w), "Host name").short('h').under(SEES),
     F::takes("domainname", "NAME", |g, w| put(&mut g.domainname, w), "NIS domain name").under(SEES),
@@ -515,6 +550,16 @@ fn health_command(health: &mut engine::config::Health, word: &str) -> Result<(),
     Ok(())
 }
 
+/// A mode stands alone; networks add up.
+fn network(given: &mut Given, word: &str) -> Result<(), Invalid> {
+    match (&mut given.network, word.parse()?) {
+        (Some(NetworkMode::Networks(all)), NetworkMode::Networks(more)) => all.extend(more),
+        (Some(_), _) => return Err(Invalid::new(word, "stands beside another mode, and only networks add up")),
+        (none, mode) => *none = Some(mode),
+    }
+    Ok(())
+}
+
 fn health_action(health: &mut engine::config::Health, word: &str) -> Result<(), Invalid> {
     health.on_failure = Some(match word {
         "none" => OnFailure::None,
@@ -529,14 +574,7 @@ fn health_action(health: &mut engine::config::Health, word: &str) -> Result<(), 
 /// Flags of docker's and podman's `run` that mean something there and nothing here yet, with what is missing. Refused
 /// by name: a container that quietly lacks its port or its restart would be worse than none.
 pub const LATER: &[(&str, Option<char>, &str)] = &[
-    ("publish", Some('p'), "publishing ports, which needs networks"),
-    ("publish-all", Some('P'), "publishing ports, which needs networks"),
-    ("expose", None, "publishing ports, which needs networks"),
-    ("ip", None, "networks"),
-    ("ip6", None, "networks"),
-    ("mac-address", None, "networks"),
-    ("network-alias", None, "networks"),
-    ("link", None, "networks"),
+    ("link", None, "names by --network-alias, which do the same"),
     ("volume-driver", None, "drivers beside local"),
     ("runtime", None, "other runtimes"),
     ("pod", None, "pods"),

@@ -45,6 +45,12 @@ pub struct Given {
     pub sig_proxy: Option<bool>,
 
     pub network: Option<NetworkMode>,
+    pub ip: Vec<IpAddr>,
+    pub mac: Option<engine::config::Mac>,
+    pub aliases: Vec<String>,
+    pub publish: Vec<engine::config::PortRequest>,
+    pub publish_all: bool,
+    pub expose: Vec<(u16, engine::config::Protocol)>,
     pub hostname: Option<HostName>,
     pub domainname: Option<DomainName>,
     pub add_host: Vec<HostEntry>,

@@ -2,10 +2,11 @@
 
 use super::given::{Given, MountWord, SdNotify};
 use crate::cli::Failure;
+use engine::DEFAULT_NETWORK;
 use engine::config::{
-    ContainerConfig, CpuTime, EnvVar, FilesConfig, Foreground, ImageRef, LimitsConfig, LogDriver, Mount, Notify,
-    Policy, Privileges, PrivilegesConfig, ProcessConfig, Ready, RootAccess, SeccompChoice, StdinMode, TerminalMode,
-    Unset, ViewConfig,
+    ContainerConfig, CpuTime, EnvVar, FilesConfig, Foreground, ImageRef, Joined, LimitsConfig, LogDriver, Mount,
+    NetworkMode, Notify, Policy, Privileges, PrivilegesConfig, ProcessConfig, Ready, RootAccess, SeccompChoice,
+    StdinMode, TerminalMode, Unset, ViewConfig,
 };
 use engine::flags::{self, Invalid, SecurityOpt};
 use std::collections::BTreeMap;
@@ -47,6 +48,7 @@ pub fn request(given: Given, words: Vec<String>, around: &Surroundings<'_>) -> R
     let mut words = words.into_iter();
     let image = image(given.rootfs.as_deref(), &mut words, around)?;
     let (seccomp, privileges) = privileges(&given, around)?;
+    let network = network(&given, around)?;
     let mut config = ContainerConfig::new(image);
     config.pull = given.pull.unwrap_or_default();
     config.limits = limits(&given)?;
@@ -87,7 +89,10 @@ pub fn request(given: Given, words: Vec<String>, around: &Surroundings<'_>) -> R
         uts: given.uts.unwrap_or_default(),
         cgroup: given.cgroupns.unwrap_or_default(),
         userns: given.userns,
-        network: given.network,
+        network,
+        ports: given.publish,
+        publish_all: given.publish_all,
+        exposed: given.expose,
         hostname: given.hostname,
         domainname: given.domainname,
         hosts: given.add_host,
@@ -109,6 +114,37 @@ fn notify(who: Option<SdNotify>, around: &Surroundings<'_>) -> Option<Notify> {
         SdNotify::Container => Ready::Said,
     };
     (around.env)("NOTIFY_SOCKET").map(|manager| Notify { manager: manager.into(), ready })
+}
+
+/// The networks that the flags name, with what they ask for in the first of them; what CORACLE_NETWORK says where they
+/// name none.
+fn network(given: &Given, around: &Surroundings<'_>) -> Result<Option<NetworkMode>, Failure> {
+    let mut mode = given.network.clone();
+    if mode.is_none()
+        && let Some(word) = (around.env)("CORACLE_NETWORK").filter(|word| !word.is_empty())
+    {
+        mode = Some(word.parse().map_err(of("CORACLE_NETWORK"))?);
+    }
+    if given.ip.is_empty() && given.mac.is_none() && given.aliases.is_empty() {
+        return Ok(mode);
+    }
+    let default = || NetworkMode::Networks(vec![Joined { network: DEFAULT_NETWORK.to_owned(), ..Joined::default() }]);
+    let mut mode = mode.unwrap_or_else(default);
+    let NetworkMode::Networks(joined) = &mut mode else {
+        let problem = "--ip, --ip6, --mac-address and --network-alias need a network";
+        return Err(Failure::words(problem, "give one by --network NAME; coracle network ls lists them"));
+    };
+    let all = joined.len();
+    for joined in joined.iter_mut() {
+        joined.aliases.extend(given.aliases.iter().cloned());
+    }
+    let Some(first) = joined.first_mut().filter(|_| all == 1 || (given.ip.is_empty() && given.mac.is_none())) else {
+        let problem = "--ip, --ip6 and --mac-address fit one network, and several are given";
+        return Err(Failure::words(problem, "write --network NAME:ip=ADDRESS,mac=ADDRESS for each"));
+    };
+    first.addresses.extend(given.ip.iter().copied());
+    first.mac = given.mac.or(first.mac);
+    Ok(Some(mode))
 }
 
 /// An error of one flag's value.
@@ -387,7 +423,7 @@ mod tests {
         let line = "-i -t -d -a stdout --detach-keys a --replace --health-cmd a --health-interval 1s --health-timeout 1s --health-retries 1 \
             --health-start-period 1s --health-start-interval 1s --health-on-failure stop --no-healthcheck --restart no --log-driver none --log-opt max-size=1m -e A=b --env-file env --env-host --http-proxy --unsetenv a --unsetenv-all --no-hosts --tz UTC --pidfile a --conmon-pidfile a --rmi --arch a --os a --variant a -w /x -u 1:2 --group-add adm --entrypoint x --init --stop-signal INT \
             --stop-timeout 3 --timeout 4 --umask 022 --ulimit nofile=1:2 --oom-score-adj -5 --preserve-fds 1 --sdnotify conmon \
-            --sig-proxy=false --network host -h web --domainname d --add-host a:10.0.0.1 --dns 10.0.0.2 \
+            --sig-proxy=false --network web --ip 10.64.0.9 --ip6 fd00::9 --mac-address 92:d0:c6:0a:29:33 --network-alias a -p 80:80 -P --expose 81 -h web --domainname d --add-host a:10.0.0.1 --dns 10.0.0.2 \
             --dns-search x.example --dns-option ndots:1 --pid host --ipc host --uts host --cgroupns host --userns auto \
             --sysctl net.ipv4.ip_forward=1 -m 64m --memory-swap -1 --memory-reservation 32m --cpus 1 -c 512 \
             --cpu-period 0 --cpu-quota 0 --cpuset-cpus 0 --cpuset-mems 0 --pids-limit 5 --shm-size 1m --memory-swappiness 9 \

@@ -1,0 +1,187 @@
+//! Networks as users know them, and containers in them.
+
+use crate::config::{ContainerConfig, Joined, NetworkMode, PortRequest};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::record::{Record, now};
+use monitor::RunDir;
+use network::ports::{self, Wanted};
+use network::{DEFAULT, Driver, Network, Networks, Port, Range, Wish, free_subnet, local_subnet};
+use rustix::fs::{Mode, OFlags};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use store::Container;
+
+/// What the bridge of the machine's own default network is called.
+const BRIDGE: &str = "coracle0";
+
+/// Where the machine's own store lies, whose default network has a bridge with a name that people know.
+const STORE: &str = "/var/lib/coracle";
+
+impl Engine {
+    /// What is true of networks while containers run.
+    pub(crate) fn networks(&self) -> Networks {
+        Networks::of(&self.locations().runroot)
+    }
+
+    /// The network of this name; the default one is made when it is first wanted.
+    pub fn network(&self, name: &str) -> Result<Network> {
+        match self.store()?.network(name)? {
+            Some(network) => Ok(network),
+            None if name == DEFAULT => self.default_network(),
+            None => {
+                let all: Vec<Network> = self.store()?.networks()?;
+                let known = all.iter().map(|network| network.name.as_str()).chain(["none", "host", DEFAULT]);
+                let hint = match crate::flags::nearest(name, known) {
+                    Some(near) => format!("did you mean {near}?"),
+                    None => "coracle network ls lists them, coracle network create makes one".to_owned(),
+                };
+                Err(Error::NoSuchNetwork(name.to_owned(), hint))
+            }
+        }
+    }
+
+    fn default_network(&self) -> Result<Network> {
+        let own = self.locations().root == Path::new(STORE);
+        let make = |id: String, others: Vec<Network>| {
+            let interface = if own { BRIDGE.to_owned() } else { Network::interface_of(&id) };
+            Ok::<_, Error>(Network {
+                name: DEFAULT.to_owned(),
+                created: now(),
+                driver: Driver::Bridge(interface),
+                ranges: free_ranges(&id, &others, true)?,
+                id,
+                internal: false,
+                open: false,
+                no_default_route: false,
+                routed: false,
+                names: false,
+                servers: Vec::new(),
+                mtu: None,
+                labels: BTreeMap::new(),
+                options: BTreeMap::new(),
+            })
+        };
+        Ok(self.store()?.create_network(DEFAULT, make)?.0)
+    }
+}
+
+/// A subnet of each family that neither this machine nor another network has; one of IPv6 where the kernel has it.
+fn free_ranges(id: &str, others: &[Network], default: bool) -> Result<Vec<Range>> {
+    let mut taken = network::taken_subnets()?;
+    taken.extend(others.iter().flat_map(|network| network.ranges.iter().map(|range| range.subnet)));
+    let mut ranges = vec![Range::of(free_subnet(&taken, default)?)];
+    if Path::new("/proc/net/if_inet6").exists() {
+        // The network's id is as good a chance as any, and no two are the same.
+        let byte = |at: usize| id.get(at..at + 2).and_then(|hex| u8::from_str_radix(hex, 16).ok()).unwrap_or(0);
+        let number = u16::from_be_bytes([byte(10), byte(12)]);
+        ranges.push(Range::of(local_subnet([byte(0), byte(2), byte(4), byte(6), byte(8)], number)));
+    }
+    Ok(ranges)
+}
+
+/// What a container that asks for no network gets.
+pub(crate) fn settle(engine: &Engine, config: &mut ContainerConfig) {
+    if config.view.network.is_some() {
+        return;
+    }
+    config.view.network = Some(if engine.caller().is_root() {
+        NetworkMode::Networks(vec![Joined { network: DEFAULT.to_owned(), ..Joined::default() }])
+    } else {
+        NetworkMode::None
+    });
+}
+
+/// The network namespace of the container whose network another one shares: it has to run.
+pub(crate) fn shared(engine: &Engine, config: &ContainerConfig) -> Result<Option<PathBuf>> {
+    let Some(NetworkMode::Container(name)) = &config.view.network else { return Ok(None) };
+    let process = engine.held(name)?.process().ok_or_else(|| Error::NotRunning(name.clone()))?;
+    Ok(Some(format!("/proc/{}/ns/net", process.pid).into()))
+}
+
+/// The networks that a container is in.
+pub(crate) fn joined(config: &ContainerConfig) -> &[Joined] {
+    match &config.view.network {
+        Some(NetworkMode::Networks(joined)) => joined,
+        _ => &[],
+    }
+}
+
+/// What has to be there before a container is made: its networks.
+pub(crate) fn are_there(engine: &Engine, config: &ContainerConfig) -> Result<()> {
+    joined(config).iter().try_for_each(|joined| engine.network(&joined.network).map(drop))
+}
+
+/// Joins a container, whose first process waits, to its networks.
+pub(crate) fn join(engine: &Engine, record: &Container<Record>, run_dir: &RunDir, pid: i32) -> Result<()> {
+    let config = &record.config.config;
+    let joined = joined(config);
+    if joined.is_empty() {
+        return Ok(());
+    }
+    let wanted: Vec<_> = config.view.ports.iter().map(wanted).collect();
+    let taken = ports::take(&engine.networks(), &wanted)?;
+    let namespace = format!("/proc/{pid}/ns/net");
+    let namespace = sys::fs::open(namespace.as_str(), OFlags::RDONLY, Mode::empty());
+    let namespace = namespace.map_err(Error::system("find the container's network namespace"))?;
+    let done = join_all(engine, record, joined, &namespace, &taken.ports).and_then(|lines| {
+        run_dir.append("hosts", lines.as_bytes())?;
+        if taken.ports.is_empty() {
+            return Ok(());
+        }
+        let pidfd = sys::process::pidfd_open(pid).map_err(Error::system("hold the published ports"))?;
+        Ok(taken.guard(&pidfd)?)
+    });
+    if done.is_err() {
+        leave(engine, record.id.as_str());
+    }
+    done
+}
+
+/// Joins all of them; comes back with what /etc/hosts says of it.
+fn join_all(
+    engine: &Engine,
+    record: &Container<Record>,
+    joined: &[Joined],
+    namespace: &OwnedFd,
+    ports: &[Port],
+) -> Result<String> {
+    let networks = engine.networks();
+    let config = &record.config.config;
+    let mut lines = String::new();
+    for (number, joined) in joined.iter().enumerate() {
+        let network = engine.network(&joined.network)?;
+        let own = [record.name.to_string(), record.id.short().to_owned()];
+        let wish = Wish {
+            container: record.id.as_str(),
+            names: own.into_iter().chain(joined.aliases.iter().cloned()).collect(),
+            addresses: joined.addresses.clone(),
+            mac: joined.mac,
+            inside: joined.interface.as_deref(),
+            default_route: number == 0,
+            ports: if number == 0 { ports } else { &[] },
+        };
+        let endpoint = networks.attach(&network, &wish, namespace)?;
+        let host_name = config.view.hostname.as_ref().map_or(record.id.short(), |name| name.as_str());
+        for (address, _) in &endpoint.addresses {
+            let _ = writeln!(lines, "{address}\t{host_name} {}", record.name);
+        }
+        if number == 0 {
+            for gateway in &endpoint.gateways {
+                let _ = writeln!(lines, "{gateway}\thost.containers.internal host.docker.internal");
+            }
+        }
+    }
+    Ok(lines)
+}
+
+fn wanted(port: &PortRequest) -> Wanted {
+    Wanted { at: port.at, protocol: port.protocol, host: port.host, inside: port.inside }
+}
+
+/// A container is in no network any more.
+pub(crate) fn leave(engine: &Engine, id: &str) {
+    engine.networks().forget(id);
+}

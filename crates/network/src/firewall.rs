@@ -1,0 +1,340 @@
+//! The packet filter of our networks: one table, whose rules stay as they are, and sets and maps that say which networks
+//! there are and which ports lead where. Whatever stands in it already, one more costs one element.
+//!
+//! Other tables have their say as well: a packet that ours lets through may be dropped by another, and the other way
+//! round. Nothing outside of our own tables is touched.
+
+use crate::error::{Error, Result};
+use crate::published::Published;
+use crate::record::Network;
+use crate::subnet::Subnet;
+use netlink::nft::{Base, Batch, Data, Family, Fib, Key, Nft, Rule, Set, Type, Value, Verdict};
+use std::net::IpAddr;
+
+/// What the filter has to know of a network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bridge {
+    /// The bridge.
+    pub interface: String,
+    /// The addresses of its containers.
+    pub subnets: Vec<Subnet>,
+    /// It reaches nothing outside.
+    pub internal: bool,
+    /// It may speak with other networks that may, too.
+    pub open: bool,
+    /// Its containers go out with this machine's address.
+    pub masquerade: bool,
+}
+
+impl Bridge {
+    /// Of a network that has one.
+    pub fn of(network: &Network) -> Option<Self> {
+        Some(Self {
+            interface: network.bridge()?.to_owned(),
+            subnets: network.ranges.iter().map(|range| range.subnet).collect(),
+            internal: network.internal,
+            open: network.open,
+            masquerade: !network.routed && !network.internal,
+        })
+    }
+}
+
+/// The filter of a network namespace.
+#[derive(Debug)]
+pub struct Firewall {
+    nft: Nft,
+    table: String,
+}
+
+/// What is written to the table: another version of the rules is made anew.
+const VERSION: &[u8] = b"coracle 1";
+
+/// IPv4 and IPv6, as the filter has them.
+const IPV4: &[u8] = &[2];
+const IPV6: &[u8] = &[10];
+/// `ETH_P_IPV6`.
+const ETHER_IPV6: &[u8] = &[0x86, 0xdd];
+const ICMPV6: &[u8] = &[58];
+/// `ND_ROUTER_ADVERT`.
+const ROUTER_ADVERTISEMENT: &[u8] = &[134];
+
+const BRIDGES: &str = "bridges";
+const INTERNAL: &str = "internal";
+const OPEN: &str = "open";
+const SAME: &str = "same";
+const MASQUERADED: &str = "masqueraded";
+const SOURCES: &str = "sources";
+
+/// The maps of published ports, by family: at one address, and at any.
+const AT: [&str; 2] = ["at4", "at6"];
+const ANY: [&str; 2] = ["any4", "any6"];
+
+const ESTABLISHED_OR_RELATED: u32 = 2 | 4;
+
+impl Firewall {
+    /// That of the network namespace that the process is in, in a table of this name.
+    pub fn open(table: &str) -> Result<Self> {
+        let nft = Nft::open().map_err(Error::filter("ask the packet filter"))?;
+        Ok(Self { nft, table: table.to_owned() })
+    }
+
+    /// The table is there, with the rules of this version.
+    pub fn stands(&mut self) -> Result<bool> {
+        let note = self.nft.note(Family::Inet, &self.table).map_err(Error::filter("ask the packet filter"))?;
+        Ok(note.as_deref() == Some(VERSION))
+    }
+
+    /// Makes all of it anew, at once: who is on the way through finds either the old or the new.
+    pub fn make(&mut self, bridges: &[Bridge], published: &[Published]) -> Result<()> {
+        self.make_guard(bridges);
+        let table = self.table.clone();
+        let mut batch = Batch::of(Family::Inet, &table);
+        batch.table(&[]);
+        batch.remove_table();
+        batch.table(VERSION);
+        sets(&mut batch);
+        rules(&mut batch);
+        for bridge in bridges {
+            add(&mut batch, bridge);
+        }
+        publish(&mut batch, published);
+        self.nft.commit(batch).map_err(Error::filter("set up the packet filter"))
+    }
+
+    /// No container is a router for others: what it announces as one goes no further (CVE-2020-13401). A kernel without
+    /// a filter for bridges leaves that to the containers, which believe no router.
+    fn make_guard(&mut self, bridges: &[Bridge]) {
+        let table = self.table.clone();
+        let mut batch = Batch::of(Family::Bridge, &table);
+        batch.table(&[]);
+        batch.remove_table();
+        batch.table(VERSION);
+        batch.set(&Set { name: BRIDGES, key: &[Type::Interface], data: Data::None });
+        for (chain, hook) in [("forward", 2), ("input", 1)] {
+            batch.chain(chain, Some(Base { kind: "filter", hook, priority: 0 }));
+            let rule = Rule::new().is(Key::EtherType, ETHER_IPV6).is(Key::Protocol, ICMPV6);
+            let rule = rule.is(Key::IcmpType, ROUTER_ADVERTISEMENT).device(Key::InBridge, BRIDGES);
+            batch.rule(chain, &rule.verdict(Verdict::Drop));
+        }
+        let keys: Vec<_> = bridges.iter().map(|bridge| name(&bridge.interface)).collect();
+        batch.insert(BRIDGES, &keys);
+        let _ = self.nft.commit(batch);
+    }
+
+    /// A network is there from now on.
+    pub fn join(&mut self, bridge: &Bridge) -> Result<()> {
+        let table = self.table.clone();
+        let mut guard = Batch::of(Family::Bridge, &table);
+        guard.insert(BRIDGES, [&name(&bridge.interface)]);
+        let _ = self.nft.commit(guard);
+        let mut batch = Batch::of(Family::Inet, &table);
+        add(&mut batch, bridge);
+        self.nft.commit(batch).map_err(Error::filter("let the network through the packet filter"))
+    }
+
+    /// A network is gone. One that was not there is fine.
+    pub fn leave(&mut self, bridge: &Bridge) {
+        let table = self.table.clone();
+        let mut guard = Batch::of(Family::Bridge, &table);
+        guard.take_out(BRIDGES, [&name(&bridge.interface)]);
+        let _ = self.nft.commit(guard);
+        let mut batch = Batch::of(Family::Inet, &table);
+        let key = name(&bridge.interface);
+        batch.take_out(SOURCES, [&key]);
+        batch.remove_chain(&chain(bridge));
+        for (set, wanted) in sets_of(bridge) {
+            if wanted {
+                batch.take_out(set, [&key]);
+            }
+        }
+        batch.take_out(SAME, [&key.interface(&bridge.interface)]);
+        let _ = self.nft.commit(batch);
+    }
+
+    /// Leads ports to containers.
+    pub fn publish(&mut self, published: &[Published]) -> Result<()> {
+        if published.is_empty() {
+            return Ok(());
+        }
+        let table = self.table.clone();
+        let mut batch = Batch::of(Family::Inet, &table);
+        publish(&mut batch, published);
+        self.nft.commit(batch).map_err(Error::filter("publish ports"))
+    }
+
+    /// Leads them nowhere any more. What is not there is fine.
+    pub fn withdraw(&mut self, published: &[Published]) {
+        let table = self.table.clone();
+        let withdraw = |nft: &mut Nft, published: &[Published]| {
+            let mut batch = Batch::of(Family::Inet, &table);
+            for (map, pairs) in by_map(published) {
+                batch.take_out(map, pairs.iter().map(|(key, _)| key));
+            }
+            nft.commit(batch)
+        };
+        if !published.is_empty() && withdraw(&mut self.nft, published).is_err() {
+            // One that is not there keeps all others from going.
+            for published in published {
+                let _ = withdraw(&mut self.nft, std::slice::from_ref(published));
+            }
+        }
+    }
+
+    /// Removes the tables.
+    pub fn remove(&mut self) {
+        let table = self.table.clone();
+        for family in [Family::Inet, Family::Bridge] {
+            let mut batch = Batch::of(family, &table);
+            batch.remove_table();
+            let _ = self.nft.commit(batch);
+        }
+    }
+}
+
+fn name(interface: &str) -> Value {
+    Value::default().interface(interface)
+}
+
+/// The chain of what comes from a network.
+fn chain(bridge: &Bridge) -> String {
+    format!("from_{}", bridge.interface)
+}
+
+/// The sets of names of bridges, and whether a network belongs there.
+fn sets_of(bridge: &Bridge) -> [(&'static str, bool); 4] {
+    [(BRIDGES, true), (INTERNAL, bridge.internal), (OPEN, bridge.open), (MASQUERADED, bridge.masquerade)]
+}
+
+fn sets(batch: &mut Batch<'_>) {
+    let interface = [Type::Interface];
+    for name in [BRIDGES, INTERNAL, OPEN, MASQUERADED] {
+        batch.set(&Set { name, key: &interface, data: Data::None });
+    }
+    batch.set(&Set { name: SAME, key: &[Type::Interface, Type::Interface], data: Data::None });
+    batch.set(&Set { name: SOURCES, key: &interface, data: Data::Verdict });
+    for (number, address) in [Type::Ipv4, Type::Ipv6].into_iter().enumerate() {
+        let data = [address, Type::Port];
+        let data = Data::Value(&data);
+        batch.set(&Set { name: AT[number], key: &[address, Type::Protocol, Type::Port], data });
+        batch.set(&Set { name: ANY[number], key: &[Type::Protocol, Type::Port], data });
+    }
+}
+
+fn rules(batch: &mut Batch<'_>) {
+    let base = |kind, hook, priority| Some(Base { kind, hook, priority });
+    let rule = Rule::new;
+
+    // Before anything is tracked. What comes in by a bridge and is for a loopback address is nobody's business there: the
+    // bridges let such packets in for the answers to those of our own (CVE-2020-8558).
+    batch.chain("early", base("filter", 0, -300));
+    let loopback = rule().is(Key::Family, IPV4).within(Key::Target4, &[127, 0, 0, 0], 8);
+    batch.rule("early", &loopback.device(Key::In, BRIDGES).verdict(Verdict::Drop));
+    batch.rule("early", &rule().follow(&[Key::In], SOURCES));
+
+    for (chain, hook) in [("arriving", 0), ("own", 3)] {
+        batch.chain(chain, base("nat", hook, -100));
+        for (number, family) in [IPV4, IPV6].into_iter().enumerate() {
+            let ipv6 = number == 1;
+            let target = if ipv6 { Key::Target6 } else { Key::Target4 };
+            let local = || {
+                let rule = rule().is(Key::Family, family).target_is(Fib::Local);
+                // What goes to ::1 can come from nowhere else, and so not from a container: a proxy takes it.
+                if ipv6 { rule.is_not(Key::Target6, &std::net::Ipv6Addr::LOCALHOST.octets()) } else { rule }
+            };
+            batch.rule(chain, &local().translate(&[target, Key::Protocol, Key::Port], AT[number], ipv6));
+            batch.rule(chain, &local().translate(&[Key::Protocol, Key::Port], ANY[number], ipv6));
+        }
+    }
+
+    batch.chain("leaving", base("nat", 4, 100));
+    batch.rule("leaving", &rule().device(Key::In, MASQUERADED).no_device(Key::Out, BRIDGES).masquerade());
+    // Led back into the network that it came from: without this the answer would go there at once, past us.
+    batch.rule("leaving", &rule().are_in(&[Key::In, Key::Out], SAME, false).translated().masquerade());
+    let loopback = rule().is(Key::Family, IPV4).within(Key::Source4, &[127, 0, 0, 0], 8);
+    batch.rule("leaving", &loopback.device(Key::Out, BRIDGES).masquerade());
+
+    batch.chain("through", base("filter", 2, 0));
+    let through = [
+        rule().no_device(Key::In, BRIDGES).no_device(Key::Out, BRIDGES).verdict(Verdict::Accept),
+        rule().are_in(&[Key::In, Key::Out], SAME, false).verdict(Verdict::Accept),
+        rule().device(Key::In, INTERNAL).verdict(Verdict::Drop),
+        rule().device(Key::Out, INTERNAL).verdict(Verdict::Drop),
+        rule().state(ESTABLISHED_OR_RELATED).verdict(Verdict::Accept),
+        rule().translated().verdict(Verdict::Accept),
+        rule().device(Key::In, OPEN).device(Key::Out, OPEN).verdict(Verdict::Accept),
+        // From another network, or from outside to a port that nobody has published.
+        rule().device(Key::Out, BRIDGES).verdict(Verdict::Drop),
+    ];
+    for rule in &through {
+        batch.rule("through", rule);
+    }
+
+    batch.chain("here", base("filter", 1, 0));
+    let here = [
+        rule().device(Key::In, INTERNAL).state(ESTABLISHED_OR_RELATED).verdict(Verdict::Accept),
+        // Who has which address on the link is asked and answered so.
+        rule().device(Key::In, INTERNAL).is(Key::Family, IPV6).is(Key::Protocol, ICMPV6).verdict(Verdict::Accept),
+        rule().device(Key::In, INTERNAL).verdict(Verdict::Drop),
+    ];
+    for rule in &here {
+        batch.rule("here", rule);
+    }
+}
+
+/// A network: its names in the sets, and the addresses that may come from it.
+fn add(batch: &mut Batch<'_>, bridge: &Bridge) {
+    let (key, chain) = (name(&bridge.interface), chain(bridge));
+    for (set, wanted) in sets_of(bridge) {
+        if wanted {
+            batch.insert(set, [&key]);
+        }
+    }
+    batch.insert(SAME, [&key.clone().interface(&bridge.interface)]);
+    batch.chain(&chain, None);
+    batch.empty_chain(&chain);
+    for subnet in &bridge.subnets {
+        let rule = Rule::new();
+        let rule = match subnet.address() {
+            IpAddr::V4(address) => rule.is(Key::Family, IPV4).within(Key::Source4, &address.octets(), subnet.prefix()),
+            IpAddr::V6(address) => rule.is(Key::Family, IPV6).within(Key::Source6, &address.octets(), subnet.prefix()),
+        };
+        batch.rule(&chain, &rule.verdict(Verdict::Return));
+    }
+    let local = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let on_link = Rule::new().is(Key::Family, IPV6).within(Key::Source6, &local, 10);
+    batch.rule(&chain, &on_link.verdict(Verdict::Return));
+    // Who has no address yet, and asks whether anybody has the one that he wants (RFC 4862, section 5.4.2).
+    let nobody = Rule::new().is(Key::Family, IPV6).is(Key::Source6, &[0; 16]);
+    batch.rule(&chain, &nobody.verdict(Verdict::Return));
+    batch.rule(&chain, &Rule::new().verdict(Verdict::Drop));
+    batch.direct(SOURCES, &key, &Verdict::Jump(chain));
+}
+
+fn publish(batch: &mut Batch<'_>, published: &[Published]) {
+    for (map, pairs) in by_map(published) {
+        batch.map(map, &pairs);
+    }
+}
+
+/// Ports by the map that they belong in, each with its key and where it leads.
+fn by_map(published: &[Published]) -> Vec<(&'static str, Vec<(Value, Value)>)> {
+    let mut maps: Vec<(&'static str, Vec<(Value, Value)>)> = Vec::new();
+    for one in published {
+        let family = usize::from(one.to.is_ipv6());
+        let octets = |address: IpAddr| match address {
+            IpAddr::V4(address) => address.octets().to_vec(),
+            IpAddr::V6(address) => address.octets().to_vec(),
+        };
+        let (map, key) = match one.at {
+            Some(at) => (AT[family], Value::default().and(&octets(at))),
+            None => (ANY[family], Value::default()),
+        };
+        let key = key.and(&[one.protocol.number()]).and(&one.port.to_be_bytes());
+        let data = Value::default().and(&octets(one.to.ip())).and(&one.to.port().to_be_bytes());
+        match maps.iter_mut().find(|(name, _)| *name == map) {
+            Some((_, pairs)) => pairs.push((key, data)),
+            None => maps.push((map, vec![(key, data)])),
+        }
+    }
+    maps
+}
