@@ -12,9 +12,13 @@ pub mod attribute {
     pub const MASTER: u16 = 10;
     pub const LINKINFO: u16 = 18;
     pub const IFALIAS: u16 = 20;
+    pub const AF_SPEC: u16 = 26;
     pub const NET_NS_FD: u16 = 28;
     pub const INFO_KIND: u16 = 1;
     pub const INFO_DATA: u16 = 2;
+    pub const INFO_SLAVE_KIND: u16 = 4;
+    pub const INFO_SLAVE_DATA: u16 = 5;
+    pub const BRPORT_MODE: u16 = 4;
     pub const VETH_PEER: u16 = 1;
     pub const MACVLAN_MODE: u16 = 1;
 }
@@ -89,7 +93,11 @@ pub struct End<'a> {
     pub namespace: Option<BorrowedFd<'a>>,
     /// The bridge that it is a port of.
     pub master: Option<u32>,
-    /// What is written to it, for people who look. A peer has none.
+    /// It gets no addresses of IPv6 by itself, as a port of a bridge needs none. As with the alias, a peer cannot be so.
+    pub plain: bool,
+    /// As a port of a bridge it gets back what it sends, where that is for itself.
+    pub hairpin: bool,
+    /// What is written to it, for people who look.
     pub alias: Option<&'a str>,
 }
 
@@ -110,6 +118,31 @@ impl End<'_> {
             Some(master) => request.attribute(attribute::MASTER, &master.to_ne_bytes()),
             None => request,
         }
+    }
+
+    /// What the kernel does not take when it makes a device, as a request of its own.
+    pub fn settle(&self, request: Request) -> Option<Request> {
+        const INET6: u16 = 10;
+        const ADDR_GEN_MODE: u16 = 8;
+        const NONE: u8 = 1;
+        if self.alias.is_none() && !self.plain && !self.hairpin {
+            return None;
+        }
+        let mut request = request.text(attribute::IFNAME, self.name);
+        if let Some(alias) = self.alias {
+            request = request.text(attribute::IFALIAS, alias);
+        }
+        if self.hairpin {
+            let mode = |request: Request| request.attribute(attribute::BRPORT_MODE, &[1]);
+            request = request.nest(attribute::LINKINFO, |request| {
+                request.text(attribute::INFO_SLAVE_KIND, "bridge").nest(attribute::INFO_SLAVE_DATA, mode)
+            });
+        }
+        if self.plain {
+            let none = |request: Request| request.nest(INET6, |request| request.attribute(ADDR_GEN_MODE, &[NONE]));
+            request = request.nest(attribute::AF_SPEC, none);
+        }
+        Some(request)
     }
 }
 

@@ -75,15 +75,18 @@ impl Route {
         end.describe(request).nest(attribute::LINKINFO, info)
     }
 
-    /// What is written to a device; the kernel does not take it when it makes one.
-    fn alias(end: &End<'_>) -> Option<Request> {
-        let request = Request::new("RTM_NEWLINK", RTM_NEWLINK, NLM_F_ACK, &Link::fixed(0, 0));
-        Some(request.text(attribute::IFNAME, end.name).text(attribute::IFALIAS, end.alias?))
+    /// Writes to a device what is to be written to it.
+    pub fn settle(&mut self, end: &End<'_>) -> Result<()> {
+        self.all(Self::settling(end))
+    }
+
+    fn settling(end: &End<'_>) -> Option<Request> {
+        end.settle(Request::new("RTM_NEWLINK", RTM_NEWLINK, NLM_F_ACK, &Link::fixed(0, 0)))
     }
 
     /// Makes a bridge, and sets it up.
     pub fn add_bridge(&mut self, end: &End<'_>) -> Result<()> {
-        self.all([Self::new_link(end, "bridge", |request| request)].into_iter().chain(Self::alias(end)))
+        self.all([Self::new_link(end, "bridge", |request| request)].into_iter().chain(Self::settling(end)))
     }
 
     /// Makes a pair of devices, each in the namespace that it is to be in, and sets this end up; a peer cannot be while it
@@ -93,7 +96,7 @@ impl Route {
             request.nest(attribute::VETH_PEER, |request| peer.describe(request.raw(&Link::fixed(0, 0))))
         };
         let pair = Self::new_link(end, "veth", |request| request.nest(attribute::INFO_DATA, peer));
-        self.all([pair].into_iter().chain(Self::alias(end)))
+        self.all([pair].into_iter().chain(Self::settling(end)))
     }
 
     /// Makes a macvlan over the device with the number `parent`, and sets it up.

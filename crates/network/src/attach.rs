@@ -224,7 +224,8 @@ impl Place {
 
     /// The number of the network's bridge, which is made if it is not there.
     fn bridge(&self, route: &mut Route, network: &Network, name: &str) -> Result<u32> {
-        if let Some(link) = bridge::find(route, network, name)? {
+        // One that is being made looks like somebody else's.
+        if let Ok(Some(link)) = bridge::find(route, network, name) {
             return Ok(link.index);
         }
         // Who comes first makes it; all others wait, and find it. The directory's own lock is held by all of them.
@@ -233,7 +234,7 @@ impl Place {
         let file = sys::fs::open(&path, flags, Mode::RUSR | Mode::WUSR).map_err(Error::file("open", &path))?;
         rustix::fs::flock(&file, FlockOperation::LockExclusive)
             .map_err(|errno| Error::file("lock", &path)(sys::Error::new("flock", "", errno)))?;
-        match bridge::find(route, network, name)? {
+        match bridge::find_whole(route, network, name)? {
             Some(link) => Ok(link.index),
             None => bridge::make(route, network, name).map(|link| link.index),
         }
@@ -341,8 +342,11 @@ impl Device<'_> {
         match &network.driver {
             Driver::Bridge(_) => {
                 let name = outside_name(network, address);
-                let alias = wish.names.first().map_or(wish.container, String::as_str);
-                let end = End { name: &name, mtu: network.mtu, master, alias: Some(alias), ..End::default() };
+                let alias = Some(wish.names.first().map_or(wish.container, String::as_str));
+                // Where bridged packets pass the filter of routed ones (br_netfilter), a container that speaks to its own
+                // published port is led back to where it is.
+                let hairpin = !wish.ports.is_empty();
+                let end = End { name: &name, mtu: network.mtu, master, plain: true, hairpin, alias, ..End::default() };
                 route.add_pair(&end, &peer)?;
                 Ok(name)
             }
@@ -357,10 +361,13 @@ impl Device<'_> {
     }
 }
 
-/// `co`, four digits of the network and eight of the address: as long as a name may be, and one for each of both.
+/// What the names of our ends begin with.
+pub(crate) const OUTSIDE: &str = "cov";
+
+/// That, four digits of the network and eight of the address: as long as a name may be, and one for each of both.
 fn outside_name(network: &Network, address: IpAddr) -> String {
     let [a, b, c, d] = low(address);
-    format!("co{}{a:02x}{b:02x}{c:02x}{d:02x}", network.id.get(..5).unwrap_or("00000"))
+    format!("{OUTSIDE}{}{a:02x}{b:02x}{c:02x}{d:02x}", network.id.get(..4).unwrap_or("0000"))
 }
 
 fn free_name(route: &mut Route) -> netlink::Result<String> {

@@ -13,6 +13,9 @@ fn alias(network: &Network) -> String {
     format!("coracle network {} {}", network.name, network.id.get(..12).unwrap_or_default())
 }
 
+/// What is written to it until it is complete.
+const UNFINISHED: &str = "coracle network in the making";
+
 /// The bridge of a network, if it is there. A device of that name which is somebody else's is refused.
 pub fn find(route: &mut Route, network: &Network, name: &str) -> Result<Option<Link>> {
     match route.link(name) {
@@ -23,13 +26,23 @@ pub fn find(route: &mut Route, network: &Network, name: &str) -> Result<Option<L
     }
 }
 
-/// Makes it. Callers hold the network's lock, so that nobody does the same.
+/// The same for who holds the lock for making it: what somebody who was killed has begun goes.
+pub fn find_whole(route: &mut Route, network: &Network, name: &str) -> Result<Option<Link>> {
+    if let Ok(link) = route.link(name)
+        && link.alias == UNFINISHED
+    {
+        route.remove_link(link.index).map_err(Error::kernel(&network.name, "remove what there is of its bridge"))?;
+    }
+    find(route, network, name)
+}
+
+/// Makes it, for who holds the lock for that.
 pub fn make(route: &mut Route, network: &Network, name: &str) -> Result<Link> {
-    let end = End { name, mac: Some(mac(network)), mtu: network.mtu, alias: Some(&alias(network)), ..End::default() };
+    let end = End { name, mac: Some(mac(network)), mtu: network.mtu, alias: Some(UNFINISHED), ..End::default() };
     route.add_bridge(&end).map_err(Error::kernel(&network.name, "make its bridge"))?;
     let made = equip(route, network, name);
     if made.is_err() {
-        remove(route, network, name)?;
+        find_whole(route, network, name)?;
     }
     made
 }
@@ -41,11 +54,13 @@ fn mac(network: &Network) -> Mac {
 }
 
 fn equip(route: &mut Route, network: &Network, name: &str) -> Result<Link> {
-    let link = find(route, network, name)?.ok_or(Error::Gone(network.name.clone()))?;
+    let link = route.link(name).map_err(Error::kernel(&network.name, "find its bridge"))?;
     let ipv6 = network.range(true).is_some();
     let conf = |family: &str, key: &str, value| set(&format!("net/{family}/conf/{name}/{key}"), value);
     // A container is no router of this machine (CVE-2020-13401).
     conf("ipv6", "accept_ra", "0");
+    // Nobody else has its addresses; while it asked around, for a second, no container would be found.
+    conf("ipv6", "accept_dad", "0");
     conf("ipv6", "disable_ipv6", if ipv6 { "0" } else { "1" });
     // Who speaks to a published port on 127.0.0.1 is led to the bridge; the packet filter drops whatever else
     // would make use of it (CVE-2020-8558).
@@ -56,6 +71,8 @@ fn equip(route: &mut Route, network: &Network, name: &str) -> Result<Link> {
     let own = |range: &Range| Some(Address::new(range.gateway?, range.subnet.prefix()));
     let addresses: Vec<_> = network.ranges.iter().filter_map(own).collect();
     route.equip(link.index, &addresses, &[]).map_err(Error::kernel(&network.name, "give its bridge its addresses"))?;
+    let finished = End { name, alias: Some(&alias(network)), ..End::default() };
+    route.settle(&finished).map_err(Error::kernel(&network.name, "finish its bridge"))?;
     Ok(link)
 }
 

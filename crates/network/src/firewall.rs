@@ -4,6 +4,7 @@
 //! Other tables have their say as well: a packet that ours lets through may be dropped by another, and the other way
 //! round. Nothing outside of our own tables is touched.
 
+use crate::attach::OUTSIDE;
 use crate::error::{Error, Result};
 use crate::published::Published;
 use crate::record::Network;
@@ -64,6 +65,7 @@ const OPEN: &str = "open";
 const SAME: &str = "same";
 const MASQUERADED: &str = "masqueraded";
 const SOURCES: &str = "sources";
+const TARGETS: &str = "targets";
 
 /// The maps of published ports, by family: at one address, and at any.
 const AT: [&str; 2] = ["at4", "at6"];
@@ -86,7 +88,7 @@ impl Firewall {
 
     /// Makes all of it anew, at once: who is on the way through finds either the old or the new.
     pub fn make(&mut self, bridges: &[Bridge], published: &[Published]) -> Result<()> {
-        self.make_guard(bridges);
+        self.make_guard();
         let table = self.table.clone();
         let mut batch = Batch::of(Family::Inet, &table);
         batch.table(&[]);
@@ -103,30 +105,22 @@ impl Firewall {
 
     /// No container is a router for others: what it announces as one goes no further (CVE-2020-13401). A kernel without
     /// a filter for bridges leaves that to the containers, which believe no router.
-    fn make_guard(&mut self, bridges: &[Bridge]) {
+    fn make_guard(&mut self) {
         let table = self.table.clone();
         let mut batch = Batch::of(Family::Bridge, &table);
         batch.table(&[]);
         batch.remove_table();
         batch.table(VERSION);
-        batch.set(&Set { name: BRIDGES, key: &[Type::Interface], data: Data::None });
-        for (chain, hook) in [("forward", 2), ("input", 1)] {
-            batch.chain(chain, Some(Base { kind: "filter", hook, priority: 0 }));
-            let rule = Rule::new().is(Key::EtherType, ETHER_IPV6).is(Key::Protocol, ICMPV6);
-            let rule = rule.is(Key::IcmpType, ROUTER_ADVERTISEMENT).device(Key::InBridge, BRIDGES);
-            batch.rule(chain, &rule.verdict(Verdict::Drop));
-        }
-        let keys: Vec<_> = bridges.iter().map(|bridge| name(&bridge.interface)).collect();
-        batch.insert(BRIDGES, &keys);
+        batch.chain("between", Some(Base { kind: "filter", hook: 2, priority: 0 }));
+        let rule = Rule::new().is(Key::EtherType, ETHER_IPV6).is(Key::Protocol, ICMPV6);
+        let rule = rule.is(Key::IcmpType, ROUTER_ADVERTISEMENT).is(Key::In, OUTSIDE.as_bytes());
+        batch.rule("between", &rule.verdict(Verdict::Drop));
         let _ = self.nft.commit(batch);
     }
 
     /// A network is there from now on.
     pub fn join(&mut self, bridge: &Bridge) -> Result<()> {
         let table = self.table.clone();
-        let mut guard = Batch::of(Family::Bridge, &table);
-        guard.insert(BRIDGES, [&name(&bridge.interface)]);
-        let _ = self.nft.commit(guard);
         let mut batch = Batch::of(Family::Inet, &table);
         add(&mut batch, bridge);
         self.nft.commit(batch).map_err(Error::filter("let the network through the packet filter"))
@@ -135,13 +129,12 @@ impl Firewall {
     /// A network is gone. One that was not there is fine.
     pub fn leave(&mut self, bridge: &Bridge) {
         let table = self.table.clone();
-        let mut guard = Batch::of(Family::Bridge, &table);
-        guard.take_out(BRIDGES, [&name(&bridge.interface)]);
-        let _ = self.nft.commit(guard);
         let mut batch = Batch::of(Family::Inet, &table);
         let key = name(&bridge.interface);
-        batch.take_out(SOURCES, [&key]);
-        batch.remove_chain(&chain(bridge));
+        for (map, chain) in [(SOURCES, from(bridge)), (TARGETS, to(bridge))] {
+            batch.take_out(map, [&key]);
+            batch.remove_chain(&chain);
+        }
         for (set, wanted) in sets_of(bridge) {
             if wanted {
                 batch.take_out(set, [&key]);
@@ -196,8 +189,13 @@ fn name(interface: &str) -> Value {
 }
 
 /// The chain of what comes from a network.
-fn chain(bridge: &Bridge) -> String {
+fn from(bridge: &Bridge) -> String {
     format!("from_{}", bridge.interface)
+}
+
+/// The chain of what goes to one.
+fn to(bridge: &Bridge) -> String {
+    format!("to_{}", bridge.interface)
 }
 
 /// The sets of names of bridges, and whether a network belongs there.
@@ -211,7 +209,9 @@ fn sets(batch: &mut Batch<'_>) {
         batch.set(&Set { name, key: &interface, data: Data::None });
     }
     batch.set(&Set { name: SAME, key: &[Type::Interface, Type::Interface], data: Data::None });
-    batch.set(&Set { name: SOURCES, key: &interface, data: Data::Verdict });
+    for name in [SOURCES, TARGETS] {
+        batch.set(&Set { name, key: &interface, data: Data::Verdict });
+    }
     for (number, address) in [Type::Ipv4, Type::Ipv6].into_iter().enumerate() {
         let data = [address, Type::Port];
         let data = Data::Value(&data);
@@ -248,8 +248,7 @@ fn rules(batch: &mut Batch<'_>) {
 
     batch.chain("leaving", base("nat", 4, 100));
     batch.rule("leaving", &rule().device(Key::In, MASQUERADED).no_device(Key::Out, BRIDGES).masquerade());
-    // Led back into the network that it came from: without this the answer would go there at once, past us.
-    batch.rule("leaving", &rule().are_in(&[Key::In, Key::Out], SAME, false).translated().masquerade());
+    batch.rule("leaving", &rule().follow(&[Key::Out], TARGETS));
     let loopback = rule().is(Key::Family, IPV4).within(Key::Source4, &[127, 0, 0, 0], 8);
     batch.rule("leaving", &loopback.device(Key::Out, BRIDGES).masquerade());
 
@@ -283,31 +282,41 @@ fn rules(batch: &mut Batch<'_>) {
 
 /// A network: its names in the sets, and the addresses that may come from it.
 fn add(batch: &mut Batch<'_>, bridge: &Bridge) {
-    let (key, chain) = (name(&bridge.interface), chain(bridge));
+    let key = name(&bridge.interface);
+    let (from, to) = (from(bridge), to(bridge));
     for (set, wanted) in sets_of(bridge) {
         if wanted {
             batch.insert(set, [&key]);
         }
     }
     batch.insert(SAME, [&key.clone().interface(&bridge.interface)]);
-    batch.chain(&chain, None);
-    batch.empty_chain(&chain);
+    for chain in [&from, &to] {
+        batch.chain(chain, None);
+        batch.empty_chain(chain);
+    }
     for subnet in &bridge.subnets {
-        let rule = Rule::new();
-        let rule = match subnet.address() {
-            IpAddr::V4(address) => rule.is(Key::Family, IPV4).within(Key::Source4, &address.octets(), subnet.prefix()),
-            IpAddr::V6(address) => rule.is(Key::Family, IPV6).within(Key::Source6, &address.octets(), subnet.prefix()),
+        let source = match subnet.address() {
+            IpAddr::V4(address) => {
+                Rule::new().is(Key::Family, IPV4).within(Key::Source4, &address.octets(), subnet.prefix())
+            }
+            IpAddr::V6(address) => {
+                Rule::new().is(Key::Family, IPV6).within(Key::Source6, &address.octets(), subnet.prefix())
+            }
         };
-        batch.rule(&chain, &rule.verdict(Verdict::Return));
+        batch.rule(&from, &source.clone().verdict(Verdict::Return));
+        // Led back into the network that it came from: without this the answer would go there at once, past us. Where it
+        // came in by is not said of a packet that is bridged.
+        batch.rule(&to, &source.translated().masquerade());
     }
     let local = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     let on_link = Rule::new().is(Key::Family, IPV6).within(Key::Source6, &local, 10);
-    batch.rule(&chain, &on_link.verdict(Verdict::Return));
+    batch.rule(&from, &on_link.verdict(Verdict::Return));
     // Who has no address yet, and asks whether anybody has the one that he wants (RFC 4862, section 5.4.2).
     let nobody = Rule::new().is(Key::Family, IPV6).is(Key::Source6, &[0; 16]);
-    batch.rule(&chain, &nobody.verdict(Verdict::Return));
-    batch.rule(&chain, &Rule::new().verdict(Verdict::Drop));
-    batch.direct(SOURCES, &key, &Verdict::Jump(chain));
+    batch.rule(&from, &nobody.verdict(Verdict::Return));
+    batch.rule(&from, &Rule::new().verdict(Verdict::Drop));
+    batch.direct(SOURCES, &key, &Verdict::Jump(from));
+    batch.direct(TARGETS, &key, &Verdict::Jump(to));
 }
 
 fn publish(batch: &mut Batch<'_>, published: &[Published]) {

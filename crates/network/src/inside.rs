@@ -33,8 +33,10 @@ impl Drop for Inside {
 /// itself is believed (CVE-2020-13401), and where there is no IPv6, there are no addresses of it either (CVE-2024-32473).
 pub fn route(network: &str, namespace: impl AsFd, ipv6: bool) -> Result<Route> {
     let _there = Inside::enter(namespace)?;
-    let (name, value) = if ipv6 { ("accept_ra", "0") } else { ("disable_ipv6", "1") };
-    set(&format!("net/ipv6/conf/default/{name}"), value);
+    let words: &[_] = if ipv6 { &[("accept_ra", "0"), ("accept_dad", "0")] } else { &[("disable_ipv6", "1")] };
+    for (name, value) in words {
+        set(&format!("net/ipv6/conf/default/{name}"), value);
+    }
     // Without a privilege, as docker has it: ping, and servers on ports below 1024.
     set("net/ipv4/ping_group_range", "0 2147483647");
     set("net/ipv4/ip_unprivileged_port_start", "0");

@@ -2,7 +2,7 @@
 
 mod world;
 
-use network::{Bridge, Firewall, Network, Networks, Protocol, Published};
+use network::{Bridge, Firewall, Network, Networks, Port, Protocol, Published, Wish};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -45,7 +45,9 @@ impl World {
         let networks = Networks::of(dir.path());
         let network = network("one", &["10.64.0.0/16", "fd00:1::/64"]);
         let (a, b) = (container(), container());
-        let in_a = networks.attach(&network, &wish("aaa"), &a).expect("a place");
+        // The first has a port that is published, which this test publishes by itself.
+        let ports = [Port { at: None, protocol: Protocol::Tcp, port: 9, inside: 9 }];
+        let in_a = networks.attach(&network, &Wish { ports: &ports, ..wish("aaa") }, &a).expect("a place");
         let in_b = networks.attach(&network, &wish("bbb"), &b).expect("a place");
         let bridge = Bridge::of(&network).expect("a bridge");
         let mut firewall = Firewall::open(TABLE).expect("a filter");
@@ -161,8 +163,8 @@ fn spoofed_sources_go_nowhere() {
     within(&outside, || {
         nft("add table inet probe");
         nft("add counter inet probe heard");
-        nft("add chain inet probe all { type filter hook prerouting priority 0 ; }");
-        nft("add rule inet probe all ip saddr 192.0.2.77 counter name heard");
+        nft("add chain inet probe heard { type filter hook prerouting priority 0 ; }");
+        nft("add rule inet probe heard ip saddr 192.0.2.77 counter name heard");
     });
     spoofed.send_to(b"x", heard).expect("sent");
     std::thread::sleep(Duration::from_millis(100));
@@ -264,7 +266,6 @@ fn nft_reads_what_was_meant_and_a_foreign_flush_is_noticed() {
     assert!(world.firewall.stands().expect("an answer") && !nft("list tables").contains("coracle-2"));
     world.firewall.leave(&world.bridge.clone());
     assert!(!nft("list table inet coracle").contains("corone"));
-    assert!(!nft("list table bridge coracle").contains("corone"));
 }
 
 #[test]
@@ -272,7 +273,7 @@ fn what_announces_itself_as_a_router_is_not_passed_on() {
     requires!(root, package = "ip", package = "nft");
     let world = World::new();
     let text = nft("list table bridge coracle");
-    assert!(text.contains("icmpv6 type nd-router-advert") && text.contains("meta ibrname @bridges"), "{text}");
+    assert!(text.contains("iifname \"cov*\" drop") && text.contains("nd-router-advert"), "{text}");
     // A container that takes what comes, beside one that sends: nothing comes.
     within(&world.b, || std::fs::write("/proc/sys/net/ipv6/conf/eth0/accept_ra", "2").expect("its own parameter"));
     let advertise = |from: &OwnedFd| {

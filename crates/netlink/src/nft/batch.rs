@@ -216,6 +216,7 @@ impl<'a> Batch<'a> {
         const DATA_TYPE: u16 = 6;
         const DATA_LEN: u16 = 7;
         const ID: u16 = 10;
+        const USERDATA: u16 = 13;
         const MAP: u32 = 8;
         const VERDICT: u32 = 0xffff_ff00;
         let kind = |types: &[Type]| types.iter().fold(0, |all, kind| all << 6 | kind.number());
@@ -229,6 +230,10 @@ impl<'a> Batch<'a> {
                 .attribute(KEY_TYPE, &kind(set.key).to_be_bytes())
                 .attribute(KEY_LEN, &length(set.key).to_be_bytes())
                 .attribute(ID, &number.to_be_bytes());
+            // For nft(8), which else takes names for numbers of the network's order: 1 is the machine's.
+            let order: u32 = if set.key == [Type::Interface] { 1 } else { 2 };
+            let [a, b, c, d] = order.to_ne_bytes();
+            let request = request.attribute(USERDATA, &[0, 4, a, b, c, d]);
             match set.data {
                 Data::None => request,
                 Data::Value(types) => request

@@ -18,8 +18,6 @@ pub enum Key {
     In,
     /// The device that it leaves by.
     Out,
-    /// The bridge that it came in by.
-    InBridge,
     /// 2 for IPv4, 10 for IPv6.
     Family,
     /// The type in the frame's head.
@@ -98,7 +96,6 @@ impl Rule {
         let expression = match key {
             Key::In => Expression::Meta(register, 6),
             Key::Out => Expression::Meta(register, 7),
-            Key::InBridge => Expression::Meta(register, 17),
             Key::Family => Expression::Meta(register, 15),
             Key::EtherType => Expression::Meta(register, 1),
             Key::Protocol => Expression::Meta(register, 16),
@@ -112,7 +109,7 @@ impl Rule {
         self.with(expression)
     }
 
-    /// A part of the packet is this.
+    /// A part of the packet is this, or begins with it.
     #[must_use]
     pub fn is(self, key: Key, value: &[u8]) -> Self {
         self.load(key, KEYS).with(Expression::Compare(KEYS, EQUAL, value.to_vec()))
@@ -158,7 +155,7 @@ impl Rule {
         for key in keys {
             rule = rule.load(*key, register);
             register += match key {
-                Key::In | Key::Out | Key::InBridge | Key::Source6 | Key::Target6 => 4,
+                Key::In | Key::Out | Key::Source6 | Key::Target6 => 4,
                 _ => 1,
             };
         }
