@@ -3,6 +3,7 @@
 use crate::bridge;
 use crate::endpoint::{Endpoint, Endpoints, low, mac_of, mac_text};
 use crate::error::{Error, Result};
+use crate::filter::NETWORK;
 use crate::inside;
 use crate::leases::Leases;
 use crate::published::{Protocol, Published};
@@ -61,6 +62,10 @@ impl Networks {
         Self { path: runroot.join("networks") }
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// What is there of one network, for who is going to change it: nobody removes it meanwhile.
     fn place(&self, network: &str) -> Result<Place> {
         let path = self.path.join(network);
@@ -82,9 +87,9 @@ impl Networks {
     pub fn attach(&self, network: &Network, wish: &Wish<'_>, namespace: impl AsFd) -> Result<Endpoint> {
         let place = self.place(&network.name)?;
         let _lock = place.lock(FlockOperation::LockShared)?;
-        let attached = place.attach(network, wish, namespace.as_fd());
+        let attached = place.attach(self, network, wish, namespace.as_fd());
         if attached.is_err() {
-            place.forget(wish.container);
+            let _ = place.forget(self, wish.container);
         }
         attached
     }
@@ -93,7 +98,7 @@ impl Networks {
     pub fn detach(&self, network: &str, container: &str) -> Result<()> {
         let path = self.path.join(network);
         if path.is_dir() {
-            self.place(network)?.forget(container);
+            self.place(network)?.forget(self, container)?;
         }
         Ok(())
     }
@@ -126,7 +131,8 @@ impl Networks {
     /// The networks of which something is there.
     pub fn names(&self) -> Vec<String> {
         let entries = std::fs::read_dir(&self.path).into_iter().flatten().flatten();
-        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+        let name = |entry: std::fs::DirEntry| entry.file_name().into_string().ok();
+        entries.filter_map(name).filter(|name| !name.starts_with('.')).collect()
     }
 
     /// The container that a port of this machine leads to.
@@ -152,6 +158,7 @@ impl Networks {
         let _lock = place.lock(FlockOperation::LockExclusive)?;
         if let Some(name) = network.bridge() {
             let mut route = Route::open().map_err(Error::kernel(&network.name, "ask for devices"))?;
+            self.shut(network)?;
             bridge::remove(&mut route, network, name)?;
         }
         std::fs::remove_dir_all(&place.path).map_err(|error| {
@@ -182,11 +189,17 @@ impl Place {
         Ok(dir)
     }
 
-    fn attach(&self, network: &Network, wish: &Wish<'_>, namespace: std::os::fd::BorrowedFd<'_>) -> Result<Endpoint> {
+    fn attach(
+        &self,
+        networks: &Networks,
+        network: &Network,
+        wish: &Wish<'_>,
+        namespace: std::os::fd::BorrowedFd<'_>,
+    ) -> Result<Endpoint> {
         let failed = |what| Error::kernel(&network.name, what);
         let mut outer = Route::open().map_err(failed("ask for devices"))?;
         let master = match network.bridge() {
-            Some(name) => Some(self.bridge(&mut outer, network, name)?),
+            Some(name) => Some(self.bridge(networks, &mut outer, network, name)?),
             None => None,
         };
         let mut inner = inside::route(&network.name, namespace, network.range(true).is_some())?;
@@ -218,14 +231,16 @@ impl Place {
             inside,
             outside,
         };
-        Endpoints::ensure(&self.path.join(ENDPOINTS))?.put(&endpoint)?;
+        let endpoints = Endpoints::ensure(&self.path.join(ENDPOINTS))?;
+        networks.publish(&endpoint.published, || endpoints.put(&endpoint))?;
         Ok(endpoint)
     }
 
     /// The number of the network's bridge, which is made if it is not there.
-    fn bridge(&self, route: &mut Route, network: &Network, name: &str) -> Result<u32> {
+    fn bridge(&self, networks: &Networks, route: &mut Route, network: &Network, name: &str) -> Result<u32> {
         // One that is being made looks like somebody else's.
         if let Ok(Some(link)) = bridge::find(route, network, name) {
+            networks.see_to_filter()?;
             return Ok(link.index);
         }
         // Who comes first makes it; all others wait, and find it. The directory's own lock is held by all of them.
@@ -234,10 +249,11 @@ impl Place {
         let file = sys::fs::open(&path, flags, Mode::RUSR | Mode::WUSR).map_err(Error::file("open", &path))?;
         rustix::fs::flock(&file, FlockOperation::LockExclusive)
             .map_err(|errno| Error::file("lock", &path)(sys::Error::new("flock", "", errno)))?;
-        match bridge::find_whole(route, network, name)? {
-            Some(link) => Ok(link.index),
-            None => bridge::make(route, network, name).map(|link| link.index),
+        if let Some(link) = bridge::find_whole(route, network, name)? {
+            return Ok(link.index);
         }
+        self.note(network)?;
+        bridge::make(route, network, name, || networks.let_through(network)).map(|link| link.index)
     }
 
     /// Takes addresses and makes the container's device, whose other end has a name by the address: while the device of
@@ -305,13 +321,25 @@ impl Place {
         Ok((addresses, mac, outside))
     }
 
-    fn forget(&self, container: &str) {
+    /// Writes down what the network is like, for who makes the packet filter anew.
+    fn note(&self, network: &Network) -> Result<()> {
+        let path = self.path.join(NETWORK);
+        let bytes = serde_json::to_vec(network).map_err(|source| Error::Damaged { path: path.clone(), source })?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
+        let file = sys::fs::open_beneath(&self.dir, NETWORK, flags, Mode::RUSR | Mode::WUSR);
+        file.and_then(|file| sys::fs::write_once(&file, &bytes)).map_err(Error::file("write", path))
+    }
+
+    fn forget(&self, networks: &Networks, container: &str) -> Result<()> {
         let endpoints = Endpoints::open(&self.path.join(ENDPOINTS)).ok().flatten();
         let endpoint = endpoints.as_ref().and_then(|endpoints| endpoints.get(container));
-        if let Some(endpoints) = &endpoints {
-            endpoints.remove(container);
-        }
-        let Ok(leases) = Leases::open(&self.path.join(LEASES)) else { return };
+        let published = endpoint.as_ref().map_or(&[][..], |endpoint| &endpoint.published);
+        let withdrawn = networks.withdraw(published, || {
+            if let Some(endpoints) = &endpoints {
+                endpoints.remove(container);
+            }
+        });
+        let leases = Leases::open(&self.path.join(LEASES))?;
         let addresses = match endpoint {
             Some(endpoint) => endpoint.addresses.into_iter().map(|(address, _)| address).collect(),
             // Who did not come as far as to write it down may have taken some.
@@ -320,6 +348,7 @@ impl Place {
         for address in addresses {
             leases.release(address);
         }
+        withdrawn
     }
 }
 

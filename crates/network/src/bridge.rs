@@ -37,10 +37,15 @@ pub fn find_whole(route: &mut Route, network: &Network, name: &str) -> Result<Op
 }
 
 /// Makes it, for who holds the lock for that.
-pub fn make(route: &mut Route, network: &Network, name: &str) -> Result<Link> {
+pub fn make(
+    route: &mut Route,
+    network: &Network,
+    name: &str,
+    let_through: impl FnOnce() -> Result<()>,
+) -> Result<Link> {
     let end = End { name, mac: Some(mac(network)), mtu: network.mtu, alias: Some(UNFINISHED), ..End::default() };
     route.add_bridge(&end).map_err(Error::kernel(&network.name, "make its bridge"))?;
-    let made = equip(route, network, name);
+    let made = equip(route, network, name, let_through);
     if made.is_err() {
         find_whole(route, network, name)?;
     }
@@ -53,7 +58,7 @@ fn mac(network: &Network) -> Mac {
     mac_of(gateway.unwrap_or(IpAddr::from([0, 0, 0, 1])))
 }
 
-fn equip(route: &mut Route, network: &Network, name: &str) -> Result<Link> {
+fn equip(route: &mut Route, network: &Network, name: &str, let_through: impl FnOnce() -> Result<()>) -> Result<Link> {
     let link = route.link(name).map_err(Error::kernel(&network.name, "find its bridge"))?;
     let ipv6 = network.range(true).is_some();
     let conf = |family: &str, key: &str, value| set(&format!("net/{family}/conf/{name}/{key}"), value);
@@ -71,6 +76,7 @@ fn equip(route: &mut Route, network: &Network, name: &str) -> Result<Link> {
     let own = |range: &Range| Some(Address::new(range.gateway?, range.subnet.prefix()));
     let addresses: Vec<_> = network.ranges.iter().filter_map(own).collect();
     route.equip(link.index, &addresses, &[]).map_err(Error::kernel(&network.name, "give its bridge its addresses"))?;
+    let_through()?;
     let finished = End { name, alias: Some(&alias(network)), ..End::default() };
     route.settle(&finished).map_err(Error::kernel(&network.name, "finish its bridge"))?;
     Ok(link)

@@ -10,6 +10,7 @@ mod attach;
 mod bridge;
 mod endpoint;
 mod error;
+mod filter;
 mod firewall;
 mod inside;
 mod leases;

@@ -8,7 +8,8 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 use testkit::{Invocation, requires};
 use world::{
-    asked, asked_udp, container, here, machine, neighbour, network, refused, serve, serve_udp, v4, v6, wish, within,
+    asked, asked_udp, container, here, machine, neighbour, network, refused, serve, serve_udp, udp, v4, v6, wish,
+    within,
 };
 
 const TABLE: &str = "coracle";
@@ -34,7 +35,6 @@ struct World {
     a: OwnedFd,
     b: OwnedFd,
     in_a: network::Endpoint,
-    in_b: network::Endpoint,
     _dir: tempfile::TempDir,
 }
 
@@ -48,11 +48,22 @@ impl World {
         // The first has a port that is published, which this test publishes by itself.
         let ports = [Port { at: None, protocol: Protocol::Tcp, port: 9, inside: 9 }];
         let in_a = networks.attach(&network, &Wish { ports: &ports, ..wish("aaa") }, &a).expect("a place");
-        let in_b = networks.attach(&network, &wish("bbb"), &b).expect("a place");
+        networks.attach(&network, &wish("bbb"), &b).expect("a place");
         let bridge = Bridge::of(&network).expect("a bridge");
         let mut firewall = Firewall::open(TABLE).expect("a filter");
+        // Its own, in place of that of the networks.
+        nft("flush ruleset");
         firewall.make(std::slice::from_ref(&bridge), &[]).expect("its rules");
-        Self { firewall, network, bridge, networks, a, b, in_a, in_b, _dir: dir }
+        Self { firewall, network, bridge, networks, a, b, in_a, _dir: dir }
+    }
+
+    /// Joins a container to a network, which has no filter yet but this world's.
+    fn attach(&mut self, network: &Network, name: &str, namespace: &OwnedFd) -> network::Endpoint {
+        let endpoint = self.networks.attach(network, &wish(name), namespace).expect("a place");
+        for table in nft("list tables").lines().filter(|line| line.contains("coracle-")) {
+            nft(&format!("delete {table}"));
+        }
+        endpoint
     }
 
     fn publish(&mut self, at: Option<&str>, protocol: Protocol, port: u16, to: SocketAddr) -> Published {
@@ -155,7 +166,7 @@ fn spoofed_sources_go_nowhere() {
     let outside = neighbour();
     let heard = serve_udp(&outside, (ip("192.0.2.2"), 53));
     within(&world.a, || world::ip("addr add 192.0.2.77/32 dev eth0"));
-    let spoofed = within(&world.a, || std::net::UdpSocket::bind("192.0.2.77:0").expect("a socket"));
+    let spoofed = udp(&world.a, "192.0.2.77");
     let counted = |name: &str| {
         let shown = nft(&format!("list counter inet probe {name}"));
         shown.split("packets ").nth(1).and_then(|rest| rest.split(' ').next()?.parse::<u32>().ok()).expect("a number")
@@ -183,7 +194,7 @@ fn networks_are_apart_unless_both_are_open() {
     let mut world = World::new();
     let mut other = network("two", &["10.65.0.0/24", "fd00:2::/64"]);
     let c = container();
-    let in_c = world.networks.attach(&other, &wish("ccc"), &c).expect("a place");
+    let in_c = world.attach(&other, "ccc", &c);
     world.firewall.join(&Bridge::of(&other).expect("a bridge")).expect("joined");
     let servers = [serve(&c, (v4(&in_c), 80)), serve(&c, (v6(&in_c), 80))];
     assert!(servers.iter().all(|server| refused(&world.a, *server)));
@@ -206,8 +217,7 @@ fn an_internal_network_reaches_nothing_outside() {
     let outside = neighbour();
     let internal = Network { internal: true, ..network("in", &["10.65.0.0/24", "fd00:2::/64"]) };
     let (c, d) = (container(), container());
-    let in_c = world.networks.attach(&internal, &wish("ccc"), &c).expect("a place");
-    let in_d = world.networks.attach(&internal, &wish("ddd"), &d).expect("a place");
+    let (in_c, in_d) = (world.attach(&internal, "ccc", &c), world.attach(&internal, "ddd", &d));
     world.firewall.join(&Bridge::of(&internal).expect("a bridge")).expect("joined");
     // It finds a way by itself.
     for namespace in [&c, &d] {
@@ -304,7 +314,9 @@ fn ten_thousand_ports_are_published_as_fast_as_one() {
         let ports: Vec<_> = ports.map(one).collect();
         let start = Instant::now();
         if each {
-            ports.iter().for_each(|port| firewall.publish(std::slice::from_ref(port)).expect("published"));
+            for port in &ports {
+                firewall.publish(std::slice::from_ref(port)).expect("published");
+            }
         } else {
             firewall.publish(&ports).expect("published");
         }

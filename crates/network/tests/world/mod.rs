@@ -158,3 +158,8 @@ pub fn neighbour() -> OwnedFd {
     });
     other
 }
+
+/// A socket of UDP with an address.
+pub fn udp(namespace: &OwnedFd, address: &str) -> UdpSocket {
+    within(namespace, || UdpSocket::bind((address.parse::<IpAddr>().expect("an address"), 0)).expect("a socket"))
+}
