@@ -176,6 +176,44 @@ fn links_of_the_container_lead_nowhere_else() {
 }
 
 #[test]
+fn links_lead_into_volumes_of_a_stopped_container_and_out_of_none() {
+    requires!(root, busybox);
+    let world = World::root();
+    let rootfs = world.sandbox.rootfs("home/tree");
+    let canaries = world.sandbox.join("home/canaries");
+    fs::create_dir(&canaries).expect("a directory");
+    fs::write(canaries.join("file"), "the machine's").expect("the canary");
+    // The place of a mount is a link that would lead out of the container.
+    symlink(&canaries, rootfs.inside("evil")).expect("a link");
+    fs::create_dir_all(rootfs.inside(canaries.to_str().expect("text").trim_start_matches('/'))).expect("its place");
+    symlink("vol/sub", rootfs.inside("way")).expect("a link");
+    let (bind, path) = (world.sandbox.join("home/bind"), rootfs.path().display().to_string());
+    fs::create_dir_all(bind.join("sub")).expect("a directory");
+    symlink(canaries.join("file"), bind.join("leak")).expect("a link");
+    symlink("../../../../../..", bind.join("up")).expect("a link");
+    symlink(format!("../../../../../..{}", canaries.display()), bind.join("escape")).expect("a link");
+    let bound = |at: &str| format!("{}:{at}", bind.display());
+    let create = ["create", "--name=box", "--network=none", "-v", &bound("/vol"), "-v", &bound("/evil"), "--rootfs"];
+    world.sandbox.run(create.into_iter().chain([path.as_str(), "sh"])).code(0);
+    let (mine, out) = (world.sandbox.file("home/mine", "mine").display().to_string(), world.sandbox.join("home/out"));
+    let mounts = || fs::read_to_string("/proc/self/mountinfo").expect("the mounts");
+    let before = mounts();
+    cp(&world, &[&mine, "box:/way/by-link"]).ok();
+    cp(&world, &[&mine, "box:/evil/sub/by-place"]).ok();
+    for name in ["by-link", "by-place"] {
+        assert_eq!(fs::read_to_string(bind.join("sub").join(name)).expect("the file"), "mine");
+    }
+    cp(&world, &[&mine, "box:/vol/up/in-root"]).ok();
+    assert!(rootfs.inside("in-root").exists(), "up from a volume is the container's root");
+    cp(&world, &["-L", "box:/vol/leak", &out.display().to_string()]).run().code(1);
+    cp(&world, &[&mine, "box:/vol/escape/file"]).ok();
+    let tree = fs::read_dir(&canaries).expect("the directory").count();
+    assert_eq!((fs::read_to_string(canaries.join("file")).expect("the canary").as_str(), tree), ("the machine's", 1));
+    assert_eq!(mounts(), before);
+    remove(&world, "box");
+}
+
+#[test]
 fn an_attacker_who_changes_links_meanwhile_gets_nowhere() {
     requires!(root, busybox);
     // CVE-2018-15664: a directory that is a link by the time it is used.

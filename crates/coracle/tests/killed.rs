@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-use testkit::{Leavings, Outcome, Sandbox, Scope, requires, within};
+use testkit::{Leavings, Outcome, Sandbox, Scope, User, requires, within};
 
 /// What makes, names, mounts, removes, tells, waits or is told.
 const CHANGES: &str = "write,fsync,fdatasync,flock,renameat2,mkdirat,symlinkat,unlinkat,mknodat,fchownat,fchmodat,\
@@ -39,16 +39,20 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(user: Option<&User>) -> Self {
         testkit::reap_orphans();
-        let sandbox = Sandbox::new();
+        let sandbox = user.map_or_else(Sandbox::new, Sandbox::of);
         let above = sandbox.path().file_name().expect("a name").to_string_lossy().into_owned();
         Self { sandbox, above }
     }
 
     /// Words without blanks in them; a container's options are those of all containers here.
     fn coracle(&self, words: &str) -> testkit::Invocation {
-        let parent = format!("--cgroup-parent=/{}", self.above);
+        // A user's are below his session's, or nowhere.
+        let parent = match self.sandbox.user() {
+            None => format!("--cgroup-parent=/{}", self.above),
+            Some(_) => "--cgroups=disabled".to_owned(),
+        };
         let places = words.split(' ').flat_map(|word| match word {
             "BOX" => vec!["--name", "box", "--network=none", &parent],
             word => vec![word],
@@ -67,7 +71,7 @@ impl World {
             self.coracle(before).ok();
         }
         let strace = ["strace", "-D", "-f", "-qq"].iter().chain(strace);
-        self.coracle(case.words).under(strace).run()
+        self.coracle(case.words).above(strace).run()
     }
 
     /// The commands that follow see what is there, and it can be started and removed.
@@ -110,7 +114,12 @@ fn calls(world: &World, case: &Case) -> Option<BTreeMap<String, usize>> {
 
 #[track_caller]
 fn killed_at_each_call(case: &Case) {
-    let world = World::new();
+    killed_at_each_call_of(None, case);
+}
+
+#[track_caller]
+fn killed_at_each_call_of(user: Option<&User>, case: &Case) {
+    let world = World::new(user);
     let leavings = world.leavings();
     let Some(calls) = calls(&world, case) else {
         requires!(that = Err("ptrace".to_owned()));
@@ -203,4 +212,46 @@ fn rm_killed_at_each_change() {
 fn rm_by_force_killed_at_each_change() {
     requires!(root, cgroups, timing, package = "strace");
     killed_at_each_call(&Case { before: RUNNING, words: "rm -f box" });
+}
+
+/// An ordinary user's.
+#[track_caller]
+fn a_users_killed_at_each_call(before: &'static [&'static str], words: &'static str) {
+    killed_at_each_call_of(Some(&User::with_subuids()), &Case { before, words });
+}
+
+#[test]
+fn a_users_create_killed_at_each_change() {
+    requires!(subuid_user, user_namespaces, timing, package = "strace");
+    a_users_killed_at_each_call(&[], "create BOX host: sleep 1000");
+}
+
+#[test]
+fn a_users_run_in_the_background_killed_at_each_change() {
+    requires!(subuid_user, user_namespaces, timing, package = "strace");
+    a_users_killed_at_each_call(&[], "run -d BOX host: sleep 1000");
+}
+
+#[test]
+fn a_users_start_killed_at_each_change() {
+    requires!(subuid_user, user_namespaces, timing, package = "strace");
+    a_users_killed_at_each_call(&["create BOX host: sleep 1000"], "start box");
+}
+
+#[test]
+fn a_users_stop_killed_at_each_change() {
+    requires!(subuid_user, user_namespaces, timing, package = "strace");
+    a_users_killed_at_each_call(RUNNING, "stop -t 0 box");
+}
+
+#[test]
+fn a_users_exec_killed_at_each_change() {
+    requires!(subuid_user, user_namespaces, timing, package = "strace");
+    a_users_killed_at_each_call(RUNNING, "exec box true");
+}
+
+#[test]
+fn a_users_rm_killed_at_each_change() {
+    requires!(subuid_user, user_namespaces, timing, package = "strace");
+    a_users_killed_at_each_call(&["run BOX host: true"], "rm box");
 }

@@ -12,7 +12,7 @@
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::record::Maps;
-use crate::standing;
+use crate::standing::{Standing, is_absent};
 use crate::transfer::{Owners, Sent, receive, send};
 use crate::view::{Back, Held};
 use layer::Ownership;
@@ -51,7 +51,7 @@ pub enum Outside {
 
 /// A container's files.
 struct Inside {
-    root: RootDir,
+    files: Standing,
     /// Of one that does not run, which nobody starts meanwhile, with its ids on disk.
     held: Option<(Held, Back)>,
 }
@@ -105,7 +105,7 @@ impl Engine {
     fn get(&self, copy: &Copy, out: File) -> Result<()> {
         let inside = self.inside(&copy.container, &copy.inside)?;
         let ownership = inside.held.as_ref().map_or(Ownership::AsRecorded, |(_, back)| back.ownership());
-        send(&inside.root, &copy.inside, copy.follow, ownership, out)
+        send(&inside.files.root, &copy.inside, copy.follow, ownership, out)
     }
 
     fn put(&self, copy: &Copy, tar: File) -> Result<()> {
@@ -124,48 +124,45 @@ impl Engine {
             Outside::Path(path) => Sent::of(path),
             Outside::Stream => Sent::Anything,
         };
-        receive(&inside.root, &copy.inside, sent, owners, BufReader::with_capacity(1 << 16, tar))
+        receive(&inside.files.root, &copy.inside, sent, owners, BufReader::with_capacity(1 << 16, tar))
     }
 
     /// A container's files, for this process, which has no other purpose.
     fn inside(&self, text: &str, path: &str) -> Result<Inside> {
         match self.find_running(text) {
             Ok(running) => {
-                let root = RootDir::new(running.root()?);
+                let files = Standing::running(running.root()?);
                 if runtime::namespaces_of(&running.handle).contains(&NamespaceKind::User) {
                     let failed = || Error::system("enter the container's user namespace");
                     sys::process::setns(&running.handle.pidfd, sys::process::namespace::USER).map_err(failed())?;
                     sys::process::become_root().map_err(failed())?;
                 }
-                Ok(Inside { root, held: None })
+                Ok(Inside { files, held: None })
             }
             Err(Error::NotRunning(_)) => {
                 self.enter()?;
                 let held = self.hold(text)?;
-                beside_mounts(&held, path)?;
+                self.is_there(&held, path)?;
                 let back = Back::whole(self, &held.record)?;
-                let root = held.writable_root(self)?;
-                let over = self.locations().runroot.clone();
-                let root = standing::assemble(self, root, &over, &held.record.config.config.files.mounts)?;
-                Ok(Inside { root, held: Some((held, back)) })
+                let files = Standing::of(self, &held)?;
+                Ok(Inside { files, held: Some((held, back)) })
             }
             Err(error) => Err(error),
         }
     }
-}
 
-/// Memory, and what is thrown away with the container's end, is not there while it does not run: what was put in its
-/// place would be lost under it.
-fn beside_mounts(held: &Held, path: &str) -> Result<()> {
-    let Ok(at) = crate::flags::container_path(&format!("/{path}")) else { return Ok(()) };
-    let mounts = &held.record.config.config.files.mounts;
-    let over = mounts.iter().filter(|mount| at.as_path().starts_with(mount.destination().as_path()));
-    match over.max_by_key(|mount| mount.destination().as_str().len()).filter(|mount| !standing::is_kept(mount)) {
-        None => Ok(()),
-        Some(mount) => Err(Error::Copy {
-            path: path.to_owned(),
-            problem: format!("{} is mounted only while the container runs", mount.destination()),
-        }),
+    /// Of a mount that is there only while the container runs nothing can be had.
+    fn is_there(&self, held: &Held, path: &str) -> Result<()> {
+        let Ok(at) = crate::flags::container_path(&format!("/{path}")) else { return Ok(()) };
+        let mounts = held.record.config.config.files.mounts.iter();
+        let above = mounts.filter(|mount| at.as_path().starts_with(mount.destination().as_path()));
+        match above.max_by_key(|mount| mount.destination().as_str().len()).filter(|mount| is_absent(self, mount)) {
+            None => Ok(()),
+            Some(mount) => Err(Error::Copy {
+                path: path.to_owned(),
+                problem: format!("{} is mounted only while the container runs", mount.destination()),
+            }),
+        }
     }
 }
 

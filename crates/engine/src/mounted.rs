@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::flags;
 use crate::record::{Maps, Record, now};
 use crate::root::Root;
-use crate::spec::{ImageDefaults, UserNamespace, VolumeSource};
+use crate::spec::{IdMaps, ImageDefaults, UserNamespace, VolumeSource};
 use layer::Ownership;
 use oci::runtime::IdMapping;
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
@@ -119,13 +119,9 @@ pub(crate) fn ready(
     for mount in volumes(config) {
         let dir = open(engine, mount)?;
         let mut path = engine.volume_path(&dir.volume.name);
-        let is_first = record.config.started.is_none();
-        let has_image = config.image != ImageRef::Host;
-        if is_first && has_image && mount.copy_up == CopyUp::Copy && !dir.volume.is_mounted() {
-            fill(engine, &dir, mount, root, namespace)?;
-        }
-        if is_first && !engine.caller().is_root() {
-            hand_over(&dir, namespace)?;
+        if record.config.started.is_none() {
+            let tree = root.trees.first().filter(|_| config.image != ImageRef::Host);
+            first(engine, &dir, mount, tree, namespace.maps())?;
         }
         if let Some(subpath) = &mount.subpath {
             let at = inside(&dir, subpath)?;
@@ -140,21 +136,33 @@ pub(crate) fn ready(
     Ok((sources, held))
 }
 
-/// What of a volume is mounted.
-pub(crate) fn place(engine: &Engine, mount: &VolumeMount) -> Result<OwnedFd> {
-    let dir = open(engine, mount)?;
-    // Opened anew: the caller may have entered another mount namespace since the store was opened.
-    let path = engine.volume_path(&dir.volume.name);
-    let data = sys::fs::open(path.as_path(), OFlags::PATH | OFlags::DIRECTORY, Mode::empty());
-    let data = data.map_err(Error::file("open the volume", path))?;
-    let Some(subpath) = &mount.subpath else { return Ok(data) };
-    let at = RootDir::new(data).open(subpath, OFlags::PATH, Mode::empty());
-    at.map_err(|source| Error::Subpath { volume: dir.volume.name.to_string(), path: subpath.to_owned(), source })
+/// The same for a container that was never started and is looked at, whose root is this.
+pub(crate) fn fill_first(engine: &Engine, record: &Container<Record>, root: &OwnedFd) -> Result<()> {
+    if record.config.started.is_some() {
+        return Ok(());
+    }
+    let maps = record.config.maps.clone().map(|Maps { uids, gids }| IdMaps { uids, gids });
+    let mut volumes = volumes(&record.config.config);
+    volumes.try_for_each(|mount| first(engine, &open(engine, mount)?, mount, Some(root), maps.as_ref()))
+}
+
+/// What a volume starts with.
+fn first(
+    engine: &Engine,
+    dir: &VolumeDir,
+    mount: &VolumeMount,
+    tree: Option<&OwnedFd>,
+    maps: Option<&IdMaps>,
+) -> Result<()> {
+    if let Some(tree) = tree.filter(|_| mount.copy_up == CopyUp::Copy && !dir.volume.is_mounted()) {
+        fill(engine, dir, mount, tree, maps)?;
+    }
+    if engine.caller().is_root() { Ok(()) } else { hand_over(dir, maps) }
 }
 
 /// An empty volume of a user whom his container does not know is root's there.
-fn hand_over(dir: &VolumeDir, namespace: &UserNamespace) -> Result<()> {
-    let Some(maps) = namespace.maps() else { return Ok(()) };
+fn hand_over(dir: &VolumeDir, maps: Option<&IdMaps>) -> Result<()> {
+    let Some(maps) = maps else { return Ok(()) };
     let root = maps.host_uid(0).zip(maps.host_gid(0));
     if let Some((uid, gid)) = root.filter(|_| maps.uids.iter().all(|range| range.host_id != 0))
         && dir.is_empty()?
@@ -173,8 +181,7 @@ fn inside(dir: &VolumeDir, subpath: &str) -> Result<OwnedFd> {
 
 /// Puts into an empty volume what the image has at its place. The path is walked in the root: a link of the image leads
 /// nowhere else (CVE-2022-23648).
-fn fill(engine: &Engine, dir: &VolumeDir, mount: &VolumeMount, root: &Root, namespace: &UserNamespace) -> Result<()> {
-    let Some(tree) = root.trees.first() else { return Ok(()) };
+fn fill(engine: &Engine, dir: &VolumeDir, mount: &VolumeMount, tree: &OwnedFd, maps: Option<&IdMaps>) -> Result<()> {
     let tree = tree.try_clone().map_err(|error| Error::File {
         what: "look for a volume's first content in",
         path: "/".into(),
@@ -187,14 +194,14 @@ fn fill(engine: &Engine, dir: &VolumeDir, mount: &VolumeMount, root: &Root, name
     let flags = OFlags::RDONLY | OFlags::DIRECTORY;
     let Ok(from) = RootDir::new(tree).open(mount.destination.as_str(), flags, Mode::empty()) else { return Ok(()) };
     // Root sees the files of a container with ids of its own by the machine's ids; in a volume they have the container's.
-    let back = namespace.maps().filter(|_| engine.caller().is_root()).map(back);
+    let back = maps.filter(|_| engine.caller().is_root()).map(back);
     let ownership =
         back.as_ref().map_or(Ownership::AsRecorded, |maps| Ownership::Mapped { uids: &maps.uids, gids: &maps.gids });
     Ok(engine.store()?.fill_volume(dir, from, ownership)?)
 }
 
 /// From the machine's ids to the container's; what is nobody's stays so.
-fn back(maps: &crate::spec::IdMaps) -> Maps {
+fn back(maps: &IdMaps) -> Maps {
     const NOBODY: IdMapping = IdMapping { container_id: 65_534, host_id: 65_534, size: 1 };
     let mut back = Maps { uids: maps.uids.clone(), gids: maps.gids.clone() }.reversed();
     for map in [&mut back.uids, &mut back.gids] {

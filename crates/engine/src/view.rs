@@ -5,13 +5,15 @@ use crate::config::{Changes, ContainerConfig, ImageRef};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::record::{Maps, Record};
+use crate::stage::Stage;
 use crate::userns;
 use layer::{Changed, OverlayXattrs, Ownership, Packed, Upper, changes, differences, pack};
 use oci::runtime::IdMapping;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{CWD, Mode, OFlags};
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use store::{Container, ContainerDir, Image, Layer, Lease, UPPER, overlay};
+use sys::mount::RECURSIVE;
 
 /// A container that is looked at. While it is held nobody removes it.
 pub(crate) struct Held {
@@ -146,8 +148,8 @@ impl Held {
         match &self.record.config.config.image {
             ImageRef::Host => return Err(none()),
             ImageRef::Rootfs(rootfs) if rootfs.changes == Changes::Kept => {
-                let dir = engine.lowers(self)?.pop();
-                return dir.ok_or_else(none);
+                return crate::standing::tree(CWD, &rootfs.path, RECURSIVE)
+                    .map_err(|source| Error::Rootfs { path: rootfs.path.clone(), source });
             }
             _ => {}
         }
@@ -160,9 +162,13 @@ impl Held {
             volatile: false,
             attributes: sys::mount::attr::NODEV,
         };
-        let layers = engine.lowers(self)?;
-        let mounted = overlay::mount(&layers, Some(self.dir.as_fd()), &options);
-        mounted.map_err(Error::system("mount the container's files"))
+        let lowers = engine.lowers(self)?;
+        // A user was in another mount namespace when they were opened; overlayfs takes what is in this one.
+        let mount = || {
+            let lowers: Vec<_> = lowers.iter().map(Stage::reopen).collect::<sys::Result<_>>()?;
+            overlay::mount(&lowers, Some(Stage::reopen(&self.dir)?.as_fd()), &options)
+        };
+        mount().map_err(Error::system("mount the container's files"))
     }
 }
 

@@ -19,6 +19,7 @@ pub struct Invocation {
     program: PathBuf,
     args: Vec<OsString>,
     wrapper: Vec<OsString>,
+    above: Vec<OsString>,
     env: BTreeMap<OsString, OsString>,
     cwd: Option<PathBuf>,
     pub(crate) stdin: Vec<u8>,
@@ -42,6 +43,7 @@ impl Invocation {
             program,
             args: Vec::new(),
             wrapper: Vec::new(),
+            above: Vec::new(),
             env: env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
             cwd: None,
             stdin: Vec::new(),
@@ -100,6 +102,13 @@ impl Invocation {
         self
     }
 
+    /// Runs all of it by another command, which is not the invocation's user but who runs the test: root's strace leaves
+    /// set-id programs their rights, a user's takes them.
+    pub fn above<A: AsRef<OsStr>>(mut self, wrapper: impl IntoIterator<Item = A>) -> Self {
+        self.above = wrapper.into_iter().map(|word| word.as_ref().to_owned()).collect();
+        self
+    }
+
     /// Runs the command as this user, with all capabilities gone.
     pub fn user(mut self, user: &User) -> Self {
         self.user = Some(user.clone());
@@ -138,7 +147,8 @@ impl Invocation {
     }
 
     fn words(&self) -> Vec<OsString> {
-        let mut words = self.user.as_ref().map(User::switch).unwrap_or_default();
+        let mut words = self.above.clone();
+        words.extend(self.user.as_ref().map(User::switch).unwrap_or_default());
         words.extend(self.wrapper.iter().cloned());
         words.push(self.program.clone().into_os_string());
         words.extend(self.args.iter().cloned());
