@@ -88,7 +88,10 @@ fn filters_choose_events() {
     after.code(0).stdout_is("two:create\ntwo:start\ntwo:die\ntwo:destroy\n");
     let before = sandbox.run(["events", "--until", &moment, "--format", "{{.Name}}:{{.Action}}"]);
     before.code(0).stdout_is("one:create\none:start\none:die\none:destroy\n");
-    sandbox.run(["events", "--filter", "colour=red"]).code(125).one_line_error("container=, image=, event=");
+    sandbox
+        .run(["events", "--filter", "colour=red"])
+        .code(125)
+        .one_line_error("container=, image=, network=, secret=, volume=, event=");
     sandbox.run(["events", "--since", "yesterday"]).code(125).one_line_error("yesterday");
 }
 

@@ -458,7 +458,7 @@ fn files_are_copied_into_and_out_of_volumes_of_containers_that_do_not_run() {
         sandbox.run(["cp", "box:/v", text(&out)]).code(0);
         assert_eq!(fs::read_to_string(out.join("own/linked")).expect("the file"), "content");
         let refused = sandbox.run(["cp", text(&source), "box:/r/only/file"]);
-        refused.code(1).one_line_error("EROFS (read-only file system)");
+        refused.code(1).one_line_error("the file system is read-only");
         let refused = sandbox.run(["cp", text(&source), "box:/t/file"]);
         refused.code(1).one_line_error("/t is mounted only while the container runs");
         sandbox.run(["start", "-a", "box"]).code(0).stdout_is("contentcontent");

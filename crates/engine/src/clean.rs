@@ -6,7 +6,7 @@
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::record::{End, Record};
-use crate::{networks, pause, supervised, userns};
+use crate::{joining, pause, supervised, userns};
 use monitor::{Holder, Mark, RunDir};
 use std::time::{Duration, Instant};
 use store::{Container, ContainerId, Durability};
@@ -67,7 +67,7 @@ fn clear(engine: &Engine, mark: &Mark) {
     // The mark goes last: while it is there, what could not be done is done by the next command.
     let ephemeral = state.is_some_and(|state| state.ephemeral);
     if monitor::end(&run_dir).is_ok() && settle(engine, &run_dir, &mark.id, ephemeral).is_ok() {
-        networks::leave(engine, &mark.id);
+        joining::leave(engine, &mark.id);
         userns::release(engine, &mark.id);
         if run_dir.remove().is_ok() {
             let _ = mark.remove();

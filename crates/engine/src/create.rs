@@ -7,7 +7,7 @@ use crate::record::{Maps, Record, now};
 use crate::root::{self, Source};
 use crate::spec::UserNamespace;
 use crate::start::Place;
-use crate::{health, mounted, names, networks, secrets, spec, userns};
+use crate::{health, joining, mounted, names, secrets, spec, userns};
 use monitor::Holder;
 use std::io::Write as _;
 use std::path::Path;
@@ -101,8 +101,8 @@ fn create(
 ) -> Result<(ContainerDir, Container<Record>)> {
     secrets::are_there(engine, config)?;
     let mut config = mounted::settle(engine, config, &source.defaults)?;
-    networks::settle(engine, &mut config);
-    networks::are_there(engine, &config)?;
+    joining::settle(engine, &mut config);
+    joining::are_there(engine, &config)?;
     let config = &config;
     let name = config.name.as_ref().map_or_else(|| names::of(id.as_str()), ToString::to_string);
     let record = Container {

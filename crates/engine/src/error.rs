@@ -26,6 +26,27 @@ pub enum Error {
     /// There is no network of that name.
     #[error("no network {0:?}: {1}")]
     NoSuchNetwork(String, String),
+    /// A network has the name, or a mode of containers.
+    #[error("network {0:?} is there already")]
+    NetworkTaken(String),
+    /// Others have some of its addresses.
+    #[error("subnet {0} overlaps that of {1}; give another one by --subnet")]
+    SubnetTaken(String, String),
+    /// It is the one that containers get that ask for none.
+    #[error("the network bridge is the one that containers get which ask for none: it stays")]
+    DefaultNetwork,
+    /// Containers are in it.
+    #[error("network {0} is in use by {1}; remove these, or say --force")]
+    NetworkInUse(String, String),
+    /// It has another's network.
+    #[error("container {0} is in no network that it could leave: it was made with --network {1}")]
+    NotJoinable(String, String),
+    /// It is there already.
+    #[error("container {0} is in network {1} already")]
+    Joined(String, String),
+    /// It is not there.
+    #[error("container {0} is not in network {1}")]
+    NotJoined(String, String),
     /// The runtime, outside of a start.
     #[error(transparent)]
     Runtime(#[from] runtime::Error),
@@ -289,13 +310,14 @@ impl Error {
     pub fn is_not_found(&self) -> bool {
         matches!(
             self,
-            Self::Store(
-                store::Error::NoSuchContainer(_)
-                    | store::Error::NoSuchImage(_)
-                    | store::Error::NoSuchList(_)
-                    | store::Error::NoSuchSecret(_)
-                    | store::Error::NoSuchVolume(_)
-            )
+            Self::NoSuchNetwork(..)
+                | Self::Store(
+                    store::Error::NoSuchContainer(_)
+                        | store::Error::NoSuchImage(_)
+                        | store::Error::NoSuchList(_)
+                        | store::Error::NoSuchSecret(_)
+                        | store::Error::NoSuchVolume(_)
+                )
         )
     }
 

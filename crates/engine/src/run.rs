@@ -9,7 +9,7 @@ use crate::explanation::Explanation;
 use crate::record::{End, Record, now};
 use crate::spec::Composed;
 use crate::start::{Hold, Io, SPEC, Start};
-use crate::{networks, root};
+use crate::{joining, root};
 use monitor::Holder;
 use runtime::{Foreground, Newlines};
 use std::cell::RefCell;
@@ -65,7 +65,7 @@ pub fn run(engine: &Engine, config: &ContainerConfig, io: Io) -> Result<Outcome>
             };
             let failed = RefCell::new(None);
             let complete: &dyn Fn(i32) -> bool = &|pid| {
-                let joined = networks::join(engine, record, &place.run_dir, pid);
+                let joined = joining::join(engine, record, &place.run_dir, pid);
                 joined.map_err(|error| *failed.borrow_mut() = Some(error)).is_ok()
             };
             let begun: &dyn Fn() = &|| engine.tell_of(record, "start", &[]);
@@ -91,7 +91,7 @@ pub fn run(engine: &Engine, config: &ContainerConfig, io: Io) -> Result<Outcome>
     let actor = Actor::of(&record);
     engine.tell_end(&record.id, &actor, &run);
     let cleared = place.end();
-    networks::leave(engine, record.id.as_str());
+    joining::leave(engine, record.id.as_str());
     finish(engine, container, config.remove, &run, &actor)?;
     cleared?;
     place.run_dir.remove()?;

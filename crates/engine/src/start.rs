@@ -215,7 +215,7 @@ impl Start<'_> {
             name: record.name.as_str().to_owned(),
             image: source.defaults.clone(),
             user,
-            network: crate::networks::shared(engine, config)?,
+            network: crate::joining::shared(engine, config)?,
             rootless: !engine.caller().is_root(),
             user_namespace: namespace.clone(),
             setgroups: engine.setgroups(),

@@ -23,7 +23,7 @@ use crate::root::{self, Source};
 use crate::run::{Run, command_of, finish};
 use crate::spec::Composed;
 use crate::start::{Hold, Io, Place, SPEC, Start};
-use crate::{networks, userns};
+use crate::{joining, userns};
 use monitor::{Client, History, Holder, Life, Mark, Policy, Process, RunDir, State, Streams, Supervisor, Word, log};
 use runtime::{Newlines, Request};
 use rustix::fs::{Mode, OFlags};
@@ -222,7 +222,7 @@ impl Engine {
                 actor: Actor::of(record),
             };
             let complete = |pid| {
-                networks::join(self, record, &place.run_dir, pid)?;
+                joining::join(self, record, &place.run_dir, pid)?;
                 write_pid(config.pidfile.as_deref(), "write --pidfile", pid)?;
                 write_pid(config.monitor_pidfile.as_deref(), "write --conmon-pidfile", starter.monitor.pid)
             };
@@ -436,7 +436,7 @@ impl<'a> Watch<'a> {
     fn again(&mut self, run: &Run, ended: &Word, delay: Duration) -> Option<Life> {
         let until = Instant::now() + delay;
         let _ = monitor::end(&self.run_dir);
-        networks::leave(self.engine, &self.order.id);
+        joining::leave(self.engine, &self.order.id);
         self.run_dir.forget_process();
         // In a child, as all that needs the store: this process stays as small as it is.
         let (engine, order) = (self.engine, &self.order);
@@ -461,7 +461,7 @@ impl<'a> Watch<'a> {
     /// Clears away what was its own, and tells everybody.
     fn end(mut self, run: &Run, ended: &Word) {
         let cleared = monitor::end(&self.run_dir);
-        networks::leave(self.engine, &self.order.id);
+        joining::leave(self.engine, &self.order.id);
         let written = write_down(self.engine, &self.order, run, self.order.ephemeral);
         userns::release(self.engine, &self.order.id);
         // What could not be done the next command does, by what stands in the run directory.

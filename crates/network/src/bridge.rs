@@ -99,6 +99,11 @@ fn forward(network: &Network) {
     }
 }
 
+/// The kernel can make networks for containers at all: some small ones have no packet filter.
+pub fn can_bridge() -> bool {
+    netlink::nft::Nft::open().is_ok()
+}
+
 /// Where this machine's packets go by themselves: what no new network may overlap.
 pub fn taken_subnets() -> Result<Vec<Subnet>> {
     let mut route = Route::open().map_err(Error::kernel("new", "ask for routes"))?;

@@ -20,7 +20,7 @@ mod record;
 mod subnet;
 
 pub use attach::{Networks, Port, Wish};
-pub use bridge::taken_subnets;
+pub use bridge::{can_bridge, taken_subnets};
 pub use endpoint::{Endpoint, mac_text, parse_mac};
 pub use error::{Error, Result};
 pub use firewall::{Bridge, Firewall};

@@ -26,6 +26,7 @@ mod login;
 mod logout;
 mod logs;
 mod manifest;
+mod network;
 mod outgoing;
 mod output;
 mod particulars;
@@ -158,6 +159,15 @@ const VERBS: &[Verb] = &[
     secret::inspect::VERB,
     secret::exists::VERB,
     secret::remove::VERB,
+    network::create::VERB,
+    network::list::VERB,
+    network::inspect::VERB,
+    network::remove::VERB,
+    network::prune::VERB,
+    network::exists::VERB,
+    network::connect::VERB,
+    network::disconnect::VERB,
+    network::reload::VERB,
     volume::create::VERB,
     volume::list::VERB,
     volume::inspect::VERB,
@@ -176,7 +186,7 @@ const VERBS: &[Verb] = &[
 ];
 
 /// What some verbs are said of, as docker does: `image ls`.
-const NOUNS: [&str; 7] = ["image", "container", "healthcheck", "manifest", "secret", "system", "volume"];
+const NOUNS: [&str; 8] = ["image", "container", "healthcheck", "manifest", "network", "secret", "system", "volume"];
 
 /// What stands before the verb.
 #[derive(Debug, Default)]
@@ -307,7 +317,7 @@ fn help_of(words: &[String]) -> ExitCode {
 
 /// Verbs of docker and podman that are to come are not slips of the finger.
 fn unknown_verb(words: &[String], word: &str) -> Failure {
-    const LATER: &[&str] = &["build", "network", "pod"];
+    const LATER: &[&str] = &["build", "pod"];
     if let Some(noun) = NOUNS.into_iter().find(|noun| *noun == word) {
         let known: Vec<&str> = VERBS.iter().flat_map(|verb| names_under(verb, noun)).collect();
         let list = format!("there are {}", known.join(", "));

@@ -3,11 +3,13 @@
 //! to what does not exist here.
 
 use super::Failure;
+use super::port::published;
 use engine::config::{
-    AppArmor, BindMount, CgroupNamespace, ContainerConfig, DeviceLimit, IpcNamespace, Mount, MountSource,
-    NamespaceMode, SearchDomains, SeccompChoice, SelinuxLabel, UsernsMode, VolumeMount,
+    AppArmor, BindMount, CgroupNamespace, ContainerConfig, DeviceLimit, IpcNamespace, Joined, Mount, MountSource,
+    NamespaceMode, NetworkMode, PortRequest, SearchDomains, SeccompChoice, SelinuxLabel, UsernsMode, VolumeMount,
 };
 use engine::containers::{Listed, Status};
+use engine::network::Endpoint;
 use engine::{Details, Engine};
 use oci::runtime::{DeviceRule, DeviceType};
 use serde_json::{Map, Value, json};
@@ -43,7 +45,7 @@ pub fn complete(engine: &Engine, listed: &Listed, size: bool, object: &mut Value
             "AppArmorProfile": apparmor.unwrap_or_default(),
             "ExecIDs": null,
             "GraphDriver": graph_driver(engine, listed, &details),
-            "NetworkSettings": network_settings(&network, listed),
+            "NetworkSettings": network_settings(engine, &network, listed),
         }),
     );
     Ok(())
@@ -195,7 +197,8 @@ fn host_config(listed: &Listed, details: &Details) -> Value {
             Some(UsernsMode::NoMap) => "nomap".to_owned(),
             Some(UsernsMode::Path(path)) => format!("ns:{}", path.display()),
         },
-        "PublishAllPorts": false,
+        "PublishAllPorts": view.publish_all,
+        "PortBindings": bindings(&view.ports),
         "SecurityOpt": security_options(asked),
         "Sysctls": view.sysctls.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect::<Map<_, _>>(),
         "Runtime": "coracle",
@@ -290,39 +293,90 @@ fn graph_driver(engine: &Engine, listed: &Listed, details: &Details) -> Value {
     json!({ "Name": "overlay", "Data": data })
 }
 
-/// As docker has them of a container without any address.
-fn network_settings(network: &str, listed: &Listed) -> Value {
-    let addresses = json!({
+/// What `-p` asked for, by the container's port.
+fn bindings(ports: &[PortRequest]) -> Value {
+    let mut all = Map::new();
+    for port in ports {
+        let host = match port.host {
+            None => String::new(),
+            Some((first, last)) if first == last => first.to_string(),
+            Some((first, last)) => format!("{first}-{last}"),
+        };
+        let at = port.at.map(|at| at.to_string()).unwrap_or_default();
+        let list = all.entry(format!("{}/{}", port.inside, port.protocol)).or_insert_with(|| json!([]));
+        if let Some(list) = list.as_array_mut() {
+            list.push(json!({ "HostIp": at, "HostPort": host }));
+        }
+    }
+    all.into()
+}
+
+/// As docker has the addresses of a container in one network; of one that is in none, all are empty.
+fn addresses(place: Option<&Endpoint>) -> Value {
+    let of = |ipv6| place.and_then(|place| place.address(ipv6));
+    let address = |ipv6| of(ipv6).map(|(address, _)| address.to_string()).unwrap_or_default();
+    let bits = |ipv6| of(ipv6).map_or(0, |(_, bits)| bits);
+    let gateway = |ipv6| {
+        let gateway = place.and_then(|place| place.gateways.iter().find(|gateway| gateway.is_ipv6() == ipv6));
+        gateway.map(ToString::to_string).unwrap_or_default()
+    };
+    json!({
         "EndpointID": "",
-        "Gateway": "",
-        "GlobalIPv6Address": "",
-        "GlobalIPv6PrefixLen": 0,
-        "IPAddress": "",
-        "IPPrefixLen": 0,
-        "IPv6Gateway": "",
-        "MacAddress": "",
-    });
+        "Gateway": gateway(false),
+        "GlobalIPv6Address": address(true),
+        "GlobalIPv6PrefixLen": bits(true),
+        "IPAddress": address(false),
+        "IPPrefixLen": bits(false),
+        "IPv6Gateway": gateway(true),
+        "MacAddress": place.map(|place| place.mac.clone()).unwrap_or_default(),
+    })
+}
+
+/// As docker has them.
+fn network_settings(engine: &Engine, network: &str, listed: &Listed) -> Value {
+    let config = &listed.container.config.config;
+    let places = engine.places_of(config, listed.container.id.as_str());
+    let mut ports = Map::new();
+    for (inside, at) in published(engine, listed) {
+        let list = ports.entry(inside).or_insert_with(|| json!([]));
+        if let Some(list) = list.as_array_mut() {
+            list.push(json!({ "HostIp": at.ip().to_string(), "HostPort": at.port().to_string() }));
+        }
+    }
     let mut settings = json!({
         "Bridge": "",
         "SandboxID": "",
         "SandboxKey": pid(listed).map(|pid| format!("/proc/{pid}/ns/net")).unwrap_or_default(),
-        "Ports": {},
+        "Ports": ports,
         "HairpinMode": false,
         "LinkLocalIPv6Address": "",
         "LinkLocalIPv6PrefixLen": 0,
         "SecondaryIPAddresses": null,
         "SecondaryIPv6Addresses": null,
     });
-    merge(&mut settings, addresses.clone());
-    let mut endpoint = json!({
-        "IPAMConfig": null,
-        "Links": null,
-        "Aliases": null,
-        "DriverOpts": null,
-        "NetworkID": "",
-        "DNSNames": null,
-    });
-    merge(&mut endpoint, addresses);
-    settings["Networks"] = json!({ network: endpoint });
+    merge(&mut settings, addresses(places.first().map(|(_, place)| place)));
+    let endpoint = |joined: Option<&Joined>, id: &str, place: Option<&Endpoint>| {
+        let mut endpoint = json!({
+            "IPAMConfig": null,
+            "Links": null,
+            "Aliases": joined.map(|joined| &joined.aliases).filter(|aliases| !aliases.is_empty()),
+            "DriverOpts": null,
+            "NetworkID": id,
+            "DNSNames": place.map(|place| &place.names),
+        });
+        merge(&mut endpoint, addresses(place));
+        endpoint
+    };
+    let mut networks = Map::new();
+    if let Some(NetworkMode::Networks(all)) = &config.view.network {
+        for joined in all {
+            let place = places.iter().find(|(network, _)| network.name == joined.network);
+            let id = place.map_or("", |(network, _)| network.id.as_str());
+            networks.insert(joined.network.clone(), endpoint(Some(joined), id, place.map(|(_, place)| place)));
+        }
+    } else {
+        networks.insert(network.to_owned(), endpoint(None, "", None));
+    }
+    settings["Networks"] = networks.into();
     settings
 }

@@ -2,13 +2,16 @@
 
 use super::which::{self, Which};
 use super::{Context, Failure, Verb};
-use crate::cli::output::help;
+use crate::cli::output::{help, lines, print};
+use engine::Engine;
+use engine::containers::Listed;
 use flag::{Flag, Help, Order, parse};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 const HELP: Help = Help {
     usage: &["port [OPTIONS] CONTAINER [PORT[/PROTOCOL]]"],
     about: "Tell the ports that a container has published",
-    more: &["None has, until there are networks: then nothing is printed, and asking for one port is a failure."],
+    more: &["A line for each, with the machine's address: 0.0.0.0 and [::] stand for every one."],
 };
 
 /// The verb.
@@ -43,13 +46,29 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
         (given.which.names(Vec::new(), &engine, |_| true)?, words.first())
     };
     super::each(&names, VERB.name, |name| {
-        engine.container(name)?;
-        match port {
-            None => Ok(()),
-            Some(port) => {
-                let port = if port.contains('/') { port.clone() } else { format!("{port}/tcp") };
-                Err(Failure::absent(format!("no port {port} of {name} is published"), "networks are to come"))
-            }
+        let listed = engine.container(name)?;
+        let all = published(&engine, &listed);
+        let Some(port) = port else {
+            return print(&lines(all.iter().map(|(inside, at)| format!("{inside} -> {at}"))));
+        };
+        let port = if port.contains('/') { port.clone() } else { format!("{port}/tcp") };
+        let found: Vec<_> = all.iter().filter(|(inside, _)| *inside == port).map(|(_, at)| at.to_string()).collect();
+        if found.is_empty() {
+            return Err(Failure::absent(format!("no port {port} of {name} is published"), "run -p publishes one"));
         }
+        print(&lines(found))
     })
+}
+
+/// The published ports of a container that runs, in order: `80/tcp`, and where on this machine.
+pub fn published(engine: &Engine, listed: &Listed) -> Vec<(String, SocketAddr)> {
+    let container = &listed.container;
+    let places = engine.places_of(&container.config.config, container.id.as_str());
+    let mut all: Vec<_> = places.iter().flat_map(|(_, place)| &place.published).collect();
+    all.sort_by_key(|one| (one.to.port(), one.protocol, one.to.is_ipv6(), one.at, one.port));
+    let line = |one: &&engine::network::Published| {
+        let every: IpAddr = if one.to.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+        (format!("{}/{}", one.to.port(), one.protocol), SocketAddr::new(one.at.unwrap_or(every), one.port))
+    };
+    all.iter().map(line).collect()
 }

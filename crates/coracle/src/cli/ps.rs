@@ -2,6 +2,7 @@
 
 use super::filter::{CONTAINERS, Chosen, networks, status_word};
 use super::output::{Format, id, label_list, lines, print};
+use super::port::published;
 use super::{Context, Failure, Verb};
 use crate::cli::output::help;
 use crate::render;
@@ -149,12 +150,19 @@ struct Row {
     listed: Listed,
     /// Bytes that it has written, and those with its image.
     sizes: Option<(u64, u64)>,
+    /// Which of its ports are reached where.
+    ports: String,
 }
 
 impl Row {
     fn new(listed: Listed, given: &Given, engine: &Engine) -> Self {
         let sizes = given.size.then(|| engine.sizes(&listed.container).ok()).flatten();
-        Self { sizes: sizes.map(|(written, image)| (written, written + image)), listed }
+        let view = &listed.container.config.config.view;
+        // A file is read for it, and most containers have none.
+        let has = listed.status.is_alive() && (view.publish_all || !view.ports.is_empty());
+        let ports = if has { published(engine, &listed) } else { Vec::new() };
+        let ports: Vec<_> = ports.iter().map(|(inside, at)| format!("{at}->{inside}")).collect();
+        Self { sizes: sizes.map(|(written, image)| (written, written + image)), ports: ports.join(", "), listed }
     }
 
     /// As docker tells it.
@@ -248,7 +256,7 @@ fn table(rows: &[Row], given: &Given) -> String {
             cells.push(command(&record.command, given.no_trunc));
             cells.push(render::ago(now, record.created));
             cells.push(status_text(*status, health.as_ref(), now));
-            cells.push(String::new());
+            cells.push(row.ports.clone());
             cells.push(container.name.to_string());
         }
         cells.extend(given.size.then(|| row.size()));
@@ -324,7 +332,7 @@ fn object(row: &Row, no_trunc: bool) -> Value {
         "Mounts": mounts.join(","),
         "Names": container.name.as_str(),
         "Networks": networks(&row.listed).join(","),
-        "Ports": "",
+        "Ports": row.ports,
         "RunningFor": render::ago(now, record.created),
         "Size": row.sizes.map_or_else(|| "0B".to_owned(), |_| row.size()),
         "State": status_word(*status),

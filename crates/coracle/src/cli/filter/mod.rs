@@ -6,6 +6,7 @@
 mod containers;
 mod events;
 mod images;
+mod networks;
 mod pattern;
 mod secrets;
 mod volumes;
@@ -13,6 +14,7 @@ mod volumes;
 pub use containers::{CONTAINERS, networks, status_word};
 pub use events::EVENTS;
 pub use images::{IMAGES, PRUNED_IMAGES, created};
+pub use networks::NETWORKS;
 pub use secrets::SECRETS;
 pub use volumes::VOLUMES;
 

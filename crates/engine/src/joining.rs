@@ -1,6 +1,6 @@
-//! Networks as users know them, and containers in them.
+//! Containers in networks: which ones a container is in, and how it comes there and leaves.
 
-use crate::config::{ContainerConfig, Joined, NetworkMode, PortRequest};
+use crate::config::{ContainerConfig, Joined, NetworkMode, PortRequest, Protocol};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::record::{Record, now};
@@ -43,7 +43,7 @@ impl Engine {
         }
     }
 
-    fn default_network(&self) -> Result<Network> {
+    pub(crate) fn default_network(&self) -> Result<Network> {
         let own = self.locations().root == Path::new(STORE);
         let make = |id: String, others: Vec<Network>| {
             let interface = if own { BRIDGE.to_owned() } else { Network::interface_of(&id) };
@@ -69,7 +69,7 @@ impl Engine {
 }
 
 /// A subnet of each family that neither this machine nor another network has; one of IPv6 where the kernel has it.
-fn free_ranges(id: &str, others: &[Network], default: bool) -> Result<Vec<Range>> {
+pub(crate) fn free_ranges(id: &str, others: &[Network], default: bool) -> Result<Vec<Range>> {
     let mut taken = network::taken_subnets()?;
     taken.extend(others.iter().flat_map(|network| network.ranges.iter().map(|range| range.subnet)));
     let mut ranges = vec![Range::of(free_subnet(&taken, default)?)];
@@ -87,7 +87,7 @@ pub(crate) fn settle(engine: &Engine, config: &mut ContainerConfig) {
     if config.view.network.is_some() {
         return;
     }
-    config.view.network = Some(if engine.caller().is_root() {
+    config.view.network = Some(if engine.caller().is_root() && network::can_bridge() {
         NetworkMode::Networks(vec![Joined { network: DEFAULT.to_owned(), ..Joined::default() }])
     } else {
         NetworkMode::None
@@ -121,7 +121,7 @@ pub(crate) fn join(engine: &Engine, record: &Container<Record>, run_dir: &RunDir
     if joined.is_empty() {
         return Ok(());
     }
-    let wanted: Vec<_> = config.view.ports.iter().map(wanted).collect();
+    let wanted: Vec<_> = config.view.ports.iter().map(wanted).chain(exposed(engine, record)?).collect();
     let taken = ports::take(&engine.networks(), &wanted)?;
     let namespace = format!("/proc/{pid}/ns/net");
     let namespace = sys::fs::open(namespace.as_str(), OFlags::RDONLY, Mode::empty());
@@ -164,6 +164,7 @@ fn join_all(
             ports: if number == 0 { ports } else { &[] },
         };
         let endpoint = networks.attach(&network, &wish, namespace)?;
+        engine.tell_joined("connect", &network, record.id.as_str());
         let host_name = config.view.hostname.as_ref().map_or(record.id.short(), |name| name.as_str());
         for (address, _) in &endpoint.addresses {
             let _ = writeln!(lines, "{address}\t{host_name} {}", record.name);
@@ -175,6 +176,30 @@ fn join_all(
         }
     }
     Ok(lines)
+}
+
+/// What `--publish-all` asks for: a port for each that the image and `--expose` name, and nobody has asked for.
+fn exposed(engine: &Engine, record: &Container<Record>) -> Result<Vec<Wanted>> {
+    let view = &record.config.config.view;
+    if !view.publish_all {
+        return Ok(Vec::new());
+    }
+    let mut all = view.exposed.clone();
+    if let Some(id) = record.image {
+        let image = engine.store()?.resolve(&id.to_string())?;
+        let ports = image.config.config.exposed_ports;
+        all.extend(ports.keys().filter_map(|port| {
+            let (port, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
+            Some((port.parse().ok()?, protocol.parse().ok()?))
+        }));
+    }
+    all.sort_unstable();
+    all.dedup();
+    let free = |(inside, protocol): &(u16, Protocol)| {
+        !view.ports.iter().any(|port| (port.inside, port.protocol) == (*inside, *protocol))
+    };
+    let any = |(inside, protocol)| Wanted { at: None, protocol, host: None, inside };
+    Ok(all.into_iter().filter(free).map(any).collect())
 }
 
 fn wanted(port: &PortRequest) -> Wanted {

@@ -1,0 +1,245 @@
+//! Networks as their users meet them. Each test has a machine of its own for it: a network namespace, in which there is
+//! nothing but loopback.
+
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+use serde_json::Value;
+use testkit::{Invocation, Outcome, Sandbox, requires, within};
+
+const SOON: Duration = Duration::from_secs(10);
+
+/// A machine, and the engine on it.
+struct World {
+    sandbox: Sandbox,
+}
+
+impl World {
+    fn new() -> Self {
+        sys::process::unshare(sys::process::namespace::NET).expect("a network namespace");
+        Invocation::new("ip").args(["link", "set", "lo", "up"]).ok();
+        testkit::reap_orphans();
+        Self { sandbox: Sandbox::new() }
+    }
+
+    #[track_caller]
+    fn run(&self, words: &str) -> Outcome {
+        self.words(&words.split(' ').collect::<Vec<_>>())
+    }
+
+    #[track_caller]
+    fn words(&self, words: &[&str]) -> Outcome {
+        self.sandbox.coracle(words).env("CORACLE_NETWORK", "").run()
+    }
+
+    /// What a template says of a container.
+    #[track_caller]
+    fn of(&self, container: &str, template: &str) -> String {
+        self.words(&["inspect", "--format", template, container]).code(0).stdout.trim().to_owned()
+    }
+
+    /// A server of HTTP in the background, which says who it is.
+    #[track_caller]
+    fn server(&self, name: &str, options: &str) {
+        let root = self.sandbox.join(format!("www-{name}"));
+        std::fs::create_dir_all(&root).expect("a directory");
+        std::fs::write(root.join("index.html"), name).expect("a file");
+        let bind = format!("{}:/www:ro", root.display());
+        let mut words = vec!["run", "-d", "--name", name, "-v", &bind];
+        words.extend(options.split(' ').filter(|word| !word.is_empty()));
+        words.extend(["host:", "python3", "-m", "http.server", "-d", "/www", "--bind", "::", "80"]);
+        self.words(&words).code(0);
+        let ready = || self.run(&format!("exec {name} curl -s http://127.0.0.1/")).exit_code() == Some(0);
+        assert!(within(SOON, ready), "{name} serves");
+    }
+}
+
+/// What a URL gives, from this machine.
+fn get(url: &str) -> Option<String> {
+    let outcome = Invocation::new("curl").args(["-s", "-g", "--max-time", "2", url]).run();
+    (outcome.exit_code() == Some(0)).then(|| outcome.stdout.clone())
+}
+
+fn ip(words: &str) -> String {
+    Invocation::new("ip").args(words.split(' ')).ok().stdout
+}
+
+#[test]
+fn a_container_is_in_the_default_network_and_its_ports_are_published() {
+    requires!(root, cgroups, package = "ip", package = "curl", package = "nft");
+    let world = World::new();
+    world.server("web", "-p 8080:80 -p 127.0.0.1:8081:80 --hostname www");
+    let address = world.of("web", "{{.NetworkSettings.IPAddress}}");
+    assert_eq!(address, "10.64.0.2");
+    assert_eq!(get(&format!("http://{address}/")).as_deref(), Some("web"));
+    for url in ["http://127.0.0.1:8080/", "http://127.0.0.1:8081/", "http://10.64.0.1:8080/"] {
+        assert_eq!(get(url).as_deref(), Some("web"), "{url}");
+    }
+    assert_eq!(get("http://10.64.0.1:8081/"), None, "published at one address only");
+    let six = world.of("web", "{{.NetworkSettings.GlobalIPv6Address}}");
+    assert_eq!(get(&format!("http://[{six}]/")).as_deref(), Some("web"));
+    world.run("port web").code(0).stdout_is("80/tcp -> 0.0.0.0:8080\n80/tcp -> 127.0.0.1:8081\n80/tcp -> [::]:8080\n");
+    world.run("port web 80").code(0).stdout_is("0.0.0.0:8080\n127.0.0.1:8081\n[::]:8080\n");
+    world.run("port web 81").code(1);
+    world.run("ps").code(0).stdout_contains("0.0.0.0:8080->80/tcp");
+    assert_eq!(world.of("web", "{{(index (index .NetworkSettings.Ports \"80/tcp\") 0).HostPort}}"), "8080");
+    assert_eq!(world.of("web", "{{.HostConfig.NetworkMode}}"), "bridge");
+    assert_eq!(world.of("web", "{{.NetworkSettings.Networks.bridge.Gateway}}"), "10.64.0.1");
+    let hosts = world.run("exec web cat /etc/hosts").code(0).stdout.clone();
+    assert!(hosts.contains("10.64.0.2\twww web"), "{hosts}");
+    assert!(hosts.contains("10.64.0.1\thost.containers.internal host.docker.internal"), "{hosts}");
+    // Another one from within a container, by this machine's address.
+    world.run("run --rm host: curl -s http://10.64.0.1:8080/").code(0).stdout_is("web");
+    let taken = world.run("run --rm -p 8080:80 host: true");
+    taken.code(125).stderr_contains("port 8080/tcp cannot be published: container web has it");
+    world.run("rm -f -t 0 web").code(0);
+    assert_eq!(get("http://127.0.0.1:8080/"), None);
+    let rules = Invocation::new("nft").args(["list", "ruleset"]).ok().stdout;
+    assert!(!rules.contains("tcp . 8080"), "{rules}");
+    assert!(within(SOON, || !ip("link").contains("cov")), "{}", ip("link"));
+    let leases = world.sandbox.runroot().join("networks/bridge/leases");
+    let left = std::fs::read_dir(leases).expect("leases").flatten().filter(|entry| entry.path().is_symlink()).count();
+    assert_eq!(left, 0);
+}
+
+#[test]
+fn networks_are_made_listed_looked_at_and_removed() {
+    requires!(root, cgroups, package = "ip");
+    let world = World::new();
+    world
+        .run("network create web --subnet 10.90.0.0/24 --ip-range 10.90.0.128/25 --label tier=front")
+        .code(0)
+        .stdout_is("web\n");
+    world.run("network create back --internal --opt mtu=1400").code(0);
+    world.run("network create web").code(1).one_line_error("network \"web\" is there already");
+    world.run("network create web --ignore").code(0);
+    world.run("network create other --subnet 10.90.0.64/26").code(1).one_line_error("overlaps that of network web");
+    world.run("network create host").code(1);
+    let names = world.words(&["network", "ls", "--format", "{{.Name}} {{.Internal}}"]).code(0).stdout.clone();
+    assert_eq!(names, "back true\nbridge false\nweb false\n");
+    world.words(&["network", "ls", "-q", "--filter", "label=tier=front"]).code(0);
+    let whole: Value = serde_json::from_str(&world.run("network inspect web").code(0).stdout).expect("JSON");
+    assert_eq!(whole[0]["IPAM"]["Config"][0]["Subnet"], "10.90.0.0/24");
+    assert_eq!(whole[0]["IPAM"]["Config"][0]["Gateway"], "10.90.0.1");
+    assert_eq!(whole[0]["Labels"]["tier"], "front");
+    world.run("run -d --name box --network web host: sleep 1000").code(0);
+    assert_eq!(world.of("box", "{{.NetworkSettings.Networks.web.IPAddress}}"), "10.90.0.129");
+    let mtu = world.run("run --rm --network back host: cat /sys/class/net/eth0/mtu");
+    mtu.code(0).stdout_is("1400\n");
+    world.run("run --rm --network back host: ip route show default").code(0).stdout_is("");
+    world.run("network rm web").code(1).one_line_error("network web is in use by box");
+    world.run("network rm bridge").code(1);
+    let inspected = world.words(&["network", "inspect", "-f", "{{range .Containers}}{{.Name}}{{end}}", "web"]);
+    inspected.code(0).stdout_is("box\n");
+    world.run("network exists web").code(0);
+    world.run("network exists nothing").code(1);
+    world.run("network prune -f").code(0).stdout_is("back\n");
+    world.run("network rm -f web").code(0);
+    world.run("inspect box").code(1);
+    assert!(!ip("link").contains("corw"), "{}", ip("link"));
+    world.run("run --rm --network web host: true").code(125).one_line_error("no network \"web\"");
+    let told = world.words(&["events", "--stream=false", "--filter", "type=network", "--format", "{{.Action}}"]);
+    assert_eq!(told.lines(), ["create", "create", "connect", "connect", "connect", "destroy", "destroy"]);
+}
+
+#[test]
+fn a_container_in_two_networks_comes_and_leaves_while_it_runs() {
+    requires!(root, cgroups, package = "ip", package = "curl");
+    let world = World::new();
+    world.run("network create one --subnet 10.90.1.0/24").code(0);
+    world.run("network create two --subnet 10.90.2.0/24").code(0);
+    world.run("network create three --subnet 10.90.3.0/24").code(0);
+    world.server("web", "--network one:ip=10.90.1.77,mac=92:d0:c6:0a:29:33 --network two:interface_name=second");
+    let shown = world.run("exec web ip -br addr").code(0).stdout.clone();
+    assert!(shown.contains("10.90.1.77/24") && shown.contains("second"), "{shown}");
+    assert_eq!(world.of("web", "{{.NetworkSettings.Networks.one.MacAddress}}"), "92:d0:c6:0a:29:33");
+    world.run("run --rm --network two host: curl -s http://10.90.2.2/").code(0).stdout_is("web");
+    // One in another network does not reach it there.
+    world.run("run --rm --network three host: curl -s --max-time 1 http://10.90.1.77/").code(28);
+    world.run("network connect --ip 10.90.3.9 three web").code(0);
+    world.run("run --rm --network three host: curl -s http://10.90.3.9/").code(0).stdout_is("web");
+    world.run("network connect three web").code(1).one_line_error("container web is in network three already");
+    world.run("network disconnect two web").code(0);
+    assert!(!world.run("exec web ip link").code(0).stdout.contains("second"));
+    world.run("run --rm --network two host: curl -s --max-time 1 http://10.90.2.2/").code(28);
+    world.run("network disconnect two web").code(1).one_line_error("container web is not in network two");
+    // What has changed is so at the next start, too.
+    world.run("restart -t 0 web").code(0);
+    let networks =
+        world.of("web", "{{range $name, $n := .NetworkSettings.Networks}}{{$name}}={{$n.IPAddress}} {{end}}");
+    assert_eq!(networks, "one=10.90.1.77 three=10.90.3.9");
+    let alone = world.run("run -d --name alone --network none host: sleep 1000");
+    alone.code(0);
+    world.run("network connect one alone").code(0);
+    world.run("exec alone curl -s http://10.90.1.77/").code(0).stdout_is("web");
+    world.run("network connect one nobody").code(1);
+}
+
+#[test]
+fn the_network_of_another_container_is_shared() {
+    requires!(root, cgroups, package = "ip", package = "curl");
+    let world = World::new();
+    world.server("web", "");
+    world.run("run --rm --network container:web host: curl -s http://127.0.0.1/").code(0).stdout_is("web");
+    world.run("run --rm --network container:nobody host: true").code(125);
+    world.run("rm -f -t 0 web").code(0);
+    world.run("run --rm --network container:web host: true").code(125);
+}
+
+#[test]
+fn ports_are_chosen_and_ranges_are_taken_in_order() {
+    requires!(root, cgroups, package = "ip");
+    let world = World::new();
+    world.run("run -d --name first -p 80 -p 9000-9001:90-91 --expose 70 -P host: sleep 1000").code(0);
+    let ports = world.run("port first").code(0).stdout.clone();
+    assert!(ports.contains("90/tcp -> 0.0.0.0:9000") && ports.contains("91/tcp -> 0.0.0.0:9001"), "{ports}");
+    let chosen = |port: &str| {
+        let outcome = world.run(&format!("port first {port}"));
+        outcome.code(0).stdout.lines().next().and_then(|line| line.rsplit(':').next()?.parse::<u16>().ok())
+    };
+    assert!(chosen("80").is_some_and(|port| port >= 1024) && chosen("70").is_some_and(|port| port >= 1024), "{ports}");
+    world.run("run -d --name second -p 9000-9010:90 host: sleep 1000").code(0);
+    world.run("port second 90").code(0).stdout_contains("0.0.0.0:9002");
+    world.run("stop -t 0 first").code(0);
+    world.run("port first").code(0).stdout_is("");
+    world.run("start first").code(0);
+    assert!(chosen("91") == Some(9001));
+}
+
+#[test]
+fn what_somebody_has_flushed_is_there_again_with_the_next_container() {
+    requires!(root, cgroups, package = "ip", package = "curl", package = "nft");
+    let world = World::new();
+    world.server("web", "-p 8080:80");
+    let flush = || Invocation::new("nft").args(["flush", "ruleset"]).ok();
+    flush();
+    assert_eq!(get("http://127.0.0.1:8080/"), None);
+    world.run("network reload").code(0);
+    assert_eq!(get("http://127.0.0.1:8080/").as_deref(), Some("web"));
+    flush();
+    world.run("run --rm host: true").code(0);
+    assert_eq!(get("http://127.0.0.1:8080/").as_deref(), Some("web"));
+}
+
+#[test]
+fn nothing_is_left_of_what_was_killed() {
+    requires!(root, cgroups, package = "ip", package = "nft");
+    let world = World::new();
+    world.run("run -d --name web -p 8080:80 --init host: sleep 1000").code(0);
+    let pid = |template: &str| world.of("web", template).parse::<i32>().expect("a pid");
+    let (monitor, first) = (pid("{{.State.ConmonPid}}"), pid("{{.State.Pid}}"));
+    for pid in [monitor, first] {
+        sys::process::kill(pid, 9).expect("killed");
+    }
+    assert!(within(SOON, || world.words(&["ps", "-q"]).stdout.is_empty()));
+    let rules = Invocation::new("nft").args(["list", "ruleset"]).ok().stdout;
+    assert!(!rules.contains("tcp . 8080"), "{rules}");
+    let networks = world.sandbox.runroot().join("networks/bridge");
+    let left = std::fs::read_dir(networks.join("endpoints")).expect("endpoints").count();
+    let links = std::fs::read_dir(networks.join("leases")).expect("leases").flatten();
+    assert_eq!((left, links.filter(|entry| entry.path().is_symlink()).count()), (0, 0));
+    assert!(within(SOON, || !ip("link").contains("cov")), "{}", ip("link"));
+    // The port is free, too.
+    world.run("run --rm -p 8080:80 host: true").code(0);
+}

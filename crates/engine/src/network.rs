@@ -1,0 +1,273 @@
+//! Networks as their users know them: made, listed, looked at, removed, and containers that come to them and leave while
+//! they run.
+
+use crate::config::{Joined, NetworkMode};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::events::Kind;
+use crate::joining::{free_ranges, joined};
+use crate::record::{Record, now};
+pub use ::network::{DEFAULT, Driver, Endpoint, Network, Published, Range, Subnet, mac_text};
+use ::network::{Wish, taken_subnets};
+use rustix::fs::{Mode, OFlags};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use store::{Container, Durability};
+
+/// A network to be made.
+#[derive(Debug, Default)]
+pub struct NewNetwork {
+    /// Its name.
+    pub name: String,
+    /// macvlan, over this device and in this mode; else it is a bridge.
+    pub macvlan: Option<(String, String)>,
+    /// What the bridge is called.
+    pub interface: Option<String>,
+    /// Its addresses; where none are said, free ones are chosen.
+    pub ranges: Vec<Range>,
+    /// Whether it has addresses of IPv6, where none are said.
+    pub ipv6: Option<bool>,
+    /// It reaches nothing outside.
+    pub internal: bool,
+    /// It may speak with other networks that may, too.
+    pub open: bool,
+    /// Its containers have no way out.
+    pub no_default_route: bool,
+    /// Its containers go out with their own addresses.
+    pub routed: bool,
+    /// Its containers have no names for each other.
+    pub no_names: bool,
+    /// Name servers in place of this machine's.
+    pub servers: Vec<IpAddr>,
+    /// The largest packet, in bytes.
+    pub mtu: Option<u32>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Options, as they were given.
+    pub options: BTreeMap<String, String>,
+    /// One that is there will do.
+    pub ignore: bool,
+}
+
+/// A network, and the containers that are to be in it.
+#[derive(Debug)]
+pub struct ListedNetwork {
+    /// The network.
+    pub network: Network,
+    /// Names of containers, running or not.
+    pub users: Vec<String>,
+}
+
+impl Engine {
+    /// Makes a network.
+    pub fn create_network(&self, new: NewNetwork) -> Result<Network> {
+        if ["none", "host", "default", "private", "pasta", "container", "ns"].contains(&new.name.as_str()) {
+            return Err(Error::NetworkTaken(new.name));
+        }
+        if new.name == DEFAULT {
+            self.default_network()?;
+        }
+        let name = new.name.clone();
+        let ignore = new.ignore;
+        let make = |id: String, others: Vec<Network>| {
+            let mut ranges = new.ranges;
+            for range in &ranges {
+                let overlaps = |other: &&Network| other.ranges.iter().any(|own| own.subnet.overlaps(&range.subnet));
+                if let Some(other) = others.iter().find(overlaps) {
+                    return Err(Error::SubnetTaken(range.subnet.to_string(), format!("network {}", other.name)));
+                }
+                if new.macvlan.is_none()
+                    && taken_subnets()?.iter().any(|taken| taken.prefix() > 0 && taken.overlaps(&range.subnet))
+                {
+                    return Err(Error::SubnetTaken(range.subnet.to_string(), "a route of this machine".to_owned()));
+                }
+            }
+            if new.macvlan.is_none() {
+                let free = free_ranges(&id, &others, false)?;
+                let has = |ranges: &[Range], ipv6| ranges.iter().any(|range| range.subnet.is_ipv6() == ipv6);
+                let wanted = |ipv6: bool, ranges: &[Range]| match (ipv6, new.ipv6) {
+                    (true, Some(wanted)) => wanted,
+                    // Who gives addresses of one family means that one alone.
+                    _ => ranges.is_empty() || (!ipv6 && new.ipv6 == Some(true)),
+                };
+                let missing: Vec<_> = free
+                    .into_iter()
+                    .filter(|range| {
+                        let ipv6 = range.subnet.is_ipv6();
+                        !has(&ranges, ipv6) && wanted(ipv6, &ranges)
+                    })
+                    .collect();
+                ranges.extend(missing);
+            }
+            let driver = match new.macvlan {
+                Some((parent, mode)) => Driver::Macvlan { parent, mode },
+                None => Driver::Bridge(new.interface.unwrap_or_else(|| Network::interface_of(&id))),
+            };
+            Ok(Network {
+                name: new.name,
+                id,
+                created: now(),
+                driver,
+                ranges,
+                internal: new.internal,
+                open: new.open,
+                no_default_route: new.no_default_route,
+                routed: new.routed,
+                names: !new.no_names,
+                servers: new.servers,
+                mtu: new.mtu,
+                labels: new.labels,
+                options: new.options,
+            })
+        };
+        let (network, made) = self.store()?.create_network(&name, make)?;
+        if made {
+            self.tell_named(Kind::Network, "create", &network.id, &network.name);
+        } else if !ignore {
+            return Err(Error::NetworkTaken(name));
+        }
+        Ok(network)
+    }
+
+    /// All networks, the default one among them, and who is in them.
+    pub fn all_networks(&self) -> Result<Vec<ListedNetwork>> {
+        let mut all: Vec<Network> = self.store()?.networks()?;
+        if !all.iter().any(|network| network.name == DEFAULT) && self.caller().is_root() {
+            all.push(self.default_network()?);
+        }
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        let containers: Vec<_> = self.containers()?.into_iter().flatten().collect();
+        let users = |network: &Network| {
+            let uses = |listed: &&crate::containers::Listed| {
+                joined(&listed.container.config.config).iter().any(|joined| joined.network == network.name)
+            };
+            containers.iter().filter(uses).map(|listed| listed.container.name.to_string()).collect()
+        };
+        Ok(all.into_iter().map(|network| ListedNetwork { users: users(&network), network }).collect())
+    }
+
+    /// The network with this name, this id, or an id that begins so.
+    pub fn find_network(&self, text: &str) -> Result<Network> {
+        let by_id = |network: &Network| text.len() >= 4 && network.id.starts_with(text);
+        match self.network(text) {
+            Err(Error::NoSuchNetwork(name, hint)) => {
+                let found = self.store()?.networks()?.into_iter().find(by_id);
+                found.ok_or(Error::NoSuchNetwork(name, hint))
+            }
+            found => found,
+        }
+    }
+
+    /// The containers that run in a network, with their places there.
+    pub fn places(&self, network: &Network) -> Vec<Endpoint> {
+        self.networks().endpoints(&network.name)
+    }
+
+    /// A container's places in its networks.
+    pub fn places_of(&self, config: &crate::config::ContainerConfig, id: &str) -> Vec<(Network, Endpoint)> {
+        let place = |joined: &Joined| {
+            Some((self.network(&joined.network).ok()?, self.networks().endpoint(&joined.network, id)?))
+        };
+        joined(config).iter().filter_map(place).collect()
+    }
+
+    /// Removes a network that no container is in; with `force` its containers go first.
+    pub fn remove_network(&self, text: &str, force: bool) -> Result<String> {
+        let network = self.find_network(text)?;
+        if network.name == DEFAULT {
+            return Err(Error::DefaultNetwork);
+        }
+        let listed = self.all_networks()?;
+        let users = listed.into_iter().find(|listed| listed.network.id == network.id).map(|listed| listed.users);
+        let users = users.unwrap_or_default();
+        if !users.is_empty() && !force {
+            return Err(Error::NetworkInUse(network.name, users.join(", ")));
+        }
+        for user in users {
+            self.doom(&user)?.wait()?;
+            self.remove_container(&user, true, crate::containers::Volumes::Kept)?;
+        }
+        self.networks().remove(&network)?;
+        self.store()?.remove_network(&network.name)?;
+        self.tell_named(Kind::Network, "destroy", &network.id, &network.name);
+        Ok(network.name)
+    }
+
+    /// Joins a container to a network; at once if it runs.
+    pub fn connect(&self, network: &str, container: &str, mut wish: Joined) -> Result<()> {
+        let network = self.find_network(network)?;
+        wish.network.clone_from(&network.name);
+        let (dir, mut record) = self.record_of(container)?;
+        let config = &mut record.config.config;
+        let all = match &mut config.view.network {
+            Some(NetworkMode::Networks(all)) => all,
+            none @ (None | Some(NetworkMode::None)) => {
+                *none = Some(NetworkMode::Networks(Vec::new()));
+                let Some(NetworkMode::Networks(all)) = none else { return Ok(()) };
+                all
+            }
+            other => return Err(Error::NotJoinable(container.to_owned(), NetworkMode::text(other.as_ref()))),
+        };
+        if all.iter().any(|joined| joined.network == network.name) {
+            return Err(Error::Joined(container.to_owned(), network.name));
+        }
+        let first = all.is_empty();
+        if let Some(process) = self.held(record.id.as_str())?.process() {
+            let namespace = sys::fs::open(format!("/proc/{}/ns/net", process.pid), OFlags::RDONLY, Mode::empty());
+            let namespace = namespace.map_err(Error::system("find the container's network namespace"))?;
+            let names = [record.name.to_string(), record.id.short().to_owned()];
+            let asked = Wish {
+                container: record.id.as_str(),
+                names: names.into_iter().chain(wish.aliases.iter().cloned()).collect(),
+                addresses: wish.addresses.clone(),
+                mac: wish.mac,
+                inside: wish.interface.as_deref(),
+                default_route: first,
+                ports: &[],
+            };
+            self.networks().attach(&network, &asked, namespace)?;
+        }
+        all.push(wish);
+        dir.write(&record, durability(&record))?;
+        self.tell_joined("connect", &network, record.id.as_str());
+        Ok(())
+    }
+
+    /// Parts a container from a network; at once if it runs.
+    pub fn disconnect(&self, network: &str, container: &str) -> Result<()> {
+        let network = self.find_network(network)?;
+        let (dir, mut record) = self.record_of(container)?;
+        let id = record.id.as_str().to_owned();
+        let before = joined(&record.config.config).len();
+        if let Some(NetworkMode::Networks(all)) = &mut record.config.config.view.network {
+            all.retain(|joined| joined.network != network.name);
+        }
+        if joined(&record.config.config).len() == before {
+            return Err(Error::NotJoined(container.to_owned(), network.name));
+        }
+        self.networks().disconnect(&network, &id)?;
+        if before == 1 {
+            record.config.config.view.network = Some(NetworkMode::None);
+        }
+        dir.write(&record, durability(&record))?;
+        self.tell_joined("disconnect", &network, &id);
+        Ok(())
+    }
+
+    /// Makes the packet filter anew, where somebody has taken it away.
+    pub fn reload_networks(&self) -> Result<()> {
+        Ok(self.networks().reload()?)
+    }
+
+    fn record_of(&self, container: &str) -> Result<(store::ContainerDir, Container<Record>)> {
+        let id = self.find(container)?;
+        let mut dir = self.store()?.container(&id)?;
+        dir.lock()?;
+        let record = dir.read()?;
+        Ok((dir, record))
+    }
+}
+
+fn durability(record: &Container<Record>) -> Durability {
+    if record.config.config.remove { Durability::Ephemeral } else { Durability::Durable }
+}
