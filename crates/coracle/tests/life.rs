@@ -253,6 +253,14 @@ fn logs_are_followed_cut_and_timed() {
     assert!(year == "20" && timed.stdout.ends_with("Z 3\n"), "{timed}");
     run(&sandbox, &["--name", "json", "--log-driver", "json-file"], "echo '\"x\"'").code(0);
     sandbox.run(["logs", "json"]).code(0).stdout_is("\"x\"\n");
+    let told = ["--log-opt=labels=a,none", "--log-opt=env=E", "--log-opt=tag={{.Name}}", "--label=a=b", "-e", "E=f"];
+    let options: Vec<&str> = ["--name=told", "--log-driver=json-file"].into_iter().chain(told).collect();
+    run(&sandbox, &options, "echo x").code(0);
+    let log = sandbox.root().join("containers").join(shown(&sandbox, "told", "{{.Id}}")).join("log");
+    let line: serde_json::Value = serde_json::from_slice(&fs::read(log).expect("the log")).expect("JSON");
+    assert_eq!(line["attrs"], serde_json::json!({"E": "f", "a": "b", "tag": "told"}));
+    sandbox.run(["logs", "told"]).code(0).stdout_is("x\n");
+    run(&sandbox, &["--log-opt=label=a"], "true").code(125).one_line_error("labels=NAME");
     run(&sandbox, &["--name", "none", "--log-driver", "none"], "echo x").code(0).stdout_is("x\n");
     sandbox.run(["logs", "none"]).code(1).one_line_error("--log-driver none");
     run(&sandbox, &["--log-opt", "max-size=1"], "true").code(125).one_line_error("max-size=1");

@@ -16,9 +16,11 @@ pub fn log_driver(text: &str) -> Result<Driver, Invalid> {
     }
 }
 
-/// `max-size=10m`, `max-file=3` and `tag=NAME` on top of what is there.
+/// `max-size=10m`, `max-file=3`, `labels=NAME,…`, `env=NAME,…` and `tag=NAME` on top of what is there.
 pub fn log_option(config: &mut Config, text: &str) -> Result<(), Invalid> {
-    let wrong = |problem: &'static str| Invalid::new(text, problem).hint("max-size=SIZE, max-file=COUNT or tag=NAME");
+    let wrong = |problem: &'static str| {
+        Invalid::new(text, problem).hint("max-size=SIZE, max-file=COUNT, labels=NAME,…, env=NAME,… or tag=NAME")
+    };
     match text.split_once('=') {
         Some(("max-size", size)) => {
             let size: Bytes = size.parse()?;
@@ -35,6 +37,8 @@ pub fn log_option(config: &mut Config, text: &str) -> Result<(), Invalid> {
                 .filter(|count| (1..=1000).contains(count))
                 .ok_or_else(|| wrong("not a number of files from 1 to 1000"))?;
         }
+        Some(("labels", names)) => config.labels = names.split(',').map(str::to_owned).collect(),
+        Some(("env", names)) => config.env = names.split(',').map(str::to_owned).collect(),
         Some(("tag", tag)) if is_tag(tag) => config.tag = Some(tag.to_owned()),
         Some(("tag", _)) => {
             return Err(Invalid::new(text, "not known when it is written")

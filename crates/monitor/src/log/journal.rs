@@ -26,8 +26,7 @@ impl Journal {
     }
 
     fn at(to: &'static str, config: &Config, of: &Of) -> Self {
-        let tag = config.tag.as_deref().unwrap_or("{{.ID}}");
-        let tag = PLACES.iter().fold(tag.to_owned(), |tag, (place, which)| tag.replace(place, which(of)));
+        let tag = tag(config.tag.as_deref().unwrap_or("{{.ID}}"), of);
         let mut fields = Vec::new();
         for (name, value) in [
             ("CONTAINER_ID", of.short_id()),
@@ -38,6 +37,11 @@ impl Journal {
             ("SYSLOG_IDENTIFIER", &tag),
         ] {
             field(name, value.as_bytes(), &mut fields);
+        }
+        for (name, value) in &config.attrs {
+            // The journal takes such names alone, and none that begins like its own.
+            let name = name.replace(|c: char| !c.is_ascii_alphanumeric(), "_").to_ascii_uppercase();
+            field(name.trim_start_matches('_'), value.as_bytes(), &mut fields);
         }
         let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None);
         Self { socket: socket.ok(), to, fields, lost: 0 }
@@ -85,6 +89,11 @@ const PLACES: [Place; 4] = [
     ("{{.Name}}", |of| &of.name),
     ("{{.ImageName}}", |of| &of.image),
 ];
+
+/// A tag with what is known of the container in its places.
+pub(super) fn tag(template: &str, of: &Of) -> String {
+    PLACES.iter().fold(template.to_owned(), |tag, (place, which)| tag.replace(place, which(of)))
+}
 
 /// Nothing stands in a tag that has to be found out and is not known here.
 pub fn is_tag(text: &str) -> bool {

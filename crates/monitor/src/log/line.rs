@@ -31,8 +31,8 @@ impl Line {
         SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
     }
 
-    /// Appends it to a buffer.
-    pub fn write(&self, format: Format, to: &mut Vec<u8>) {
+    /// Appends it to a buffer; with `attrs`, an object of JSON or nothing, where the format has a place for it.
+    pub fn write(&self, format: Format, attrs: &str, to: &mut Vec<u8>) {
         let stream = match self.stream {
             Stream::Output => "stdout",
             Stream::Error => "stderr",
@@ -50,8 +50,10 @@ impl Line {
                 }
                 let text = serde_json::Value::from(text);
                 let time = rfc3339(self.time);
+                let (name, comma) = if attrs.is_empty() { ("", "") } else { ("\"attrs\":", ",") };
                 to.extend_from_slice(
-                    format!("{{\"log\":{text},\"stream\":\"{stream}\",\"time\":\"{time}\"}}").as_bytes(),
+                    format!("{{\"log\":{text},\"stream\":\"{stream}\",{name}{attrs}{comma}\"time\":\"{time}\"}}")
+                        .as_bytes(),
                 );
             }
         }
@@ -109,7 +111,7 @@ mod tests {
                 let line =
                     Line { time: Duration::new(1_795_700_000, 1), stream: Stream::Error, whole, text: text.to_vec() };
                 let mut bytes = Vec::new();
-                line.write(format, &mut bytes);
+                line.write(format, "", &mut bytes);
                 assert_eq!(bytes.pop(), Some(b'\n'));
                 assert_eq!(Line::parse(format, &bytes), Some(line));
             }

@@ -12,6 +12,7 @@ pub use read::Reader;
 pub use write::Writer;
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Where it goes (`--log-driver`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,11 +83,28 @@ pub struct Config {
     /// What the journal calls it (`tag`), with places for what is known of the container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
+    /// Of which labels (`labels`) and variables (`env`) the values are told with each line.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+    /// The variables.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<String>,
+    /// What they are, found out when the container starts.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attrs: BTreeMap<String, String>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { driver: Driver::Local, max_size: 10 << 20, max_files: 3, tag: None }
+        Self {
+            driver: Driver::Local,
+            max_size: 10 << 20,
+            max_files: 3,
+            tag: None,
+            labels: Vec::new(),
+            env: Vec::new(),
+            attrs: BTreeMap::new(),
+        }
     }
 }
 

@@ -18,13 +18,18 @@ pub struct Writer {
     size: u64,
     lost: u64,
     buffer: Vec<u8>,
+    /// What is told with each line of JSON.
+    attrs: String,
 }
 
 impl Writer {
     /// For a container's directory. The file is there from now on.
     pub fn new(dir: OwnedFd, config: Config, of: &Of) -> Self {
         let journal = (config.driver == Driver::Journald).then(|| Journal::new(&config, of));
-        let mut writer = Self { dir, config, journal, file: None, size: 0, lost: 0, buffer: Vec::new() };
+        let mut attrs = config.attrs.clone();
+        attrs.extend(config.tag.as_deref().map(|text| ("tag".to_owned(), super::journal::tag(text, of))));
+        let attrs = if attrs.is_empty() { String::new() } else { serde_json::json!(attrs).to_string() };
+        let mut writer = Self { dir, config, journal, file: None, size: 0, lost: 0, buffer: Vec::new(), attrs };
         writer.open();
         writer
     }
@@ -49,14 +54,14 @@ impl Writer {
         self.buffer.clear();
         if self.lost > 0 {
             let text = format!("[{} bytes of output were lost: the log could not be written]", self.lost).into_bytes();
-            Line { time, stream: Stream::Error, whole: true, text }.write(format, &mut self.buffer);
+            Line { time, stream: Stream::Error, whole: true, text }.write(format, &self.attrs, &mut self.buffer);
         }
         let mut pending = 0;
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let text = piece.strip_suffix(b"\n").unwrap_or(piece);
             let line = Line { time, stream, whole: text.len() < piece.len(), text: text.to_vec() };
             let before = self.buffer.len();
-            line.write(format, &mut self.buffer);
+            line.write(format, &self.attrs, &mut self.buffer);
             if before > 0 && self.size + self.buffer.len() as u64 > self.config.max_size {
                 let line = self.buffer.split_off(before);
                 self.flush(pending);
