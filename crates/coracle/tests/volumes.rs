@@ -437,6 +437,10 @@ fn files_are_copied_into_and_out_of_volumes_of_containers_that_do_not_run() {
         std::os::unix::fs::symlink("/v/own", root.join("way")).expect("a link");
         std::os::unix::fs::symlink("/../../../../../../..", root.join("out")).expect("a link");
         let bound = sandbox.file("home/bound/there", "bound");
+        if let Some(user) = sandbox.user() {
+            let dir = bound.parent().expect("its directory");
+            std::os::unix::fs::chown(dir, Some(user.uid), Some(user.gid)).expect("his directory");
+        }
         let bind = format!("{}:/b", text(bound.parent().expect("its directory")));
         let read_only = format!("{}:/r/only:ro", text(bound.parent().expect("its directory")));
         let mounts = ["-v", "kept:/v", "-v", "/v/own", "-v", &bind, "-v", &read_only, "--tmpfs", "/t"];

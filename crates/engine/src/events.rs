@@ -163,7 +163,6 @@ impl Engine {
     }
 
     /// Tells of a network that a container has come to, or left.
-    #[allow(dead_code, reason = "attaching containers to networks, which tells it, is being put in")]
     pub(crate) fn tell_joined(&self, action: &str, network: &network::Network, container: &str) {
         let attributes = [("container", container), ("name", &*network.name), ("type", network.driver.name())];
         self.tell_line(Kind::Network, action, &network.id, &attributes);

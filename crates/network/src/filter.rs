@@ -106,7 +106,9 @@ impl Networks {
         }
         let _lock = self.lock_filter(FlockOperation::LockShared)?;
         note();
-        self.firewall()?.withdraw(published);
+        let mut firewall = self.firewall()?;
+        firewall.withdraw(published);
+        firewall.leave_to_another();
         Ok(())
     }
 }

@@ -129,20 +129,16 @@ impl Taken {
             return Ok(());
         }
         let sockets = self.sockets;
-        let guard = |ready: OwnedFd| {
-            let kept: Vec<_> = sockets.iter().chain([pidfd, &ready]).map(std::os::fd::AsFd::as_fd).collect();
+        let guard = || {
+            let kept: Vec<_> = sockets.iter().chain([pidfd]).map(std::os::fd::AsFd::as_fd).collect();
             if sys::detached::apart(&kept).is_err() {
                 return 1;
             }
-            drop(ready);
             sys::memory::let_go();
             sys::process::wait_readable(pidfd, FOR_EVER);
             0
         };
-        let (ready, _child) = sys::process::fork_connected(guard).map_err(Error::system("hold the published ports"))?;
-        // Its end of the socket is closed when it has let go of all that is not its own.
-        let _ = sys::socket::receive::<1>(&ready);
-        Ok(())
+        sys::process::fork(guard).map(drop).map_err(Error::system("hold the published ports"))
     }
 }
 

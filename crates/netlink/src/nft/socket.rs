@@ -3,7 +3,7 @@
 use super::batch::{Batch, Family, header, kind};
 use crate::error::{Error, Result};
 use crate::message::{NLM_F_ACK, NLMSG_ERROR, Request, answers, attributes, refusal};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use sys::Errno;
 
 /// A socket of the packet filter of the network namespace that it was opened in.
@@ -11,6 +11,12 @@ use sys::Errno;
 pub struct Nft {
     socket: OwnedFd,
     sequence: u32,
+}
+
+impl AsFd for Nft {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
 }
 
 impl Nft {
