@@ -10,7 +10,13 @@ use std::path::{Path, PathBuf};
 const ZONES: &str = "/usr/share/zoneinfo";
 
 /// Writes them, as far as the container has names of its own.
-pub fn write(run_dir: &RunDir, config: &ContainerConfig, host_name: &str, name: &str) -> Result<EtcFiles> {
+pub fn write(
+    run_dir: &RunDir,
+    config: &ContainerConfig,
+    host_name: &str,
+    name: &str,
+    has_resolver: bool,
+) -> Result<EtcFiles> {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let host_network = config.view.network == Some(NetworkMode::Host);
     // The host's own hosts file holds only where the host's network does.
@@ -20,7 +26,7 @@ pub fn write(run_dir: &RunDir, config: &ContainerConfig, host_name: &str, name: 
     }
     run_dir.add("hostname", files::hostname(host_name).as_bytes(), 0o644)?;
     let upstream = std::fs::read_to_string("/run/systemd/resolve/resolv.conf").ok();
-    let resolv = files::resolv_conf(&config.view, &read("/etc/resolv.conf"), upstream.as_deref());
+    let resolv = files::resolv_conf(&config.view, &read("/etc/resolv.conf"), upstream.as_deref(), has_resolver);
     run_dir.add("resolv.conf", resolv.as_bytes(), 0o644)?;
     let path = |name: &str| Some(run_dir.path().join(name));
     let mut files = EtcFiles {

@@ -57,7 +57,7 @@ impl Engine {
                 open: false,
                 no_default_route: false,
                 routed: false,
-                names: false,
+                names: true,
                 servers: Vec::new(),
                 mtu: None,
                 labels: BTreeMap::new(),
@@ -151,8 +151,9 @@ fn join_all(
     let networks = engine.networks();
     let config = &record.config.config;
     let mut lines = String::new();
-    for (number, joined) in joined.iter().enumerate() {
-        let network = engine.network(&joined.network)?;
+    let all = joined.iter().map(|joined| engine.network(&joined.network)).collect::<Result<Vec<_>>>()?;
+    let teller = teller(&all).map(|network| network.name.clone());
+    for (number, (joined, network)) in joined.iter().zip(&all).enumerate() {
         let own = [record.name.to_string(), record.id.short().to_owned()];
         let wish = Wish {
             container: record.id.as_str(),
@@ -161,10 +162,11 @@ fn join_all(
             mac: joined.mac,
             inside: joined.interface.as_deref(),
             default_route: number == 0,
+            resolver: teller.as_ref() == Some(&network.name),
             ports: if number == 0 { ports } else { &[] },
         };
-        let endpoint = networks.attach(&network, &wish, namespace)?;
-        engine.tell_joined("connect", &network, record.id.as_str());
+        let endpoint = networks.attach(network, &wish, namespace)?;
+        engine.tell_joined("connect", network, record.id.as_str());
         let host_name = config.view.hostname.as_ref().map_or(record.id.short(), |name| name.as_str());
         for (address, _) in &endpoint.addresses {
             let _ = writeln!(lines, "{address}\t{host_name} {}", record.name);
@@ -176,6 +178,18 @@ fn join_all(
         }
     }
     Ok(lines)
+}
+
+/// The network whose resolver a container asks: the first that asks on, else the first that has one.
+fn teller(networks: &[Network]) -> Option<&Network> {
+    let tells = |network: &&Network| network.names && network.range(false).is_some() && network.bridge().is_some();
+    networks.iter().filter(tells).find(|network| !network.internal).or_else(|| networks.iter().find(tells))
+}
+
+/// Names of containers are told to this one.
+pub(crate) fn has_resolver(engine: &Engine, config: &ContainerConfig) -> Result<bool> {
+    let all = joined(config).iter().map(|joined| engine.network(&joined.network)).collect::<Result<Vec<_>>>()?;
+    Ok(teller(&all).is_some())
 }
 
 /// What `--publish-all` asks for: a port for each that the image and `--expose` name, and nobody has asked for.

@@ -223,6 +223,7 @@ impl Engine {
                 mac: wish.mac,
                 inside: wish.interface.as_deref(),
                 default_route: first,
+                resolver: first,
                 ports: &[],
             };
             self.networks().attach(&network, &asked, namespace)?;

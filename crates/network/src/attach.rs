@@ -8,6 +8,7 @@ use crate::inside;
 use crate::leases::Leases;
 use crate::published::{Protocol, Published};
 use crate::record::{Driver, Network};
+use crate::resolver;
 use netlink::{Address, End, Mac, Path as Way, Route};
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags};
 use std::net::{IpAddr, SocketAddr};
@@ -30,6 +31,8 @@ pub struct Wish<'a> {
     pub inside: Option<&'a str>,
     /// Its way to everybody else leads through here.
     pub default_route: bool,
+    /// It asks the resolver of this network for names.
+    pub resolver: bool,
     /// Ports of this machine that lead to it.
     pub ports: &'a [Port],
 }
@@ -120,6 +123,11 @@ impl Networks {
     /// A container's place in a network.
     pub fn endpoint(&self, network: &str, container: &str) -> Option<Endpoint> {
         Endpoints::open(&self.path.join(network).join(ENDPOINTS)).ok()??.get(container)
+    }
+
+    /// The directory of all places in a network.
+    pub(crate) fn endpoints_path(&self, network: &str) -> PathBuf {
+        self.path.join(network).join(ENDPOINTS)
     }
 
     /// All places in a network.
@@ -218,8 +226,15 @@ impl Place {
             network.ranges.iter().filter_map(|range| range.gateway).collect()
         };
         let given: Vec<_> = addresses.iter().map(|(address, bits)| Address::new(*address, *bits)).collect();
-        let ways: Vec<_> =
+        let mut ways: Vec<_> =
             gateways.iter().filter(|_| wish.default_route).map(|gateway| way(*gateway, link.index)).collect();
+        if network.names
+            && wish.resolver
+            && let Some(bridge) = master
+        {
+            resolver::ensure(networks, network, &self.path, bridge)?;
+            ways.push(resolver::way(link.index));
+        }
         inner.equip(link.index, &given, &ways).map_err(failed("give the container its addresses"))?;
         let endpoint = Endpoint {
             container: wish.container.to_owned(),

@@ -63,6 +63,9 @@ pub enum Error {
         /// The device's.
         interface: String,
     },
+    /// The process that tells names has ended at once.
+    #[error("network {0}: its resolver cannot be started")]
+    Resolver(String),
     /// Somebody has removed what was just made.
     #[error("network {0}: its bridge was removed while it was made")]
     Gone(String),

@@ -316,6 +316,9 @@ fn add(batch: &mut Batch<'_>, bridge: &Bridge) {
         // came in by is not said of a packet that is bridged.
         batch.rule(&to, &source.translated().masquerade());
     }
+    // Where bridged packets pass this filter, too.
+    let resolver = Rule::new().is(Key::Family, IPV4).is(Key::Source4, &crate::resolver::ADDRESS.octets());
+    batch.rule(&from, &resolver.verdict(Verdict::Return));
     let local = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     let on_link = Rule::new().is(Key::Family, IPV6).within(Key::Source6, &local, 10);
     batch.rule(&from, &on_link.verdict(Verdict::Return));

@@ -17,6 +17,7 @@ mod leases;
 pub mod ports;
 mod published;
 mod record;
+pub mod resolver;
 mod subnet;
 
 pub use attach::{Networks, Port, Wish};
