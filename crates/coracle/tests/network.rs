@@ -3,67 +3,11 @@
 
 #![forbid(unsafe_code)]
 
-use std::time::Duration;
+mod machine;
 
+use machine::{SOON, World, devices, get, ip};
 use serde_json::Value;
-use testkit::{Invocation, Outcome, Sandbox, requires, within};
-
-const SOON: Duration = Duration::from_secs(10);
-
-/// A machine, and the engine on it.
-struct World {
-    sandbox: Sandbox,
-}
-
-impl World {
-    fn new() -> Self {
-        sys::process::unshare(sys::process::namespace::NET).expect("a network namespace");
-        Invocation::new("ip").args(["link", "set", "lo", "up"]).ok();
-        testkit::reap_orphans();
-        Self { sandbox: Sandbox::new() }
-    }
-
-    #[track_caller]
-    fn run(&self, words: &str) -> Outcome {
-        self.words(&words.split(' ').collect::<Vec<_>>())
-    }
-
-    #[track_caller]
-    fn words(&self, words: &[&str]) -> Outcome {
-        self.sandbox.coracle(words).env("CORACLE_NETWORK", "").run()
-    }
-
-    /// What a template says of a container.
-    #[track_caller]
-    fn of(&self, container: &str, template: &str) -> String {
-        self.words(&["inspect", "--format", template, container]).code(0).stdout.trim().to_owned()
-    }
-
-    /// A server of HTTP in the background, which says who it is.
-    #[track_caller]
-    fn server(&self, name: &str, options: &str) {
-        let root = self.sandbox.join(format!("www-{name}"));
-        std::fs::create_dir_all(&root).expect("a directory");
-        std::fs::write(root.join("index.html"), name).expect("a file");
-        let bind = format!("{}:/www:ro", root.display());
-        let mut words = vec!["run", "-d", "--name", name, "-v", &bind];
-        words.extend(options.split(' ').filter(|word| !word.is_empty()));
-        words.extend(["host:", "python3", "-m", "http.server", "-d", "/www", "--bind", "::", "80"]);
-        self.words(&words).code(0);
-        let ready = || self.run(&format!("exec {name} curl -s http://127.0.0.1/")).exit_code() == Some(0);
-        assert!(within(SOON, ready), "{name} serves");
-    }
-}
-
-/// What a URL gives, from this machine.
-fn get(url: &str) -> Option<String> {
-    let outcome = Invocation::new("curl").args(["-s", "-g", "--max-time", "2", url]).run();
-    (outcome.exit_code() == Some(0)).then(|| outcome.stdout.clone())
-}
-
-fn ip(words: &str) -> String {
-    Invocation::new("ip").args(words.split(' ')).ok().stdout
-}
+use testkit::{Invocation, requires, within};
 
 #[test]
 fn a_container_is_in_the_default_network_and_its_ports_are_published() {
@@ -97,7 +41,7 @@ fn a_container_is_in_the_default_network_and_its_ports_are_published() {
     assert_eq!(get("http://127.0.0.1:8080/"), None);
     let rules = Invocation::new("nft").args(["list", "ruleset"]).ok().stdout;
     assert!(!rules.contains("tcp . 8080"), "{rules}");
-    assert!(within(SOON, || !ip("link").contains("cov")), "{}", ip("link"));
+    assert!(within(SOON, || devices() == 0), "{}", ip("link"));
     let leases = world.sandbox.runroot().join("networks/bridge/leases");
     let left = std::fs::read_dir(leases).expect("leases").flatten().filter(|entry| entry.path().is_symlink()).count();
     assert_eq!(left, 0);
@@ -239,7 +183,7 @@ fn nothing_is_left_of_what_was_killed() {
     let left = std::fs::read_dir(networks.join("endpoints")).expect("endpoints").count();
     let links = std::fs::read_dir(networks.join("leases")).expect("leases").flatten();
     assert_eq!((left, links.filter(|entry| entry.path().is_symlink()).count()), (0, 0));
-    assert!(within(SOON, || !ip("link").contains("cov")), "{}", ip("link"));
+    assert!(within(SOON, || devices() == 0), "{}", ip("link"));
     // The port is free, too.
     world.run("run --rm -p 8080:80 host: true").code(0);
 }
