@@ -28,10 +28,11 @@ fn upstream(world: &World) -> std::path::PathBuf {
          s.bind(('192.0.2.2', 53))\n\
          while True:\n\
          \x20   q, who = s.recvfrom(512)\n\
-         \x20   open({heard:?}, 'ab').write(q)\n\
+         \x20   open('{}', 'ab').write(q)\n\
          \x20   end = q.index(0, 12) + 5\n\
          \x20   s.sendto(q[:2] + bytes([0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]) + q[12:end]\n\
-         \x20            + bytes([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 198, 51, 100, 7]), who)\n"
+         \x20            + bytes([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 198, 51, 100, 7]), who)\n",
+        heard.display()
     );
     let file = world.sandbox.file("upstream.py", script);
     sleeper(world, "outside", "--network none --cap-add NET_ADMIN");

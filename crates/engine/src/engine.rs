@@ -68,6 +68,7 @@ pub struct Engine {
     caller: Caller,
     entered: Cell<bool>,
     no_setgroups: Cell<bool>,
+    pasta: bool,
     pub(crate) has_cleaned: Cell<bool>,
 }
 
@@ -87,8 +88,20 @@ impl Engine {
             caller,
             entered: Cell::new(false),
             no_setgroups: Cell::new(false),
+            pasta: false,
             has_cleaned: Cell::new(false),
         })
+    }
+
+    /// Programs are looked for in these directories, `:` between them.
+    #[must_use]
+    pub fn with_path(self, path: &str) -> Self {
+        Self { pasta: network::pasta::is_installed(path), ..self }
+    }
+
+    /// pasta(1) is there, by which an ordinary user's containers reach the network.
+    pub(crate) fn has_pasta(&self) -> bool {
+        self.pasta
     }
 
     /// Where things lie.

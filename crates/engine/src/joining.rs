@@ -5,6 +5,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::record::{Record, now};
 use monitor::RunDir;
+use network::pasta;
 use network::ports::{self, Wanted};
 use network::{DEFAULT, Driver, Network, Networks, Port, Range, Wish, free_subnet, local_subnet};
 use rustix::fs::{Mode, OFlags};
@@ -82,12 +83,23 @@ pub(crate) fn free_ranges(id: &str, others: &[Network], default: bool) -> Result
     Ok(ranges)
 }
 
+impl Engine {
+    /// Why a container that asks for no network in particular gets none.
+    pub fn lacks_network(&self, config: &ContainerConfig) -> Option<network::Error> {
+        let lacks = config.view.network.is_none() && !self.caller().is_root() && !self.has_pasta();
+        lacks.then_some(network::Error::NoPasta)
+    }
+}
+
 /// What a container that asks for no network gets.
 pub(crate) fn settle(engine: &Engine, config: &mut ContainerConfig) {
     if config.view.network.is_some() {
         return;
     }
-    config.view.network = Some(if engine.caller().is_root() && network::can_bridge() {
+    let root = engine.caller().is_root();
+    config.view.network = Some(if !root && engine.has_pasta() {
+        NetworkMode::Pasta
+    } else if root && network::can_bridge() {
         NetworkMode::Networks(vec![Joined { network: DEFAULT.to_owned(), ..Joined::default() }])
     } else {
         NetworkMode::None
@@ -117,6 +129,9 @@ pub(crate) fn are_there(engine: &Engine, config: &ContainerConfig) -> Result<()>
 /// Joins a container, whose first process waits, to its networks.
 pub(crate) fn join(engine: &Engine, record: &Container<Record>, run_dir: &RunDir, pid: i32) -> Result<()> {
     let config = &record.config.config;
+    if config.view.network == Some(NetworkMode::Pasta) {
+        return join_pasta(engine, record, run_dir, pid);
+    }
     let joined = joined(config);
     if joined.is_empty() {
         return Ok(());
@@ -138,6 +153,19 @@ pub(crate) fn join(engine: &Engine, record: &Container<Record>, run_dir: &RunDir
         leave(engine, record.id.as_str());
     }
     done
+}
+
+/// Connects an ordinary user's container with the machine's network.
+fn join_pasta(engine: &Engine, record: &Container<Record>, run_dir: &RunDir, pid: i32) -> Result<()> {
+    let networks = engine.networks();
+    let wanted: Vec<_> = record.config.config.view.ports.iter().map(wanted).chain(exposed(engine, record)?).collect();
+    // Looked for here, where it can be said who has one; it is pasta that takes them.
+    let ports = ports::take(&networks, &wanted)?.ports;
+    let names = [record.name.to_string()];
+    pasta::connect(&networks, run_dir.path(), record.id.as_str(), &names, pid, &ports)?;
+    let host_name = record.config.config.view.hostname.as_ref().map_or(record.id.short(), |name| name.as_str());
+    let line = format!("127.0.0.1\t{host_name} {}\n", record.name);
+    Ok(run_dir.append("hosts", line.as_bytes())?)
 }
 
 /// Joins all of them; comes back with what /etc/hosts says of it.
@@ -188,6 +216,10 @@ fn teller(networks: &[Network]) -> Option<&Network> {
 
 /// Names of containers are told to this one.
 pub(crate) fn has_resolver(engine: &Engine, config: &ContainerConfig) -> Result<bool> {
+    // pasta passes on what is asked there.
+    if config.view.network == Some(NetworkMode::Pasta) {
+        return Ok(true);
+    }
     let all = joined(config).iter().map(|joined| engine.network(&joined.network)).collect::<Result<Vec<_>>>()?;
     Ok(teller(&all).is_some())
 }
@@ -222,5 +254,6 @@ fn wanted(port: &PortRequest) -> Wanted {
 
 /// A container is in no network any more.
 pub(crate) fn leave(engine: &Engine, id: &str) {
+    pasta::end(&engine.networks(), &engine.run_dir(id), id);
     engine.networks().forget(id);
 }

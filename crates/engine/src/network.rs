@@ -171,6 +171,15 @@ impl Engine {
         joined(config).iter().filter_map(place).collect()
     }
 
+    /// Ports of this machine that lead to a container.
+    pub fn published(&self, config: &crate::config::ContainerConfig, id: &str) -> Vec<Published> {
+        if config.view.network == Some(NetworkMode::Pasta) {
+            let place = self.networks().endpoint(::network::pasta::NAME, id);
+            return place.map(|place| place.published).unwrap_or_default();
+        }
+        self.places_of(config, id).into_iter().flat_map(|(_, place)| place.published).collect()
+    }
+
     /// Removes a network that no container is in; with `force` its containers go first.
     pub fn remove_network(&self, text: &str, force: bool) -> Result<String> {
         let network = self.find_network(text)?;

@@ -130,6 +130,11 @@ impl Networks {
         self.path.join(network).join(ENDPOINTS)
     }
 
+    /// The same, made where it is missing.
+    pub(crate) fn endpoints_of(&self, network: &str) -> Result<PathBuf> {
+        Ok(self.place(network)?.path.join(ENDPOINTS))
+    }
+
     /// All places in a network.
     pub fn endpoints(&self, network: &str) -> Vec<Endpoint> {
         let endpoints = Endpoints::open(&self.path.join(network).join(ENDPOINTS)).ok().flatten();

@@ -63,6 +63,14 @@ pub enum Error {
         /// The device's.
         interface: String,
     },
+    /// An ordinary user's containers need it for a network.
+    #[error(
+        "an ordinary user's containers reach the network by pasta, which is not installed: install the package passt, or say --network none, or --network host"
+    )]
+    NoPasta,
+    /// It could not do it.
+    #[error("pasta: {0}")]
+    Pasta(String),
     /// The process that tells names has ended at once.
     #[error("network {0}: its resolver cannot be started")]
     Resolver(String),

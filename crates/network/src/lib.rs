@@ -14,6 +14,7 @@ mod filter;
 mod firewall;
 mod inside;
 mod leases;
+pub mod pasta;
 pub mod ports;
 mod published;
 mod record;

@@ -114,7 +114,16 @@ fn one(at: IpAddr, protocol: Protocol, port: u16) -> sys::Result<(u16, OwnedFd)>
     if at.is_ipv6() {
         sockopt::set_ipv6_v6only(&socket, true).map_err(failed("setsockopt"))?;
     }
+    // What a server that is gone has left of its connections is no obstacle; but the next who wants this port shall find
+    // one in us, whatever he allows.
+    let streams = kind == SocketType::STREAM;
+    if streams {
+        sockopt::set_socket_reuseaddr(&socket, true).map_err(failed("setsockopt"))?;
+    }
     bind(&socket, &address).map_err(failed("bind"))?;
+    if streams {
+        sockopt::set_socket_reuseaddr(&socket, false).map_err(failed("setsockopt"))?;
+    }
     let port = match getsockname(&socket).map_err(failed("getsockname")).map(SocketAddr::try_from)? {
         Ok(bound) => bound.port(),
         Err(_) => port,

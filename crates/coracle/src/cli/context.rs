@@ -32,6 +32,7 @@ impl Context {
             home: variable("HOME"),
         };
         let locations = Locations::choose(places, rustix::process::geteuid().as_raw())?;
-        Ok(Engine::open(locations, self.driver)?)
+        let path = std::env::var("PATH").unwrap_or_default();
+        Ok(Engine::open(locations, self.driver)?.with_path(&path))
     }
 }

@@ -63,10 +63,9 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
 /// The published ports of a container that runs, in order: `80/tcp`, and where on this machine.
 pub fn published(engine: &Engine, listed: &Listed) -> Vec<(String, SocketAddr)> {
     let container = &listed.container;
-    let places = engine.places_of(&container.config.config, container.id.as_str());
-    let mut all: Vec<_> = places.iter().flat_map(|(_, place)| &place.published).collect();
+    let mut all = engine.published(&container.config.config, container.id.as_str());
     all.sort_by_key(|one| (one.to.port(), one.protocol, one.to.is_ipv6(), one.at, one.port));
-    let line = |one: &&engine::network::Published| {
+    let line = |one: &engine::network::Published| {
         let every: IpAddr = if one.to.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
         (format!("{}/{}", one.to.port(), one.protocol), SocketAddr::new(one.at.unwrap_or(every), one.port))
     };

@@ -15,10 +15,15 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
+        Self::with(Sandbox::new())
+    }
+
+    /// With the engine of another user.
+    pub fn with(sandbox: Sandbox) -> Self {
         sys::process::unshare(sys::process::namespace::NET).expect("a network namespace");
         Invocation::new("ip").args(["link", "set", "lo", "up"]).ok();
         testkit::reap_orphans();
-        Self { sandbox: Sandbox::new() }
+        Self { sandbox }
     }
 
     #[track_caller]

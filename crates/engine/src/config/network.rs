@@ -17,6 +17,8 @@ pub enum NetworkMode {
     Path(PathBuf),
     /// `container:NAME`: that of another container, by its name or id.
     Container(String),
+    /// The machine's, by way of a process of the user's.
+    Pasta,
     /// Networks; the first leads to everybody else.
     Networks(Vec<Joined>),
 }
@@ -24,7 +26,7 @@ pub enum NetworkMode {
 impl NetworkMode {
     /// The container has a network namespace of its own.
     pub fn is_own(mode: Option<&Self>) -> bool {
-        matches!(mode, None | Some(Self::None | Self::Networks(_)))
+        matches!(mode, None | Some(Self::None | Self::Pasta | Self::Networks(_)))
     }
 
     /// As users write it.
@@ -33,6 +35,7 @@ impl NetworkMode {
             None => "default".to_owned(),
             Some(Self::None) => "none".to_owned(),
             Some(Self::Host) => "host".to_owned(),
+            Some(Self::Pasta) => "pasta".to_owned(),
             Some(Self::Path(path)) => format!("ns:{}", path.display()),
             Some(Self::Container(container)) => format!("container:{container}"),
             Some(Self::Networks(joined)) => joined.first().map(|joined| joined.network.clone()).unwrap_or_default(),

@@ -14,6 +14,7 @@ impl FromStr for NetworkMode {
         match text {
             "none" | "private" => return Ok(Self::None),
             "host" => return Ok(Self::Host),
+            "pasta" => return Ok(Self::Pasta),
             "default" => {
                 return Ok(Self::Networks(vec![Joined { network: network::DEFAULT.to_owned(), ..Joined::default() }]));
             }

@@ -34,7 +34,7 @@ pub(super) fn compose(config: &ContainerConfig, facts: &Facts, origins: &mut Ori
         CgroupNamespace::Path(path) => Choice::Join(path),
     };
     let network = match &view.network {
-        None | Some(NetworkMode::None | NetworkMode::Networks(_)) => Choice::New,
+        None | Some(NetworkMode::None | NetworkMode::Pasta | NetworkMode::Networks(_)) => Choice::New,
         // Where it runs is a fact of this start.
         Some(NetworkMode::Container(_)) => Choice::Join(facts.network.as_deref().unwrap_or(Path::new(""))),
         Some(NetworkMode::Host) => Choice::Host,

@@ -109,6 +109,7 @@ pub fn networks(listed: &Listed) -> Vec<&str> {
     match &listed.container.config.config.view.network {
         None | Some(NetworkMode::None) => vec!["none"],
         Some(NetworkMode::Host) => vec!["host"],
+        Some(NetworkMode::Pasta) => vec!["pasta"],
         Some(NetworkMode::Path(_)) => vec!["ns"],
         Some(NetworkMode::Container(_)) => vec!["container"],
         Some(NetworkMode::Networks(joined)) => joined.iter().map(|joined| joined.network.as_str()).collect(),

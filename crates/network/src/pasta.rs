@@ -1,0 +1,102 @@
+//! An ordinary user's container reaches the world by pasta(1), a process of his own that passes its packets on as this
+//! machine's. The real address of who speaks to a published port stays what it is.
+
+use crate::endpoint::{Endpoint, Endpoints};
+use crate::error::{Error, Result};
+use crate::published::{Protocol, Published};
+use crate::resolver::ADDRESS;
+use crate::{Networks, Port};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// The network of containers that are in none but pasta's, as their endpoints' directory is called.
+pub const NAME: &str = "pasta";
+
+/// In a container's run directory: the number of the process.
+const PID: &str = "pasta.pid";
+
+/// Whether it is installed, in one of these directories.
+pub fn is_installed(path: &str) -> bool {
+    path.split(':').any(|dir| Path::new(dir).join(NAME).is_file())
+}
+
+/// Connects the network namespace of a process, with these ports of this machine. Comes back when packets pass.
+pub fn connect(
+    networks: &Networks,
+    run_dir: &Path,
+    container: &str,
+    names: &[String],
+    pid: i32,
+    ports: &[Port],
+) -> Result<()> {
+    let mut command = Command::new(NAME);
+    // No way to this machine's own loopback, and none from there but for what is published (CVE-2021-20199).
+    command.args(["--config-net", "--quiet", "--no-map-gw", "-T", "none", "-U", "none"]);
+    command.arg("--dns-forward").arg(ADDRESS.to_string());
+    for (flag, protocol) in [("-t", Protocol::Tcp), ("-u", Protocol::Udp)] {
+        let mut none = true;
+        for port in ports.iter().filter(|port| port.protocol == protocol) {
+            let at = port.at.map(|at| format!("{at}/")).unwrap_or_default();
+            command.arg(flag).arg(format!("{at}{}:{}", port.port, port.inside));
+            none = false;
+        }
+        if none {
+            command.args([flag, "none"]);
+        }
+    }
+    command.arg("--pid").arg(run_dir.join(PID));
+    command.arg("--netns-only").arg("--netns").arg(format!("/proc/{pid}/ns/net"));
+    let output = command.stdin(Stdio::null()).output().map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Error::NoPasta,
+        _ => Error::Pasta(error.to_string()),
+    })?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let said = said.lines().last().unwrap_or("it has ended without a word");
+        // As udev makes it, everybody may open it; it gives nothing that its user does not have.
+        let hint = if said.contains("tun") { " (may this user open /dev/net/tun? chmod 0666 lets him)" } else { "" };
+        return Err(Error::Pasta(format!("{said}{hint}")));
+    }
+    let every = |port: &Port| {
+        let all = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
+        let fits = |to: &IpAddr| port.at.is_none_or(|at| at.is_ipv6() == to.is_ipv6());
+        let lead = |to| Published {
+            at: port.at,
+            protocol: port.protocol,
+            port: port.port,
+            to: SocketAddr::new(to, port.inside),
+        };
+        all.into_iter().filter(fits).map(lead).collect::<Vec<_>>()
+    };
+    let endpoint = Endpoint {
+        container: container.to_owned(),
+        names: names.to_vec(),
+        addresses: Vec::new(),
+        gateways: Vec::new(),
+        mac: String::new(),
+        inside: String::new(),
+        outside: String::new(),
+        published: ports.iter().flat_map(every).collect(),
+    };
+    Endpoints::ensure(&networks.endpoints_of(NAME)?)?.put(&endpoint)
+}
+
+/// Ends it. It would end by itself where the container's namespace had a file.
+pub fn end(networks: &Networks, run_dir: &Path, container: &str) {
+    let path = run_dir.join(PID);
+    let Ok(text) = std::fs::read_to_string(&path) else { return };
+    if let Ok(Some(endpoints)) = Endpoints::open(&networks.endpoints_path(NAME)) {
+        endpoints.remove(container);
+    }
+    let Ok(pid) = text.trim().parse::<i32>() else { return };
+    // The number may be another process's by now.
+    let Ok(pidfd) = sys::process::pidfd_open(pid) else { return };
+    let named = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let is_it = named.starts_with(b"pasta\0") && String::from_utf8_lossy(&named).contains(container);
+    if is_it && sys::process::pidfd_send_signal(&pidfd, 15).is_ok() {
+        // Its ports are free when it is gone.
+        sys::process::wait_readable(&pidfd, Duration::from_secs(1));
+    }
+}
