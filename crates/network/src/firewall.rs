@@ -81,6 +81,10 @@ impl Firewall {
         Ok(Self { nft, table: table.to_owned() })
     }
 
+    pub(crate) fn nft(&mut self) -> &mut Nft {
+        &mut self.nft
+    }
+
     /// The table is there, with the rules of this version.
     pub fn stands(&mut self) -> Result<bool> {
         let note = self.nft.note(Family::Inet, &self.table).map_err(Error::filter("ask the packet filter"))?;

@@ -5,10 +5,12 @@
 
 mod batch;
 mod expression;
+mod look;
 mod socket;
 
 pub use batch::{Base, Batch, Data, Family, Set, Verdict};
 pub use expression::{Fib, Key, Rule};
+pub use look::{Chain, Seen};
 pub use socket::Nft;
 
 /// Kinds of values, as nft(8) shows them (its `enum datatypes`), and their lengths in a key, in bytes.

@@ -2,7 +2,7 @@
 
 use super::batch::{Batch, Family, header, kind};
 use crate::error::{Error, Result};
-use crate::message::{NLM_F_ACK, NLMSG_ERROR, Request, answers, attributes, refusal};
+use crate::message::{Answer, NLM_F_ACK, NLMSG_DONE, NLMSG_ERROR, Request, answers, attributes, refusal};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use sys::Errno;
 
@@ -31,10 +31,23 @@ impl Nft {
         const GETTABLE: u16 = 1;
         const TABLE: u16 = 1;
         const USERDATA: u16 = 6;
-        self.sequence = self.sequence.wrapping_add(1);
         let request = Request::new(NAME, kind(GETTABLE), NLM_F_ACK, &header(family.number(), 0)).text(TABLE, table);
-        sys::netlink::send(&self.socket, &request.finish(self.sequence))?;
         let mut note = None;
+        let asked = self.ask(request, |answer| {
+            let found = attributes(answer.payload, 4).find(|(kind, _)| *kind == USERDATA);
+            note = Some(found.map(|(_, value)| value.to_vec()).unwrap_or_default());
+        });
+        match asked {
+            Err(error) if error.errno() == Some(Errno::NOENT) => Ok(None),
+            other => other.map(|()| note),
+        }
+    }
+
+    /// Sends a request and hands on what comes for it, up to its end.
+    pub(super) fn ask(&mut self, request: Request, mut each: impl FnMut(&Answer<'_>)) -> Result<()> {
+        let name = request.name;
+        self.sequence = self.sequence.wrapping_add(1);
+        sys::netlink::send(&self.socket, &request.finish(self.sequence))?;
         loop {
             let bytes = sys::netlink::receive(&self.socket)?;
             let mut seen = 0;
@@ -43,20 +56,20 @@ impl Nft {
                 if answer.sequence != self.sequence {
                     continue;
                 }
-                if answer.kind != NLMSG_ERROR {
-                    let found = attributes(answer.payload, 4).find(|(kind, _)| *kind == USERDATA);
-                    note = Some(found.map(|(_, value)| value.to_vec()).unwrap_or_default());
-                    continue;
+                match answer.kind {
+                    NLMSG_DONE => return Ok(()),
+                    NLMSG_ERROR => {
+                        return match refusal(&answer) {
+                            Some(Ok(())) => Ok(()),
+                            Some(Err((errno, reason))) => Err(Error::Refused { request: name, errno, reason }),
+                            None => Err(Error::Malformed { request: name }),
+                        };
+                    }
+                    _ => each(&answer),
                 }
-                return match refusal(&answer) {
-                    Some(Ok(())) => Ok(note),
-                    Some(Err((Errno::NOENT, _))) => Ok(None),
-                    Some(Err((errno, reason))) => Err(Error::Refused { request: NAME, errno, reason }),
-                    None => Err(Error::Malformed { request: NAME }),
-                };
             }
             if seen == 0 {
-                return Err(Error::Malformed { request: NAME });
+                return Err(Error::Malformed { request: name });
             }
         }
     }
