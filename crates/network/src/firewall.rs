@@ -4,6 +4,12 @@
 //! Other tables have their say as well: a packet that ours lets through may be dropped by another, and the other way
 //! round. Nothing outside of our own tables is touched.
 
+mod guard;
+mod obstacle;
+
+pub use guard::Seat;
+pub use obstacle::{Obstacle, Owner};
+
 use crate::attach::OUTSIDE;
 use crate::error::{Error, Result};
 use crate::published::Published;
@@ -49,16 +55,12 @@ pub struct Firewall {
 }
 
 /// What is written to the table: another version of the rules is made anew.
-const VERSION: &[u8] = b"coracle 1";
+const VERSION: &[u8] = b"coracle 2";
 
 /// IPv4 and IPv6, as the filter has them.
 const IPV4: &[u8] = &[2];
 const IPV6: &[u8] = &[10];
-/// `ETH_P_IPV6`.
-const ETHER_IPV6: &[u8] = &[0x86, 0xdd];
 const ICMPV6: &[u8] = &[58];
-/// `ND_ROUTER_ADVERT`.
-const ROUTER_ADVERTISEMENT: &[u8] = &[134];
 
 const BRIDGES: &str = "bridges";
 const INTERNAL: &str = "internal";
@@ -81,8 +83,9 @@ impl Firewall {
         Ok(Self { nft, table: table.to_owned() })
     }
 
-    pub(crate) fn nft(&mut self) -> &mut Nft {
-        &mut self.nft
+    /// The socket, and the table's name.
+    fn parts(&mut self) -> (&mut Nft, &str) {
+        (&mut self.nft, &self.table)
     }
 
     /// The table is there, with the rules of this version.
@@ -108,18 +111,14 @@ impl Firewall {
         self.nft.commit(batch).map_err(Error::filter("set up the packet filter"))
     }
 
-    /// No container is a router for others: what it announces as one goes no further (CVE-2020-13401). A kernel without
-    /// a filter for bridges leaves that to the containers, which believe no router.
+    /// A kernel without a filter for bridges leaves the guard to the containers, which believe no router.
     fn make_guard(&mut self) {
         let table = self.table.clone();
         let mut batch = Batch::of(Family::Bridge, &table);
         batch.table(&[]);
         batch.remove_table();
         batch.table(VERSION);
-        batch.chain("between", Some(Base { kind: "filter", hook: 2, priority: 0 }));
-        let rule = Rule::new().is(Key::EtherType, ETHER_IPV6).is(Key::Protocol, ICMPV6);
-        let rule = rule.is(Key::IcmpType, ROUTER_ADVERTISEMENT).is(Key::In, OUTSIDE.as_bytes());
-        batch.rule("between", &rule.verdict(Verdict::Drop));
+        guard::add(&mut batch, OUTSIDE);
         let _ = self.nft.commit(batch);
     }
 
@@ -345,10 +344,6 @@ fn by_map(published: &[Published]) -> Vec<(&'static str, Vec<(Value, Value)>)> {
     let mut maps: Vec<(&'static str, Vec<(Value, Value)>)> = Vec::new();
     for one in published {
         let family = usize::from(one.to.is_ipv6());
-        let octets = |address: IpAddr| match address {
-            IpAddr::V4(address) => address.octets().to_vec(),
-            IpAddr::V6(address) => address.octets().to_vec(),
-        };
         let (map, key) = match one.at {
             Some(at) => (AT[family], Value::default().and(&octets(at))),
             None => (ANY[family], Value::default()),
@@ -361,4 +356,11 @@ fn by_map(published: &[Published]) -> Vec<(&'static str, Vec<(Value, Value)>)> {
         }
     }
     maps
+}
+
+fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    }
 }

@@ -28,6 +28,14 @@ pub enum Key {
     Port,
     /// The type of a message of ICMP.
     IcmpType,
+    /// The address that a neighbour advertisement is about.
+    Advertised,
+    /// The hardware address in the frame's head that it comes from.
+    EtherSource,
+    /// The hardware address that ARP says it comes from.
+    ArpMac,
+    /// The address of IPv4 with that.
+    ArpSource,
     /// Addresses of IPv4.
     Source4,
     /// The other one.
@@ -90,6 +98,7 @@ impl Rule {
     }
 
     fn load(self, key: Key, register: u32) -> Self {
+        const LINK: u32 = 0;
         const NETWORK: u32 = 1;
         const TRANSPORT: u32 = 2;
         let payload = |base, offset, length| Expression::Payload(register, base, offset, length);
@@ -101,6 +110,10 @@ impl Rule {
             Key::Protocol => Expression::Meta(register, 16),
             Key::Port => payload(TRANSPORT, 2, 2),
             Key::IcmpType => payload(TRANSPORT, 0, 1),
+            Key::Advertised => payload(TRANSPORT, 8, 16),
+            Key::EtherSource => payload(LINK, 6, 6),
+            Key::ArpMac => payload(NETWORK, 8, 6),
+            Key::ArpSource => payload(NETWORK, 14, 4),
             Key::Source4 => payload(NETWORK, 12, 4),
             Key::Target4 => payload(NETWORK, 16, 4),
             Key::Source6 => payload(NETWORK, 8, 16),
@@ -155,7 +168,8 @@ impl Rule {
         for key in keys {
             rule = rule.load(*key, register);
             register += match key {
-                Key::In | Key::Out | Key::Source6 | Key::Target6 => 4,
+                Key::In | Key::Out | Key::Source6 | Key::Target6 | Key::Advertised => 4,
+                Key::EtherSource | Key::ArpMac => 2,
                 _ => 1,
             };
         }

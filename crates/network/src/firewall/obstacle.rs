@@ -1,8 +1,8 @@
 //! What other firewalls of this machine drop that ours lets through. A packet passes only where every table lets it, so
 //! nothing can be done about it from here but to say who it is, and how he is told.
 
+use super::Firewall;
 use crate::error::{Error, Result};
-use crate::firewall::Firewall;
 use netlink::nft::{Chain, Nft};
 use std::fmt;
 
@@ -58,7 +58,7 @@ impl Firewall {
     /// Chains of others by which packets from a bridge or to it do not pass. A table that names the bridge is taken to
     /// mean what it says. What the older iptables-legacy holds is not seen.
     pub fn obstacles(&mut self, bridge: &str) -> Result<Vec<Obstacle>> {
-        look(self.nft(), bridge).map_err(Error::filter("look at the other tables of the packet filter"))
+        look(self.parts().0, bridge).map_err(Error::filter("look at the other tables of the packet filter"))
     }
 }
 
