@@ -1,6 +1,6 @@
 //! Why a verb or flag of docker's or podman's is absent, and how one that works differs.
 
-const NETWORKS: &str = "networks come later";
+const LINKS: &str = "containers of a network find each other by name: `--network-alias` gives more";
 const PODS: &str = "there are no pods";
 const WINDOWS: &str = "for Windows";
 const BUILDS: &str = "builds come later";
@@ -13,8 +13,14 @@ const EXTERNAL: &str = "nobody else writes to the store";
 
 /// Verbs (`*` for all), flags, and why they are absent.
 pub const ABSENT: &[(&str, &str, &str)] = &[
-    ("*", "publish publish-all ip ip6 mac-address network-alias link link-local-ip", NETWORKS),
-    ("*", "expose", NETWORKS),
+    ("*", "link link-local-ip", LINKS),
+    ("network-create", "aux-address config-from config-only ingress ipam-driver ipam-opt scope", "there is one way to give addresses"),
+    ("network-create", "route ipv4", "routes are those of the gateway; a network of IPv6 alone has one `--subnet`"),
+    ("network-connect", "driver-opt gw-priority", "the first network leads to everybody else"),
+    ("network-inspect", "verbose", SWARM),
+    ("network-ls", "noheading", "`--format`"),
+    ("network-reload", "latest", "the packet filter of all is made anew"),
+    ("network-rm", "time", "`--force` kills"),
     ("*", "pod pod-id-file init-ctr", PODS),
     ("*", "isolation cpu-count cpu-percent io-maxbandwidth io-maxiops", WINDOWS),
     ("*", "external sync", EXTERNAL),
@@ -50,7 +56,7 @@ pub const ABSENT: &[(&str, &str, &str)] = &[
     ("ps", "ns", "`inspect` and `top`"),
     ("ps", "noheading", "`--format`"),
     ("secret-ls", "noheading", "`--format`"),
-    ("rm", "link", NETWORKS),
+    ("rm", "link", LINKS),
     ("commit", "include-volumes", "volumes are no part of an image"),
     ("cp", "overwrite", "a directory takes no file's place, nor a file a directory's"),
     ("search", "compatible", "the output is that of docker"),
@@ -72,7 +78,8 @@ pub const ABSENT: &[(&str, &str, &str)] = &[
 
 /// The same for flags that work otherwise.
 pub const DIFFERENT: &[(&str, &str, &str)] = &[
-    ("create run", "network", "none (the default until there are networks), host, and ns:PATH"),
+    ("create run", "network", "networks, bridge (root's default), pasta (a user's), none, host, container: and ns:"),
+    ("create run", "dns", "asked in place of the network's resolver, which alone knows the names of containers"),
     ("create run", "http-proxy", "off unless it is given, as under docker"),
     ("create run", "sdnotify", "ignore unless it is given; no healthy"),
     ("create run", "secret", "what the secret is at each start, not at the first"),
@@ -127,7 +134,6 @@ pub const ABSENT_VERBS: &[(&str, &str)] = &[
     ("kube", PODS),
     ("pod", PODS),
     ("machine", MACHINE),
-    ("network", NETWORKS),
     ("system migrate", "what runs goes on with a new program"),
     ("system renumber", "there are no numbered locks"),
     ("system reset", "`system prune --all --volumes`"),
@@ -136,6 +142,4 @@ pub const ABSENT_VERBS: &[(&str, &str)] = &[
     ("healthcheck", "`inspect` tells of health"),
     ("events", "events come later"),
     ("system events", "events come later"),
-    ("port", NETWORKS),
-    ("container port", NETWORKS),
 ];
