@@ -17,7 +17,7 @@ fn a_container_is_in_the_default_network_and_its_ports_are_published() {
     let address = world.of("web", "{{.NetworkSettings.IPAddress}}");
     assert_eq!(address, "10.64.0.2");
     assert_eq!(get(&format!("http://{address}/")).as_deref(), Some("web"));
-    for url in ["http://127.0.0.1:8080/", "http://127.0.0.1:8081/", "http://10.64.0.1:8080/"] {
+    for url in ["http://127.0.0.1:8080/", "http://[::1]:8080/", "http://127.0.0.1:8081/", "http://10.64.0.1:8080/"] {
         assert_eq!(get(url).as_deref(), Some("web"), "{url}");
     }
     assert_eq!(get("http://10.64.0.1:8081/"), None, "published at one address only");
@@ -39,6 +39,7 @@ fn a_container_is_in_the_default_network_and_its_ports_are_published() {
     taken.code(125).stderr_contains("port 8080/tcp cannot be published: container web has it");
     world.run("rm -f -t 0 web").code(0);
     assert_eq!(get("http://127.0.0.1:8080/"), None);
+    assert!(within(SOON, || get("http://[::1]:8080/").is_none()));
     let rules = Invocation::new("nft").args(["list", "ruleset"]).ok().stdout;
     assert!(!rules.contains("tcp . 8080"), "{rules}");
     assert!(within(SOON, || devices() == 0), "{}", ip("link"));

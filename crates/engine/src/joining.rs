@@ -11,6 +11,7 @@ use network::{DEFAULT, Driver, Network, Networks, Port, Range, Wish, free_subnet
 use rustix::fs::{Mode, OFlags};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use store::Container;
@@ -141,13 +142,13 @@ pub(crate) fn join(engine: &Engine, record: &Container<Record>, run_dir: &RunDir
     let namespace = format!("/proc/{pid}/ns/net");
     let namespace = sys::fs::open(namespace.as_str(), OFlags::RDONLY, Mode::empty());
     let namespace = namespace.map_err(Error::system("find the container's network namespace"))?;
-    let done = join_all(engine, record, joined, &namespace, &taken.ports).and_then(|lines| {
+    let done = join_all(engine, record, joined, &namespace, &taken.ports).and_then(|(lines, address)| {
         run_dir.append("hosts", lines.as_bytes())?;
         if taken.ports.is_empty() {
             return Ok(());
         }
         let pidfd = sys::process::pidfd_open(pid).map_err(Error::system("hold the published ports"))?;
-        Ok(taken.guard(&pidfd)?)
+        Ok(taken.guard(&pidfd, address)?)
     });
     if done.is_err() {
         leave(engine, record.id.as_str());
@@ -168,17 +169,17 @@ fn join_pasta(engine: &Engine, record: &Container<Record>, run_dir: &RunDir, pid
     Ok(run_dir.append("hosts", line.as_bytes())?)
 }
 
-/// Joins all of them; comes back with what /etc/hosts says of it.
+/// Joins all of them; comes back with what /etc/hosts says of it, and its address in the first.
 fn join_all(
     engine: &Engine,
     record: &Container<Record>,
     joined: &[Joined],
     namespace: &OwnedFd,
     ports: &[Port],
-) -> Result<String> {
+) -> Result<(String, Option<IpAddr>)> {
     let networks = engine.networks();
     let config = &record.config.config;
-    let mut lines = String::new();
+    let (mut lines, mut first) = (String::new(), None);
     let all = joined.iter().map(|joined| engine.network(&joined.network)).collect::<Result<Vec<_>>>()?;
     let teller = teller(&all).map(|network| network.name.clone());
     for (number, (joined, network)) in joined.iter().zip(&all).enumerate() {
@@ -200,12 +201,13 @@ fn join_all(
             let _ = writeln!(lines, "{address}\t{host_name} {}", record.name);
         }
         if number == 0 {
+            first = endpoint.address(true).or_else(|| endpoint.address(false)).map(|(address, _)| address);
             for gateway in &endpoint.gateways {
                 let _ = writeln!(lines, "{gateway}\thost.containers.internal host.docker.internal");
             }
         }
     }
-    Ok(lines)
+    Ok((lines, first))
 }
 
 /// The network whose resolver a container asks: the first that asks on, else the first that has one.

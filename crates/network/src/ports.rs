@@ -4,9 +4,12 @@
 use crate::attach::{Networks, Port};
 use crate::error::{Error, Result};
 use crate::published::Protocol;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, ipproto, socket_with, sockopt};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::OwnedFd;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::net::{
+    AddressFamily, SocketFlags, SocketType, accept_with, bind, getsockname, ipproto, listen, socket_with, sockopt,
+};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 /// A port that is wanted.
@@ -27,11 +30,16 @@ pub struct Wanted {
 pub struct Taken {
     /// Which lead where.
     pub ports: Vec<Port>,
-    sockets: Vec<OwnedFd>,
+    sockets: Vec<Held>,
 }
 
-/// As long as a container lives.
-const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
+/// A socket that holds a port.
+#[derive(Debug)]
+struct Held {
+    socket: OwnedFd,
+    /// The container's port, where streams for ::1 come to this socket.
+    loopback: Option<u16>,
+}
 
 /// Who has held a port for a container that has just ended may take a moment to go: how often, and after which time, it
 /// is asked for again.
@@ -69,7 +77,11 @@ pub fn take(networks: &Networks, wanted: &[Wanted]) -> Result<Taken> {
             return Err(Error::Port { port: name(wish), owner, source });
         };
         taken.ports.push(Port { at: wish.at, protocol: wish.protocol, port, inside: wish.inside });
-        taken.sockets.extend(sockets);
+        let streams = wish.protocol == Protocol::Tcp;
+        taken.sockets.extend(sockets.into_iter().map(|(ipv6, socket)| {
+            let hears = ipv6 && streams && wish.at.is_none_or(|at| at.is_loopback());
+            Held { socket, loopback: hears.then_some(wish.inside) }
+        }));
     }
     Ok(taken)
 }
@@ -84,19 +96,19 @@ fn name(wish: &Wanted) -> String {
 }
 
 /// Binds a port at an address, or at every one of both families; port 0 is any that is free.
-fn hold(at: Option<IpAddr>, protocol: Protocol, port: u16) -> sys::Result<(u16, Vec<OwnedFd>)> {
+fn hold(at: Option<IpAddr>, protocol: Protocol, port: u16) -> sys::Result<(u16, Vec<(bool, OwnedFd)>)> {
     if protocol == Protocol::Sctp {
         return Ok((port, Vec::new()));
     }
     if let Some(at) = at {
         let (port, socket) = one(at, protocol, port)?;
-        return Ok((port, vec![socket]));
+        return Ok((port, vec![(at.is_ipv6(), socket)]));
     }
     let (port, first) = one(Ipv4Addr::UNSPECIFIED.into(), protocol, port)?;
     match one(Ipv6Addr::UNSPECIFIED.into(), protocol, port) {
-        Ok((_, second)) => Ok((port, vec![first, second])),
+        Ok((_, second)) => Ok((port, vec![(false, first), (true, second)])),
         Err(error) if matches!(error.errno, sys::Errno::AFNOSUPPORT | sys::Errno::ADDRNOTAVAIL) => {
-            Ok((port, vec![first]))
+            Ok((port, vec![(false, first)]))
         }
         Err(error) => Err(error),
     }
@@ -132,23 +144,63 @@ fn one(at: IpAddr, protocol: Protocol, port: u16) -> sys::Result<(u16, OwnedFd)>
 }
 
 impl Taken {
-    /// Leaves the ports to a process of their own, until the container's first process ends. Who starts it goes on.
-    pub fn guard(self, pidfd: &OwnedFd) -> Result<()> {
+    /// Leaves the ports to a process of their own, until the container's first process ends. Who starts it goes on. What
+    /// comes for ::1, which the packet filter can lead nowhere else, it passes on to the container's address itself.
+    pub fn guard(self, pidfd: &OwnedFd, container: Option<IpAddr>) -> Result<()> {
         if self.sockets.is_empty() {
             return Ok(());
         }
         let sockets = self.sockets;
         let guard = || {
-            let kept: Vec<_> = sockets.iter().chain([pidfd]).map(std::os::fd::AsFd::as_fd).collect();
+            let kept: Vec<_> = sockets.iter().map(|held| &held.socket).chain([pidfd]).map(AsFd::as_fd).collect();
             if sys::detached::apart(&kept).is_err() {
                 return 1;
             }
+            let heard = |held: &&Held| held.loopback.is_some() && listen(&held.socket, 128).is_ok();
+            let heard: Vec<_> = sockets.iter().filter(heard).collect();
             sys::memory::let_go();
-            sys::process::wait_readable(pidfd, FOR_EVER);
+            while !serve(pidfd, &heard, container) {}
             0
         };
         sys::process::fork(guard).map(drop).map_err(Error::system("hold the published ports"))
     }
+}
+
+/// Passes on what comes; whether the container has ended.
+fn serve(pidfd: &OwnedFd, heard: &[&Held], container: Option<IpAddr>) -> bool {
+    let fds = std::iter::once(pidfd).chain(heard.iter().map(|held| &held.socket));
+    let mut fds: Vec<_> = fds.map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
+    if poll(&mut fds, None).is_err() {
+        return false;
+    }
+    let ready = |at: usize| fds.get(at).is_some_and(|fd| !fd.revents().is_empty());
+    for (number, held) in heard.iter().enumerate() {
+        if !ready(number + 1) {
+            continue;
+        }
+        let (Ok(stream), Some(address), Some(port)) =
+            (accept_with(&held.socket, SocketFlags::CLOEXEC), container, held.loopback)
+        else {
+            continue;
+        };
+        let pass_on = move || pass_on(TcpStream::from(stream), SocketAddr::new(address, port));
+        let _ = std::thread::Builder::new().stack_size(64 << 10).spawn(pass_on);
+    }
+    ready(0)
+}
+
+/// Both ways, each to its end.
+fn pass_on(from: TcpStream, to: SocketAddr) -> Option<()> {
+    let to = TcpStream::connect_timeout(&to, Duration::from_secs(10)).ok()?;
+    let (mut back, mut forth) = ((to.try_clone().ok()?, from.try_clone().ok()?), (from, to));
+    let other = std::thread::Builder::new().stack_size(64 << 10).spawn(move || copy(&mut back.0, &mut back.1)).ok()?;
+    copy(&mut forth.0, &mut forth.1);
+    other.join().ok()
+}
+
+fn copy(from: &mut TcpStream, to: &mut TcpStream) {
+    let _ = std::io::copy(from, to);
+    let _ = to.shutdown(std::net::Shutdown::Write);
 }
 
 /// The program that has a port, as far as /proc tells us.

@@ -14,7 +14,11 @@ const EXTERNAL: &str = "nobody else writes to the store";
 /// Verbs (`*` for all), flags, and why they are absent.
 pub const ABSENT: &[(&str, &str, &str)] = &[
     ("*", "link link-local-ip", LINKS),
-    ("network-create", "aux-address config-from config-only ingress ipam-driver ipam-opt scope", "there is one way to give addresses"),
+    (
+        "network-create",
+        "aux-address config-from config-only ingress ipam-driver ipam-opt scope",
+        "there is one way to give addresses",
+    ),
     ("network-create", "route ipv4", "routes are those of the gateway; a network of IPv6 alone has one `--subnet`"),
     ("network-connect", "driver-opt gw-priority", "the first network leads to everybody else"),
     ("network-inspect", "verbose", SWARM),
