@@ -249,3 +249,16 @@ fn an_ordinary_users_container_reaches_the_network_and_is_reached() {
         .code(125)
         .stderr_contains("install the package passt");
 }
+
+#[test]
+fn who_has_raw_sockets_is_kept_to_his_own_addresses_at_the_bridge() {
+    requires!(root, cgroups, package = "ip", package = "nft");
+    let world = World::new();
+    let seats = || Invocation::new("nft").args(["list", "ruleset"]).ok().stdout.matches(" . 10.64.0.").count();
+    for (options, seated) in [("", 0), ("--cap-add NET_RAW", 1), ("--cap-add NET_RAW --cap-add NET_ADMIN", 0)] {
+        world.run(&format!("run -d --name one {options} host: sleep 1000")).code(0);
+        assert_eq!(seats(), seated, "{options}");
+        world.run("rm -f -t 0 one").code(0);
+        assert_eq!(seats(), 0, "{options}");
+    }
+}

@@ -1,6 +1,6 @@
 //! Containers in networks: which ones a container is in, and how it comes there and leaves.
 
-use crate::config::{ContainerConfig, Joined, NetworkMode, PortRequest, Protocol};
+use crate::config::{Capability, CapabilitySet, ContainerConfig, Joined, NetworkMode, PortRequest, Protocol};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::record::{Record, now};
@@ -193,6 +193,7 @@ fn join_all(
             default_route: number == 0,
             resolver: teller.as_ref() == Some(&network.name),
             ports: if number == 0 { ports } else { &[] },
+            guarded: sends_anything(config),
         };
         let endpoint = networks.attach(network, &wish, namespace)?;
         engine.tell_joined("connect", network, record.id.as_str());
@@ -208,6 +209,17 @@ fn join_all(
         }
     }
     Ok((lines, first))
+}
+
+/// A container may send any packet it likes, and is not meant to change its addresses: whoever has `CAP_NET_ADMIN` as well
+/// may have addresses that move between machines, and is trusted with its neighbours.
+pub(crate) fn sends_anything(config: &ContainerConfig) -> bool {
+    let granted = crate::spec::grant(&config.privileges, 0, CapabilitySet::from_bits(u64::MAX));
+    let has = |name| {
+        let capability = Capability::by_name(name);
+        granted.as_ref().is_ok_and(|granted| capability.is_some_and(|capability| granted.bounding.contains(capability)))
+    };
+    has("NET_RAW") && !has("NET_ADMIN")
 }
 
 /// The network whose resolver a container asks: the first that asks on, else the first that has one.

@@ -208,6 +208,7 @@ impl Engine {
         wish.network.clone_from(&network.name);
         let (dir, mut record) = self.record_of(container)?;
         let config = &mut record.config.config;
+        let guarded = crate::joining::sends_anything(config);
         let all = match &mut config.view.network {
             Some(NetworkMode::Networks(all)) => all,
             none @ (None | Some(NetworkMode::None)) => {
@@ -234,6 +235,7 @@ impl Engine {
                 default_route: first,
                 resolver: first,
                 ports: &[],
+                guarded,
             };
             self.networks().attach(&network, &asked, namespace)?;
         }

@@ -35,6 +35,8 @@ pub struct Wish<'a> {
     pub resolver: bool,
     /// Ports of this machine that lead to it.
     pub ports: &'a [Port],
+    /// It may send whatever it likes (`CAP_NET_RAW`), and is kept to its own addresses at the bridge.
+    pub guarded: bool,
 }
 
 /// A port that is to be published.
@@ -245,6 +247,7 @@ impl Place {
             container: wish.container.to_owned(),
             names: wish.names.clone(),
             published: published(wish.ports, &addresses),
+            guarded: wish.guarded && network.bridge().is_some(),
             addresses,
             gateways,
             mac: mac_text(mac.or(link.mac).unwrap_or_default()),
@@ -253,6 +256,7 @@ impl Place {
         };
         let endpoints = Endpoints::ensure(&self.path.join(ENDPOINTS))?;
         networks.publish(&endpoint.published, || endpoints.put(&endpoint))?;
+        networks.guard(&endpoint)?;
         Ok(endpoint)
     }
 
@@ -354,7 +358,7 @@ impl Place {
         let endpoints = Endpoints::open(&self.path.join(ENDPOINTS)).ok().flatten();
         let endpoint = endpoints.as_ref().and_then(|endpoints| endpoints.get(container));
         let published = endpoint.as_ref().map_or(&[][..], |endpoint| &endpoint.published);
-        let withdrawn = networks.withdraw(published, || {
+        let withdrawn = networks.withdraw(published, endpoint.as_ref().and_then(Endpoint::seat), || {
             if let Some(endpoints) = &endpoints {
                 endpoints.remove(container);
             }

@@ -2,6 +2,7 @@
 //! find it, and which ports of this machine lead to it.
 
 use crate::error::{Error, Result};
+use crate::firewall::Seat;
 use crate::published::Published;
 use netlink::Mac;
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
@@ -30,9 +31,19 @@ pub struct Endpoint {
     /// Ports of this machine that lead to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub published: Vec<Published>,
+    /// It has a seat at the bridge.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub guarded: bool,
 }
 
 impl Endpoint {
+    /// Its seat at the bridge, if it has one.
+    pub fn seat(&self) -> Option<Seat> {
+        let addresses = self.addresses.iter().map(|(address, _)| *address).collect();
+        let mac = parse_mac(&self.mac).filter(|_| self.guarded)?;
+        Some(Seat { interface: self.outside.clone(), mac, addresses })
+    }
+
     /// Its address of one family.
     pub fn address(&self, ipv6: bool) -> Option<(IpAddr, u8)> {
         self.addresses.iter().copied().find(|(address, _)| address.is_ipv6() == ipv6)
@@ -171,6 +182,7 @@ mod tests {
             inside: "eth0".to_owned(),
             outside: "x".to_owned(),
             published: Vec::new(),
+            guarded: false,
         };
         endpoints.put(&endpoint).unwrap();
         std::fs::write(path.join("broken"), "{").unwrap();

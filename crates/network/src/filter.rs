@@ -2,8 +2,9 @@
 //! root's files say. Whoever finds that somebody has flushed it makes it anew.
 
 use crate::attach::Networks;
+use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
-use crate::firewall::{Bridge, Firewall};
+use crate::firewall::{Bridge, Firewall, Seat};
 use crate::published::Published;
 use crate::record::Network;
 use rustix::fs::{FlockOperation, Mode, OFlags};
@@ -62,9 +63,11 @@ impl Networks {
         let names = self.names();
         let networks: Vec<Network> = names.iter().filter_map(|name| self.known(name)).collect();
         let bridges: Vec<_> = networks.iter().filter_map(Bridge::of).collect();
-        let published: Vec<_> =
-            names.iter().flat_map(|name| self.endpoints(name)).flat_map(|endpoint| endpoint.published).collect();
-        firewall.make(&bridges, &published)
+        let endpoints: Vec<_> = names.iter().flat_map(|name| self.endpoints(name)).collect();
+        let seats: Vec<_> = endpoints.iter().filter_map(Endpoint::seat).collect();
+        let published: Vec<_> = endpoints.into_iter().flat_map(|endpoint| endpoint.published).collect();
+        firewall.make(&bridges, &published)?;
+        firewall.seat(&seats)
     }
 
     /// What a network that is there is like.
@@ -98,9 +101,16 @@ impl Networks {
         self.firewall()?.publish(published)
     }
 
-    /// Leads them nowhere any more, which `note` writes down.
-    pub(crate) fn withdraw(&self, published: &[Published], note: impl FnOnce()) -> Result<()> {
-        if published.is_empty() {
+    /// Gives a container its seat, which is written down already: who makes the filter anew meanwhile gives it, too.
+    pub(crate) fn guard(&self, endpoint: &Endpoint) -> Result<()> {
+        let Some(seat) = endpoint.seat() else { return Ok(()) };
+        let _lock = self.lock_filter(FlockOperation::LockShared)?;
+        self.firewall()?.seat(&[seat])
+    }
+
+    /// Leads them nowhere any more and takes a seat away, which `note` writes down.
+    pub(crate) fn withdraw(&self, published: &[Published], seat: Option<Seat>, note: impl FnOnce()) -> Result<()> {
+        if published.is_empty() && seat.is_none() {
             note();
             return Ok(());
         }
@@ -108,6 +118,10 @@ impl Networks {
         note();
         let mut firewall = self.firewall()?;
         firewall.withdraw(published);
+        if let Some(seat) = seat {
+            // One that is not there is fine: somebody may have flushed the filter.
+            let _ = firewall.unseat(&[seat]);
+        }
         firewall.leave_to_another();
         Ok(())
     }

@@ -79,6 +79,7 @@ pub fn connect(
         inside: String::new(),
         outside: String::new(),
         published: ports.iter().flat_map(every).collect(),
+        guarded: false,
     };
     Endpoints::ensure(&networks.endpoints_of(NAME)?)?.put(&endpoint)
 }

@@ -2,18 +2,13 @@
 
 mod world;
 
-use network::{Bridge, Endpoint, Firewall, Networks, Seat, parse_mac};
+use network::{Bridge, Firewall, Networks, Wish};
 use std::os::fd::OwnedFd;
 use testkit::{Invocation, requires};
 use world::{asked, container, machine, network, serve, v4, v6, wish, within};
 
 fn nft(words: &str) -> String {
     Invocation::new("nft").args(words.split(' ')).ok().stdout
-}
-
-fn seat(of: &Endpoint) -> Seat {
-    let addresses = of.addresses.iter().map(|(address, _)| *address).collect();
-    Seat { interface: of.outside.clone(), mac: parse_mac(&of.mac).expect("one"), addresses }
 }
 
 /// Sends frames from a container, written in Python with `mac`, `own` and `b(address)` at hand.
@@ -48,9 +43,18 @@ fn who_has_a_seat_takes_nobody_elses_address_by_arp_advertisement_or_mac() {
     let dir = tempfile::tempdir().expect("a directory");
     let (networks, network) = (Networks::of(dir.path()), network("one", &["10.64.0.0/16", "fd00:1::/64"]));
     let [hostile, victim, asker] = [container(), container(), container()];
-    let join = |name, namespace: &OwnedFd| networks.attach(&network, &wish(name), namespace).expect("a place");
-    let (bad, good, _) = (join("bad", &hostile), join("good", &victim), join("ask", &asker));
+    let join = |name, guarded, namespace: &OwnedFd| {
+        networks.attach(&network, &Wish { guarded, ..wish(name) }, namespace).expect("a place")
+    };
+    let (bad, good, _) = (join("bad", true, &hostile), join("good", false, &victim), join("ask", false, &asker));
+    let seated = || nft("list ruleset").contains(&format!("\"{}\" . {} . {}", bad.outside, bad.mac, v4(&bad)));
+    assert!(seated());
     nft("flush ruleset");
+    networks.reload().expect("made anew");
+    assert!(seated());
+    // Its own filter, in place of that of the networks.
+    nft("flush ruleset");
+    let seat = bad.seat().expect("a seat");
     let mut firewall = Firewall::open("coracle").expect("a filter");
     firewall.make(&[Bridge::of(&network).expect("a bridge")], &[]).expect("its rules");
     let servers = [serve(&victim, (v4(&good), 80)), serve(&victim, (v6(&good), 80))];
@@ -80,7 +84,7 @@ fn who_has_a_seat_takes_nobody_elses_address_by_arp_advertisement_or_mac() {
 
     within(&asker, || world::ip("neigh flush dev eth0"));
     assert!(all_well() && port_of_victim(), "it recovers");
-    firewall.seat(&[seat(&bad)]).expect("seated");
+    firewall.seat(std::slice::from_ref(&seat)).expect("seated");
     for frame in [&arp, &advertisement, &theft] {
         send(&hostile, frame);
         assert!(!heard(v4(&good)) && !heard(v6(&good)) && port_of_victim(), "{frame}");
@@ -94,8 +98,8 @@ fn who_has_a_seat_takes_nobody_elses_address_by_arp_advertisement_or_mac() {
     let text = nft("list table bridge coracle");
     let element = format!("\"{}\" . {} . {}", bad.outside, bad.mac, v4(&bad));
     assert!(text.contains(&element) && text.contains("iifname . ether saddr . ip6 saddr @own6 accept"), "{text}");
-    firewall.unseat(&[seat(&bad)]).expect("taken away");
+    firewall.unseat(std::slice::from_ref(&seat)).expect("taken away");
     assert!(!nft("list table bridge coracle").contains(&bad.outside));
     nft("flush ruleset");
-    firewall.seat(&[seat(&bad)]).expect("where there is no guard, there is no seat");
+    firewall.seat(std::slice::from_ref(&seat)).expect("where there is no guard, there is no seat");
 }
