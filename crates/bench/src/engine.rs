@@ -36,25 +36,25 @@ struct Options {
 }
 
 /// One who takes part.
-struct Engine {
-    name: &'static str,
+pub(crate) struct Engine {
+    pub name: &'static str,
     /// The program with the places of its store.
-    call: Vec<String>,
+    pub call: Vec<String>,
     /// The processes that stay for each container, by the name of their program.
     resident: String,
 }
 
 impl Engine {
-    fn words(&self, more: &[&str]) -> Vec<String> {
+    pub fn words(&self, more: &[&str]) -> Vec<String> {
         self.call.iter().cloned().chain(more.iter().map(|word| (*word).to_owned())).collect()
     }
 
-    fn once(&self, more: &[&str]) -> Result<crate::measure::Sample> {
+    pub fn once(&self, more: &[&str]) -> Result<crate::measure::Sample> {
         once(self.name, &self.words(more))
     }
 
     /// `run`. Without CAP_SYS_RESOURCE podman cannot raise its limits, and fails.
-    fn run(&self, more: &[&str]) -> Result<crate::measure::Sample> {
+    pub fn run(&self, more: &[&str]) -> Result<crate::measure::Sample> {
         let own = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"];
         let limit: &[&str] = if self.name == "podman" { &own } else { &[] };
         self.once(&[&["run"], limit, more].concat())
@@ -143,7 +143,7 @@ pub fn run(parser: lexopt::Parser) -> Result {
     Ok(())
 }
 
-fn engines(dir: &Path, coracle: &Path, only: &[String]) -> Result<Vec<Engine>> {
+pub(crate) fn engines(dir: &Path, coracle: &Path, only: &[String]) -> Result<Vec<Engine>> {
     let place = |engine: &str, name: &str| text(&dir.join(engine).join(name)).map(str::to_owned);
     let call = |program: &str, engine: &str| -> Result<Vec<String>> {
         let (root, run) = (place(engine, "root")?, place(engine, "run")?);

@@ -15,6 +15,7 @@ pub mod floor;
 pub mod images;
 pub mod life;
 pub mod measure;
+pub mod network;
 pub mod peer;
 pub mod report;
 pub mod spec;

@@ -10,7 +10,7 @@ use bench::peer::{Kind, Peer};
 use bench::report::{self, Row};
 use bench::spec::Spec;
 use bench::view::View;
-use bench::{engine, floor, images, view};
+use bench::{engine, floor, images, network, view};
 use lexopt::prelude::*;
 use std::error::Error as _;
 use std::process::ExitCode;
@@ -21,6 +21,7 @@ bench start [--runs N] [--pause MS] [--spec empty|podman] [--peer NAME=PROGRAM]â
 bench runtime [the same options]
 bench images --help
 bench engine --help
+bench network --help
 
 Start to exit of a static /bin/true, each as a whole process, one after the other in an order that changes each round.
 Beside the floor and what --peer names, whoever is installed: unshare, bwrap, crun, runc, podman. What a name begins with
@@ -60,10 +61,11 @@ fn run() -> Result {
     let mut parser = lexopt::Parser::from_env();
     let usage = |error: lexopt::Error| Error::Usage(error.to_string());
     // These have options of their own.
-    if let Some(word @ ("images" | "inflate" | "engine")) = std::env::args().nth(1).as_deref() {
+    if let Some(word @ ("images" | "inflate" | "engine" | "network")) = std::env::args().nth(1).as_deref() {
         parser.next().map_err(usage)?;
         return match word {
             "engine" => engine::run(parser),
+            "network" => network::run(parser),
             "images" => images::run(parser),
             _ => images::inflate(parser),
         };

@@ -1,0 +1,248 @@
+//! Networks: what a bridge, published ports and names cost, beside podman with netavark, and what passes over a bridge
+//! beside one that was made by hand. All of it in a network namespace of its own.
+
+use crate::engine::{Engine, engines};
+use crate::error::{Doing as _, Error, Result, text};
+use crate::measure::Samples;
+use crate::report;
+use lexopt::prelude::*;
+use std::fs;
+use std::net::{SocketAddr, UdpSocket};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// How it is called.
+pub const HELP: &str = "\
+bench network [--runs N] [--many N] [--dir DIR] [--only NAME]…
+
+Medians of run --rm without a network, in the default one, and with 1 and 200 ports published; of the same beside --many
+(500) containers on the bridge; of a question for a name; and what iperf3 gets through a bridge of ours, through one made by
+ip and nft with the same rules, and by a published port. Needs root, ip, nft, iperf3 and a static busybox; podman takes part
+where it is installed, with netavark.";
+
+/// What is run in each round.
+const CASES: [(&str, &[&str]); 4] = [
+    ("none", &["--network", "none"]),
+    ("bridge", &["--network", "bridge"]),
+    ("1 port", &["--network", "bridge", "-p", "20000:20000"]),
+    ("200 ports", &["--network", "bridge", "-p", "20000-20199:20000-20199"]),
+];
+
+struct Options {
+    runs: usize,
+    many: usize,
+    dir: Option<PathBuf>,
+    only: Vec<String>,
+    coracle: Option<PathBuf>,
+}
+
+fn options(mut parser: lexopt::Parser) -> Result<Option<Options>> {
+    let usage = |error: lexopt::Error| Error::Usage(error.to_string());
+    let mut options = Options { runs: 20, many: 500, dir: None, only: Vec::new(), coracle: None };
+    while let Some(argument) = parser.next().map_err(usage)? {
+        let name = match argument {
+            Short('h') => return Ok(None),
+            Long(name) => name.to_owned(),
+            other => return Err(usage(other.unexpected())),
+        };
+        if name == "help" {
+            return Ok(None);
+        }
+        let word = parser.value().and_then(ValueExt::string).map_err(usage)?;
+        let number = || word.parse().map_err(|_| Error::Usage(format!("--{name} {word}")));
+        match name.as_str() {
+            "runs" => options.runs = number()?,
+            "many" => options.many = number()?,
+            "dir" => options.dir = Some(word.into()),
+            "only" => options.only.push(word),
+            "peer" => {
+                if let Some(("coracle", path)) = word.split_once('=') {
+                    options.coracle = Some(path.into());
+                }
+            }
+            _ => return Err(Error::Usage(format!("there is no --{name}"))),
+        }
+    }
+    Ok(Some(options))
+}
+
+fn shell(script: &str) -> Result<String> {
+    let output = Command::new("/bin/sh").args(["-ec", script]).output().doing(|| script.to_owned())?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    }
+    Err(Error::Usage(format!("{script}: {}", String::from_utf8_lossy(&output.stderr))))
+}
+
+/// `bench network …`.
+pub fn run(parser: lexopt::Parser) -> Result {
+    let Some(options) = options(parser)? else {
+        println!("{HELP}");
+        return Ok(());
+    };
+    if !rustix::process::geteuid().is_root() {
+        return Err(Error::Usage("needs root".into()));
+    }
+    let coracle = options.coracle.clone().ok_or_else(|| Error::Usage("--peer coracle=PROGRAM is missing".into()))?;
+    sys::process::unshare(sys::process::namespace::NET).map_err(|error| Error::Usage(error.to_string()))?;
+    shell("ip link set lo up")?;
+    let passing;
+    let dir = if let Some(dir) = &options.dir {
+        fs::create_dir_all(dir).doing(|| format!("making {}", dir.display()))?;
+        dir.as_path()
+    } else {
+        passing = tempfile::tempdir_in("/var/tmp").doing(|| "making a directory".into())?;
+        passing.path()
+    };
+    let mut all = engines(dir, &coracle, &options.only)?;
+    all.retain(|engine| engine.name != "docker");
+    if let Some(podman) = all.iter_mut().find(|engine| engine.name == "podman") {
+        let conf = dir.join("containers.conf");
+        fs::write(&conf, "[network]\nnetwork_backend = \"netavark\"\n").doing(|| "writing podman's conf".into())?;
+        let networks = dir.join("podman/networks");
+        fs::create_dir_all(&networks).doing(|| "making a directory".into())?;
+        let more = ["--network-config-dir".to_owned(), text(&networks)?.to_owned()];
+        podman.call.splice(0..1, ["env".to_owned(), format!("CONTAINERS_CONF={}", text(&conf)?), "podman".to_owned()]);
+        podman.call.extend(more);
+    }
+    println!("{}\n", report::machine());
+    rounds(&all, options.runs)?;
+    for engine in all.iter().filter(|engine| engine.name == "coracle") {
+        beside(engine, options.many, options.runs)?;
+        names(engine)?;
+        throughput(engine)?;
+        engine.once(&["rm", "-f", "-a"])?;
+    }
+    for engine in &all {
+        let _ = engine.once(&["rmi", "-f", "bench:1"]);
+    }
+    Ok(())
+}
+
+fn milliseconds(samples: &Samples) -> f64 {
+    samples.wall(500).as_secs_f64() * 1e3
+}
+
+fn one(engine: &Engine, options: &[&str]) -> Result<crate::measure::Sample> {
+    engine.run(&[&["--rm"], options, &["bench:1", "true"]].concat())
+}
+
+fn rounds(engines: &[Engine], runs: usize) -> Result {
+    let mut samples: Vec<[Samples; CASES.len()]> = engines.iter().map(|_| Default::default()).collect();
+    // The first container of a network makes its bridge.
+    for engine in engines {
+        one(engine, CASES[1].1)?;
+    }
+    for _ in 0..runs {
+        for (engine, samples) in engines.iter().zip(&mut samples) {
+            for ((_, options), samples) in CASES.iter().zip(samples) {
+                samples.push(one(engine, options)?);
+            }
+        }
+    }
+    println!("### run --rm, median ms of {runs} rounds\n");
+    println!("| | none | bridge | 1 port | 200 ports | a port, µs |");
+    println!("|---|--:|--:|--:|--:|--:|");
+    for (engine, samples) in engines.iter().zip(&samples) {
+        let [none, bridge, one, many] = samples.each_ref().map(milliseconds);
+        let port = (many - one) / 199.0 * 1e3;
+        println!("| {} | {none:.1} | {bridge:.1} | {one:.1} | {many:.1} | {port:.0} |", engine.name);
+    }
+    println!();
+    Ok(())
+}
+
+/// The same with so many containers on the bridge.
+fn beside(engine: &Engine, many: usize, runs: usize) -> Result {
+    for _ in 0..many {
+        engine.run(&["-d", "--network", "bridge", "bench:1", "sleep", "100000"])?;
+    }
+    let mut samples: [Samples; 2] = Default::default();
+    for _ in 0..runs {
+        for ((_, options), samples) in CASES[1..3].iter().zip(&mut samples) {
+            samples.push(one(engine, options)?);
+        }
+    }
+    let [bridge, port] = samples.each_ref().map(milliseconds);
+    println!("### Beside {many} containers on the bridge\n");
+    println!("| | bridge, ms | 1 port, ms |\n|---|--:|--:|");
+    println!("| {} | {bridge:.1} | {port:.1} |\n", engine.name);
+    Ok(())
+}
+
+/// A question for a name, from within a container, by a socket that is open.
+fn names(engine: &Engine) -> Result {
+    let count = 5000_u32;
+    engine.run(&["-d", "--name", "asked", "--network", "bridge", "bench:1", "sleep", "100000"])?;
+    let words = engine.words(&["inspect", "--format", "{{.State.Pid}}", "asked"]).join(" ");
+    let pid = shell(&words)?;
+    let own = fs::File::open("/proc/self/ns/net").doing(|| "opening a namespace".into())?;
+    let there = fs::File::open(format!("/proc/{pid}/ns/net")).doing(|| "opening a namespace".into())?;
+    let enter = |file: &fs::File| {
+        sys::process::setns(file, sys::process::namespace::NET).map_err(|error| Error::Usage(error.to_string()))
+    };
+    enter(&there)?;
+    #[allow(clippy::disallowed_methods, reason = "an address, no name")]
+    let socket = UdpSocket::bind(SocketAddr::from(([0, 0, 0, 0], 0))).doing(|| "a socket".into())?;
+    enter(&own)?;
+    let asking = || "asking for a name".to_owned();
+    socket.connect(SocketAddr::from(([169, 254, 11, 53], 53))).doing(asking)?;
+    socket.set_read_timeout(Some(Duration::from_secs(2))).doing(asking)?;
+    let question = b"\x00\x07\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x05asked\x00\x00\x01\x00\x01";
+    let (mut times, mut answer) = (Vec::with_capacity(count as usize), [0; 512]);
+    let begin = Instant::now();
+    for _ in 0..count {
+        let start = Instant::now();
+        socket.send(question).doing(asking)?;
+        socket.recv(&mut answer).doing(asking)?;
+        times.push(start.elapsed());
+    }
+    let rate = f64::from(count) / begin.elapsed().as_secs_f64();
+    times.sort_unstable();
+    let at = |thousandths: usize| times[count as usize * thousandths / 1000].as_secs_f64() * 1e6;
+    println!(
+        "### A name, asked for by a container\n\n| | median, µs | p99, µs | one after the other, a second |\n|---|--:|--:|--:|"
+    );
+    println!("| {} | {:.0} | {:.0} | {rate:.0} |\n", engine.name, at(500), at(990));
+    Ok(())
+}
+
+/// What iperf3 gets to a container, and to a namespace that was made by hand, past the same rules.
+fn throughput(engine: &Engine) -> Result {
+    const SECONDS: u32 = 3;
+    let words = ["run", "-d", "--name", "iperf", "-p", "5201:5201", "host:", "iperf3", "-s"];
+    engine.once(&words)?;
+    let inspect =
+        |template: &str| shell(&engine.words(&["inspect", "--format", &format!("'{template}'"), "iperf"]).join(" "));
+    let address = inspect("{{.NetworkSettings.IPAddress}}")?;
+    shell(
+        "ip netns add hand$PPID; ip link add hand0 type bridge; ip addr add 10.250.0.1/24 dev hand0; ip link set hand0 up
+         ip link add hand1 type veth peer name eth0 netns hand$PPID; ip link set hand1 master hand0 up
+         ip -n hand$PPID addr add 10.250.0.2/24 dev eth0; ip -n hand$PPID link set eth0 up
+         ip -n hand$PPID route add default via 10.250.0.1
+         table=$(nft list tables | grep 'inet coracle'); bridge=$(ip -br link | grep -o '^cor[0-9a-f]*')
+         nft list $table | sed \"s/$table/table inet hand/; s/$bridge/hand0/g; s/10\\.64\\.0\\.0\\/16/10.250.0.0\\/24/g\" | nft -f -
+         ip netns exec hand$PPID iperf3 -s -D; sleep 0.5",
+    )?;
+    let once = |to: &str| -> Result<f64> {
+        let script = format!("iperf3 -J -t {SECONDS} -c {to} | jq .end.sum_received.bits_per_second");
+        Ok(shell(&script)?.parse::<f64>().unwrap_or(0.0) / 1e9)
+    };
+    let mut all = [const { Vec::new() }; 3];
+    for _ in 0..5 {
+        for (to, rates) in [&*address, "10.250.0.2", "127.0.0.1"].into_iter().zip(&mut all) {
+            rates.push(once(to)?);
+        }
+    }
+    let [ours, hand, port] = all.map(|mut rates| {
+        rates.sort_by(f64::total_cmp);
+        rates[rates.len() / 2]
+    });
+    println!(
+        "### Through a bridge, Gbit/s, median of 5 times {SECONDS} s\n\n| a container | made by hand | ratio | by a published port |\n|--:|--:|--:|--:|"
+    );
+    println!("| {ours:.1} | {hand:.1} | {:.2} | {port:.1} |\n", ours / hand);
+    let _ = shell("pkill -f 'iperf3 -s -D'; ip netns del hand$PPID");
+    Ok(())
+}
