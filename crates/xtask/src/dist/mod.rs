@@ -19,7 +19,7 @@ const MUSL: &str = "x86_64-unknown-linux-musl";
 
 /// A program and the sizes that it may have on disk, stripped: with musl, and with static glibc, which brings its own half
 /// megabyte. A dependency that doubles a program should be a decision.
-const PROGRAMS: &[(&str, u64, u64)] = &[("coracle", 7 << 20, 8 << 20), ("corun", 2 << 20, 3 << 20)];
+const PROGRAMS: &[(&str, u64, u64)] = &[("coracle", 8 << 20, 9 << 20), ("corun", 2 << 20, 3 << 20)];
 
 /// What glibc links in for every lookup of users, groups and hosts: with it a static program loads a second libc at run
 /// time and can crash. Rust's linker does not warn of it.
