@@ -25,6 +25,7 @@ fn upstream(world: &World) -> std::path::PathBuf {
     let script = format!(
         "import socket\n\
          s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
+         s.setsockopt(socket.SOL_IP, 15, 1)\n\
          s.bind(('192.0.2.2', 53))\n\
          while True:\n\
          \x20   q, who = s.recvfrom(512)\n\
@@ -35,7 +36,9 @@ fn upstream(world: &World) -> std::path::PathBuf {
         heard.display()
     );
     let file = world.sandbox.file("upstream.py", script);
-    sleeper(world, "outside", "--network none --cap-add NET_ADMIN");
+    let binds = [format!("{}:/upstream.py:ro", file.display()), format!("{0}:{0}", world.sandbox.path().display())];
+    let words = ["run", "-d", "--name", "outside", "--network", "none", "-v", &binds[0], "-v", &binds[1], "host:"];
+    world.words(&[&words[..], &["python3", "/upstream.py"]].concat()).code(0);
     let pid = world.of("outside", "{{.State.Pid}}");
     for words in [
         "link add wire type veth peer name wire0",
@@ -51,8 +54,6 @@ fn upstream(world: &World) -> std::path::PathBuf {
     };
     inside("ip addr add 192.0.2.2/24 dev wire0");
     inside("ip link set wire0 up");
-    let server = ["-t", &pid, "-n", "python3"].map(str::to_owned);
-    std::mem::forget(Invocation::new("nsenter").args(server).arg(file).spawn());
     let answers = || Invocation::new("dig").args(["+short", "+time=1", "+tries=1", "@192.0.2.2", "x.test"]).run();
     assert!(within(SOON, || answers().stdout == "198.51.100.7\n"));
     heard
