@@ -55,13 +55,15 @@ impl World {
         };
         let places = words.split(' ').flat_map(|word| match word {
             "BOX" => vec!["--name", "box", "--network=none", &parent],
+            "NET" => vec!["--name", "box", "--network=bridge", "-p", "8080:80", &parent],
             word => vec![word],
         });
         self.sandbox.coracle(places.map(str::to_owned).collect::<Vec<_>>()).timeout(LIMIT)
     }
 
-    fn leavings(&self) -> Leavings {
-        self.coracle("run --rm BOX host: true").ok();
+    fn leavings(&self, case: &Case) -> Leavings {
+        let joins = case.before.iter().chain([&case.words]).any(|words| words.contains("NET"));
+        self.coracle(if joins { "run --rm NET host: true" } else { "run --rm BOX host: true" }).ok();
         Leavings::count(&Scope::new().dir(self.sandbox.path()).cgroup(&self.above))
     }
 
@@ -120,7 +122,7 @@ fn killed_at_each_call(case: &Case) {
 #[track_caller]
 fn killed_at_each_call_of(user: Option<&User>, case: &Case) {
     let world = World::new(user);
-    let leavings = world.leavings();
+    let leavings = world.leavings(case);
     let Some(calls) = calls(&world, case) else {
         requires!(that = Err("ptrace".to_owned()));
         return;
@@ -144,6 +146,26 @@ fn killed_at_each_call_of(user: Option<&User>, case: &Case) {
         assert!(clean, "{told} leaves {:#?}\n{outcome}", leavings.new_since());
     }
     assert!(hit > 0, "{:?} was never hit", case.words);
+}
+
+/// A machine of the test's own, in which containers have networks.
+fn machine() {
+    sys::process::unshare(sys::process::namespace::NET).expect("a network namespace");
+    testkit::Invocation::new("ip").args(["link", "set", "lo", "up"]).ok();
+}
+
+#[test]
+fn run_in_a_network_killed_at_each_change() {
+    requires!(root, cgroups, timing, package = "strace", package = "ip");
+    machine();
+    killed_at_each_call(&Case { before: &[], words: "run -d NET host: sleep 1000" });
+}
+
+#[test]
+fn rm_from_a_network_killed_at_each_change() {
+    requires!(root, cgroups, timing, package = "strace", package = "ip");
+    machine();
+    killed_at_each_call(&Case { before: &["run -d NET host: sleep 1000"], words: "rm -f box" });
 }
 
 const RUNNING: &[&str] = &["run -d BOX host: sleep 1000"];

@@ -154,6 +154,27 @@ fn ports_are_chosen_and_ranges_are_taken_in_order() {
 }
 
 #[test]
+fn ports_are_published_and_taken_away_while_it_runs() {
+    requires!(root, cgroups, package = "ip", package = "curl");
+    let world = World::new();
+    world.server("web", "-p 8080:80");
+    world.run("update --publish-add 8081:80 --publish-add 127.0.0.1:8082:80 web").code(0);
+    for port in [8080, 8081, 8082] {
+        assert_eq!(get(&format!("http://127.0.0.1:{port}/")).as_deref(), Some("web"), "{port}");
+    }
+    world.run("update --publish-add 8080:80 web").code(1).stderr_contains("container web has it");
+    world.run("update --publish-rm 80 --publish-add 9090:80 web").code(0);
+    assert_eq!(get("http://127.0.0.1:8081/"), None);
+    assert_eq!(get("http://127.0.0.1:9090/").as_deref(), Some("web"));
+    world.run("port web").code(0).stdout_is("80/tcp -> 0.0.0.0:9090\n80/tcp -> [::]:9090\n");
+    // So it is at the next start, too.
+    world.run("restart -t 0 web").code(0);
+    assert!(within(SOON, || get("http://127.0.0.1:9090/").is_some()) && get("http://127.0.0.1:8080/").is_none());
+    world.run("run -d --name bare --network none host: sleep 1000").code(0);
+    world.run("update --publish-add 80 bare").code(1).one_line_error("made with --network none");
+}
+
+#[test]
 fn what_somebody_has_flushed_is_there_again_with_the_next_container() {
     requires!(root, cgroups, package = "ip", package = "curl", package = "nft");
     let world = World::new();

@@ -29,6 +29,14 @@ fn a_dry_run_prints_the_services_and_names_what_is_wrong() {
     let outcome = generate(&sandbox, &["--dry-run"]);
     outcome.code(0).stdout_contains("---web.service---").stdout_contains("---data-volume.service---");
     outcome.stdout_contains("--volume systemd-data:/srv c/d").stdout_contains("Requires=data-volume.service");
+    file(&sandbox, "app.network", "[Network]\nSubnet=10.90.0.0/24\nInternal=true\nOptions=mtu=1400\n");
+    file(&sandbox, "api.container", "[Container]\nImage=a/b\nNetwork=app.network:ip=10.90.0.9\nPublishPort=8080:80\n");
+    let outcome = generate(&sandbox, &["--dry-run"]);
+    outcome
+        .code(0)
+        .stdout_contains("network create --ignore --internal --opt mtu=1400 --subnet 10.90.0.0/24 systemd-app");
+    outcome.stdout_contains("--network systemd-app:ip=10.90.0.9").stdout_contains("--publish 8080:80");
+    outcome.stdout_contains("Requires=app-network.service");
     file(&sandbox, "bad.container", "[Container]\nImgae=a\n");
     file(&sandbox, "worse.container", "nonsense\n");
     let outcome = generate(&sandbox, &["--dry-run"]);

@@ -4,16 +4,18 @@ use crate::config::{Capability, CapabilitySet, ContainerConfig, Joined, NetworkM
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::record::{Record, now};
-use monitor::RunDir;
+use crate::update::Update;
+use monitor::{Holder, RunDir};
 use network::pasta;
 use network::ports::{self, Wanted};
-use network::{DEFAULT, Driver, Network, Networks, Port, Range, Wish, free_subnet, local_subnet};
+use network::{DEFAULT, Driver, Network, Networks, Port, Published, Range, Wish, free_subnet, local_subnet};
 use rustix::fs::{Mode, OFlags};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use store::Container;
 
 /// What the bridge of the machine's own default network is called.
@@ -148,7 +150,7 @@ pub(crate) fn join(engine: &Engine, record: &Container<Record>, run_dir: &RunDir
             return Ok(());
         }
         let pidfd = sys::process::pidfd_open(pid).map_err(Error::system("hold the published ports"))?;
-        Ok(taken.guard(&pidfd, address)?)
+        guard(run_dir, taken, &pidfd, address)
     });
     if done.is_err() {
         leave(engine, record.id.as_str());
@@ -236,6 +238,61 @@ pub(crate) fn has_resolver(engine: &Engine, config: &ContainerConfig) -> Result<
     }
     let all = joined(config).iter().map(|joined| engine.network(&joined.network)).collect::<Result<Vec<_>>>()?;
     Ok(teller(&all).is_some())
+}
+
+/// Publishes ports of a container that runs, and takes others away.
+pub(crate) fn republish(engine: &Engine, record: &Container<Record>, update: &Update) -> Result<()> {
+    let id = record.id.as_str();
+    let Some(first) = joined(&record.config.config).first() else {
+        let mode = NetworkMode::text(record.config.config.view.network.as_ref());
+        return Err(Error::NotJoinable(record.name.to_string(), mode));
+    };
+    let networks = engine.networks();
+    let process = engine.held(id)?.process().ok_or_else(|| Error::NotRunning(record.name.to_string()))?;
+    let run_dir = RunDir::open(&engine.run_dir(id))?;
+    let place = networks.endpoint(&first.network, id).ok_or_else(|| Error::NotRunning(record.name.to_string()))?;
+    let mut all: Vec<_> = place.published.iter().map(held).collect();
+    all.dedup();
+    let before = all.clone();
+    all.retain(|port| !update.withdraw.contains(&(port.inside, port.protocol)));
+    all.extend(update.publish.iter().map(wanted));
+    let pidfd = sys::process::pidfd_open(process.pid).map_err(Error::system("hold the published ports"))?;
+    // One process holds all of them; another one takes its place.
+    let_go(&run_dir);
+    let (taken, failed) = match ports::take(&networks, &all) {
+        Ok(taken) => (taken, None),
+        Err(error) => (ports::take(&networks, &before)?, Some(error)),
+    };
+    let place = if failed.is_none() { networks.republish(&first.network, id, &taken.ports)? } else { place };
+    let address = place.address(true).or_else(|| place.address(false)).map(|(address, _)| address);
+    guard(&run_dir, taken, &pidfd, address)?;
+    failed.map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// A port as it was taken.
+fn held(port: &Published) -> Wanted {
+    Wanted { at: port.at, protocol: port.protocol, host: Some((port.port, port.port)), inside: port.to.port() }
+}
+
+/// In a run directory: the process that holds the published ports.
+const PORTS: &str = "ports";
+
+/// Leaves ports to a process of their own, which can be found again.
+fn guard(run_dir: &RunDir, taken: ports::Taken, pidfd: &OwnedFd, address: Option<IpAddr>) -> Result<()> {
+    if let Some(pid) = taken.guard(pidfd, address)? {
+        run_dir.put(PORTS, Holder::of(pid).to_string().as_bytes(), 0o600)?;
+    }
+    Ok(())
+}
+
+/// Ends that process.
+fn let_go(run_dir: &RunDir) {
+    let text = run_dir.read(PORTS).and_then(|bytes| String::from_utf8(bytes).ok());
+    let Some(holder) = text.and_then(|text| text.parse::<Holder>().ok()).filter(Holder::lives) else { return };
+    let Ok(pidfd) = sys::process::pidfd_open(holder.pid) else { return };
+    if holder.lives() && sys::process::pidfd_send_signal(&pidfd, 9).is_ok() {
+        sys::process::wait_readable(&pidfd, Duration::from_secs(1));
+    }
 }
 
 /// What `--publish-all` asks for: a port for each that the image and `--expose` name, and nobody has asked for.

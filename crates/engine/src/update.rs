@@ -1,12 +1,12 @@
 //! Changing a container that is there: its limits, at once if it runs; its policy and its checks from the next time on.
 
-use crate::config::{Health, LimitsConfig, Policy};
+use crate::config::{Health, LimitsConfig, Policy, PortRequest, Protocol};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::exec::Running;
 use crate::record::Record;
 use crate::spec::{self, There};
-use crate::{gather, health, supervised};
+use crate::{gather, health, joining, supervised};
 use cgroup::{Cgroup, Controller, Layout};
 use monitor::RunDir;
 use oci::runtime::{Memory, Resources};
@@ -21,6 +21,10 @@ pub struct Update {
     pub restart: Option<Policy>,
     /// What is checked: what is left open stays as it is.
     pub health: Health,
+    /// Ports that are published from now on.
+    pub publish: Vec<PortRequest>,
+    /// The container's ports that are published no more.
+    pub withdraw: Vec<(u16, Protocol)>,
 }
 
 impl Engine {
@@ -47,6 +51,15 @@ impl Engine {
                 self.limit(running, &config.limits, limits)?;
             }
             config.limits = limits.clone();
+        }
+        if !update.publish.is_empty() || !update.withdraw.is_empty() {
+            let view = &mut config.view;
+            let goes = |port: &PortRequest| update.withdraw.contains(&(port.inside, port.protocol));
+            view.ports.retain(|port| !goes(port));
+            view.ports.extend(update.publish.iter().cloned());
+            if running.is_some() {
+                joining::republish(self, &record, update)?;
+            }
         }
         record.config.health = health::changed(record.config.health.take(), &update.health);
         let durability = if record.config.config.remove { Durability::Ephemeral } else { Durability::Durable };

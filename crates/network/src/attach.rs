@@ -150,6 +150,21 @@ impl Networks {
         entries.filter_map(name).filter(|name| !name.starts_with('.')).collect()
     }
 
+    /// Leads these ports to a container that is in a network, and no others.
+    pub fn republish(&self, network: &str, container: &str, ports: &[Port]) -> Result<Endpoint> {
+        let place = self.place(network)?;
+        let _lock = place.lock(FlockOperation::LockShared)?;
+        let endpoints = Endpoints::ensure(&place.path.join(ENDPOINTS))?;
+        let mut endpoint = endpoints.get(container).ok_or(Error::Gone(network.to_owned()))?;
+        let before = std::mem::replace(&mut endpoint.published, published(ports, &endpoint.addresses));
+        let gone: Vec<_> = before.iter().filter(|one| !endpoint.published.contains(one)).copied().collect();
+        let new: Vec<_> = endpoint.published.iter().filter(|one| !before.contains(one)).copied().collect();
+        endpoints.put(&endpoint)?;
+        self.withdraw(&gone, None, || ())?;
+        self.publish(&new, || Ok(()))?;
+        Ok(endpoint)
+    }
+
     /// The container that a port of this machine leads to.
     pub fn publisher(&self, protocol: Protocol, port: u16) -> Option<String> {
         let all = self.names().into_iter().flat_map(|name| self.endpoints(&name));

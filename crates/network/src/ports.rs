@@ -145,10 +145,11 @@ fn one(at: IpAddr, protocol: Protocol, port: u16) -> sys::Result<(u16, OwnedFd)>
 
 impl Taken {
     /// Leaves the ports to a process of their own, until the container's first process ends. Who starts it goes on. What
-    /// comes for ::1, which the packet filter can lead nowhere else, it passes on to the container's address itself.
-    pub fn guard(self, pidfd: &OwnedFd, container: Option<IpAddr>) -> Result<()> {
+    /// comes for ::1, which the packet filter can lead nowhere else, it passes on to the container's address itself. Comes
+    /// back with its number.
+    pub fn guard(self, pidfd: &OwnedFd, container: Option<IpAddr>) -> Result<Option<i32>> {
         if self.sockets.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let sockets = self.sockets;
         let guard = || {
@@ -162,7 +163,7 @@ impl Taken {
             while !serve(pidfd, &heard, container) {}
             0
         };
-        sys::process::fork(guard).map(drop).map_err(Error::system("hold the published ports"))
+        sys::process::fork(guard).map(|child| Some(child.pid)).map_err(Error::system("hold the published ports"))
     }
 }
 

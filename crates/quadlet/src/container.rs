@@ -4,7 +4,7 @@ use crate::keys::Becomes::{Bare, Begins, Each, Elsewhere, Switch, Truth, Value, 
 use crate::keys::{Table, beside, flags, truth, words};
 use crate::service::{Setting, command, image_of, names};
 use crate::words::split;
-use crate::{Error, Unit, volume};
+use crate::{Error, Unit, network, volume};
 
 pub(crate) const SECTION: &str = "Container";
 
@@ -147,10 +147,9 @@ pub(crate) fn write(unit: &mut Unit, setting: &Setting<'_>) -> Result<(), Error>
         put("--mount", mount(unit, setting, text)?);
     }
     for network in asked.values(SECTION, "Network") {
-        if network.split(':').next().is_some_and(|name| names(name, "network")) {
-            return Err(Error::NotYet { name: network.to_owned(), what: "networks of one's own" });
-        }
-        put("--network", network.to_owned());
+        let (name, rest) = network.split_at(network.find(':').unwrap_or(network.len()));
+        let name = if names(name, "network") { network::name_of(unit, setting, name)? } else { name.to_owned() };
+        put("--network", name + rest);
     }
     match (last("User"), last("Group")) {
         (None, None) => {}

@@ -10,6 +10,7 @@ mod container;
 mod error;
 mod image;
 mod keys;
+mod network;
 mod service;
 mod unit;
 mod volume;

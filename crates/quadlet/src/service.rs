@@ -1,7 +1,7 @@
 //! From a file to its service.
 
 use crate::words::quote;
-use crate::{Error, Unit, container, image, volume};
+use crate::{Error, Unit, container, image, network, volume};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -52,13 +52,13 @@ pub fn service(file: &Unit, setting: &Setting<'_>) -> Result<Service, Error> {
         "container" => (container::SECTION, "", container::write),
         "volume" => (volume::SECTION, "-volume", volume::write),
         "image" => (image::SECTION, "-image", image::write),
-        "network" => return Err(not_yet("networks of one's own")),
+        "network" => (network::SECTION, "-network", network::write),
         "pod" | "kube" => return Err(not_yet("pods")),
         _ => return Err(not_yet("files of this kind")),
     };
     let mut unit = file.clone();
-    // A volume is complete when it says nothing.
-    if !unit.has(section) && section != volume::SECTION {
+    // A volume or a network is complete when it says nothing.
+    if !unit.has(section) && ![volume::SECTION, network::SECTION].contains(&section) {
         return Err(Error::NoSection(section));
     }
     if !setting.user && crate::keys::truth(file, "Quadlet", "DefaultDependencies")?.unwrap_or(true) {

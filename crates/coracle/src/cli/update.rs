@@ -12,7 +12,7 @@ use flag::{Flag, Help, Order, parse};
 
 const HELP: Help = Help {
     usage: &["update OPTIONS CONTAINER..."],
-    about: "Change the limits, the restart policy or the health checks of containers",
+    about: "Change the limits, the restart policy, the health checks or the published ports of containers",
     more: &[
         "Limits of a container that runs change at once, and all stay when it is started again. What is not named stays as it is. A policy counts from the next end on, and what is checked from the next check on; who was not checked at all is so from the next start on.",
     ],
@@ -59,7 +59,22 @@ const CHANGEABLE: &[&str] = &[
 
 fn table() -> Vec<Flag<Given>> {
     let chosen = FLAGS.iter().filter(|flag| CHANGEABLE.contains(&flag.long));
-    chosen.map(|flag| Flag { heading: Some("Options"), ..*flag }).collect()
+    let chosen = chosen.map(|flag| Flag { heading: Some("Options"), ..*flag });
+    let ports = [
+        Flag::<Given>::takes(
+            "publish-add",
+            "[[IP:]PORT:]PORT[/PROTOCOL]",
+            |given, word| flags::publish(word).map(|ports| given.publish.extend(ports)),
+            "Publish one more port, at once",
+        ),
+        Flag::<Given>::takes(
+            "publish-rm",
+            "PORT[/PROTOCOL]",
+            |given, word| flags::expose(word).map(|ports| given.expose.extend(ports)),
+            "Publish this port of the container no more",
+        ),
+    ];
+    chosen.chain(ports.map(|flag| flag.under("Options"))).collect()
 }
 
 fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
@@ -67,14 +82,17 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     let names = parse(&table(), words, Order::Anywhere, &mut given)?;
     super::some_words(&names, "a container")?;
     let limited = limited(&given);
-    if !limited && given.restart.is_none() && given.health == engine::config::Health::default() {
+    let ports = !given.publish.is_empty() || !given.expose.is_empty();
+    if !limited && !ports && given.restart.is_none() && given.health == engine::config::Health::default() {
         return Err(Failure::words("nothing to change was given", "--help lists what can be changed"));
     }
     let engine = context.engine()?;
     super::each(&names, VERB.name, |name| {
         let limits =
             if limited { Some(limits(&given, &engine.container(name)?.container.config.config.limits)?) } else { None };
-        engine.update(name, &Update { limits, restart: given.restart, health: given.health.clone() })?;
+        let (publish, withdraw) = (given.publish.clone(), given.expose.clone());
+        let health = given.health.clone();
+        engine.update(name, &Update { limits, restart: given.restart, health, publish, withdraw })?;
         print(&format!("{name}\n"))
     })
 }
