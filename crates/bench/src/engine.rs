@@ -27,12 +27,32 @@ const VERBS: [&str; 6] = ["run --rm", "run -d", "exec", "logs", "stop", "rm"];
 const CROWD: u32 = 64;
 const AT_ONCE: usize = 16;
 
-struct Options {
-    runs: usize,
-    many: usize,
+pub(crate) struct Options {
+    pub runs: usize,
+    pub many: usize,
     dir: Option<PathBuf>,
-    only: Vec<String>,
+    pub only: Vec<String>,
     coracle: Option<PathBuf>,
+}
+
+impl Options {
+    /// Where the stores are, and what of it goes at the end.
+    pub fn place(&self) -> Result<(PathBuf, Option<tempfile::TempDir>)> {
+        if let Some(dir) = &self.dir {
+            fs::create_dir_all(dir).doing(|| format!("making {}", dir.display()))?;
+            return Ok((dir.clone(), None));
+        }
+        let passing = tempfile::tempdir_in("/var/tmp").doing(|| "making a directory".into())?;
+        Ok((passing.path().to_owned(), Some(passing)))
+    }
+
+    /// The program that is measured; root alone can.
+    pub fn program(&self) -> Result<&Path> {
+        if !rustix::process::geteuid().is_root() {
+            return Err(Error::Usage("needs root".into()));
+        }
+        self.coracle.as_deref().ok_or_else(|| Error::Usage("--peer coracle=PROGRAM is missing".into()))
+    }
 }
 
 /// One who takes part.
@@ -81,9 +101,9 @@ impl Engine {
     }
 }
 
-fn options(mut parser: lexopt::Parser) -> Result<Option<Options>> {
+pub(crate) fn options(mut parser: lexopt::Parser, (runs, many): (usize, usize)) -> Result<Option<Options>> {
     let usage = |error: lexopt::Error| Error::Usage(error.to_string());
-    let mut options = Options { runs: 30, many: 1000, dir: None, only: Vec::new(), coracle: None };
+    let mut options = Options { runs, many, dir: None, only: Vec::new(), coracle: None };
     while let Some(argument) = parser.next().map_err(usage)? {
         let name = match argument {
             Short('h') => return Ok(None),
@@ -113,23 +133,12 @@ fn options(mut parser: lexopt::Parser) -> Result<Option<Options>> {
 
 /// `bench engine …`.
 pub fn run(parser: lexopt::Parser) -> Result {
-    let Some(options) = options(parser)? else {
+    let Some(options) = options(parser, (30, 1000))? else {
         println!("{HELP}");
         return Ok(());
     };
-    if !rustix::process::geteuid().is_root() {
-        return Err(Error::Usage("needs root".into()));
-    }
-    let coracle = options.coracle.clone().ok_or_else(|| Error::Usage("--peer coracle=PROGRAM is missing".into()))?;
-    let passing;
-    let dir = if let Some(dir) = &options.dir {
-        fs::create_dir_all(dir).doing(|| format!("making {}", dir.display()))?;
-        dir.as_path()
-    } else {
-        passing = tempfile::tempdir_in("/var/tmp").doing(|| "making a directory".into())?;
-        passing.path()
-    };
-    let engines = engines(dir, &coracle, &options.only)?;
+    let (dir, _passing) = options.place()?;
+    let engines = engines(&dir, options.program()?, &options.only)?;
     println!("{}\n", report::machine());
     rounds(&engines, options.runs)?;
     crowd(&engines)?;

@@ -1,14 +1,12 @@
 //! Networks: what a bridge, published ports and names cost, beside podman with netavark, and what passes over a bridge
 //! beside one that was made by hand. All of it in a network namespace of its own.
 
-use crate::engine::{Engine, engines};
+use crate::engine::{Engine, engines, options};
 use crate::error::{Doing as _, Error, Result, text};
 use crate::measure::Samples;
 use crate::report;
-use lexopt::prelude::*;
 use std::fs;
 use std::net::{SocketAddr, UdpSocket};
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -29,44 +27,6 @@ const CASES: [(&str, &[&str]); 4] = [
     ("200 ports", &["--network", "bridge", "-p", "20000-20199:20000-20199"]),
 ];
 
-struct Options {
-    runs: usize,
-    many: usize,
-    dir: Option<PathBuf>,
-    only: Vec<String>,
-    coracle: Option<PathBuf>,
-}
-
-fn options(mut parser: lexopt::Parser) -> Result<Option<Options>> {
-    let usage = |error: lexopt::Error| Error::Usage(error.to_string());
-    let mut options = Options { runs: 20, many: 500, dir: None, only: Vec::new(), coracle: None };
-    while let Some(argument) = parser.next().map_err(usage)? {
-        let name = match argument {
-            Short('h') => return Ok(None),
-            Long(name) => name.to_owned(),
-            other => return Err(usage(other.unexpected())),
-        };
-        if name == "help" {
-            return Ok(None);
-        }
-        let word = parser.value().and_then(ValueExt::string).map_err(usage)?;
-        let number = || word.parse().map_err(|_| Error::Usage(format!("--{name} {word}")));
-        match name.as_str() {
-            "runs" => options.runs = number()?,
-            "many" => options.many = number()?,
-            "dir" => options.dir = Some(word.into()),
-            "only" => options.only.push(word),
-            "peer" => {
-                if let Some(("coracle", path)) = word.split_once('=') {
-                    options.coracle = Some(path.into());
-                }
-            }
-            _ => return Err(Error::Usage(format!("there is no --{name}"))),
-        }
-    }
-    Ok(Some(options))
-}
-
 fn shell(script: &str) -> Result<String> {
     let output = Command::new("/bin/sh").args(["-ec", script]).output().doing(|| script.to_owned())?;
     if output.status.success() {
@@ -77,25 +37,15 @@ fn shell(script: &str) -> Result<String> {
 
 /// `bench network …`.
 pub fn run(parser: lexopt::Parser) -> Result {
-    let Some(options) = options(parser)? else {
+    let Some(options) = options(parser, (20, 500))? else {
         println!("{HELP}");
         return Ok(());
     };
-    if !rustix::process::geteuid().is_root() {
-        return Err(Error::Usage("needs root".into()));
-    }
-    let coracle = options.coracle.clone().ok_or_else(|| Error::Usage("--peer coracle=PROGRAM is missing".into()))?;
+    let program = options.program()?;
     sys::process::unshare(sys::process::namespace::NET).map_err(|error| Error::Usage(error.to_string()))?;
     shell("ip link set lo up")?;
-    let passing;
-    let dir = if let Some(dir) = &options.dir {
-        fs::create_dir_all(dir).doing(|| format!("making {}", dir.display()))?;
-        dir.as_path()
-    } else {
-        passing = tempfile::tempdir_in("/var/tmp").doing(|| "making a directory".into())?;
-        passing.path()
-    };
-    let mut all = engines(dir, &coracle, &options.only)?;
+    let (dir, _passing) = options.place()?;
+    let mut all = engines(&dir, program, &options.only)?;
     all.retain(|engine| engine.name != "docker");
     if let Some(podman) = all.iter_mut().find(|engine| engine.name == "podman") {
         let conf = dir.join("containers.conf");

@@ -228,23 +228,34 @@ fn an_ordinary_users_container_reaches_the_network_and_is_reached() {
     let user = testkit::User::with_subuids();
     open_tun();
     let world = World::with(Sandbox::of(&user));
-    // A machine has an address and a way out; pasta wants both.
+    // A machine has an address and a way out; pasta wants both. At the other end of the wire is a neighbour.
+    let neighbour = Invocation::new("unshare").args(["-n", "sleep", "100"]).spawn();
+    let pid = neighbour.pid().to_string();
+    let own = std::fs::read_link("/proc/self/ns/net").expect("our namespace");
+    let apart = || std::fs::read_link(format!("/proc/{pid}/ns/net")).is_ok_and(|its| its != own);
+    assert!(within(SOON, apart));
     for words in [
         "link add wire type veth peer name other",
+        &format!("link set other netns {pid}"),
         "addr add 192.0.2.1/24 dev wire",
         "link set wire up",
-        "link set other up",
         "route add default via 192.0.2.2",
         "addr add 2001:db8::1/64 dev wire nodad",
         "-6 route add default via 2001:db8::2",
     ] {
         ip(words);
     }
+    let there = |words: &str| Invocation::new("nsenter").args(["-t", &pid, "-n"]).args(words.split(' ')).run();
+    there("ip addr add 192.0.2.2/24 dev other").code(0);
+    there("ip link set other up").code(0);
     world.server("web", "-p 8080:80 -p 127.0.0.1:8081:80");
     for url in ["http://127.0.0.1:8080/", "http://192.0.2.1:8080/", "http://127.0.0.1:8081/", "http://[::1]:8080/"] {
         assert_eq!(get(url).as_deref(), Some("web"), "{url}");
     }
     assert_eq!(get("http://192.0.2.1:8081/"), None, "published at one address only");
+    // Who speaks to it is seen as who he is (CVE-2021-20199).
+    there("curl -s --max-time 2 http://192.0.2.1:8080/").code(0).stdout_is("web");
+    assert!(within(SOON, || world.run("logs web").stderr.contains("192.0.2.2 - - ")), "{:?}", world.run("logs web"));
     world.run("port web 80").code(0).stdout_contains("0.0.0.0:8080");
     assert_eq!(world.of("web", "{{.HostConfig.NetworkMode}}"), "pasta");
     // It goes out; but this machine's loopback is not its own.

@@ -1,21 +1,18 @@
 //! Containers in networks: which ones a container is in, and how it comes there and leaves.
 
-use crate::config::{Capability, CapabilitySet, ContainerConfig, Joined, NetworkMode, PortRequest, Protocol};
+use crate::config::{Capability, CapabilitySet, ContainerConfig, Joined, NetworkMode};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::publishing;
 use crate::record::{Record, now};
-use crate::update::Update;
-use monitor::{Holder, RunDir};
+use monitor::RunDir;
 use network::pasta;
-use network::ports::{self, Wanted};
-use network::{DEFAULT, Driver, Network, Networks, Port, Published, Range, Wish, free_subnet, local_subnet};
+use network::{DEFAULT, Driver, Network, Networks, Port, Range, Wish, free_subnet, local_subnet};
 use rustix::fs::{Mode, OFlags};
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use store::Container;
 
 /// What the bridge of the machine's own default network is called.
@@ -57,15 +54,8 @@ impl Engine {
                 driver: Driver::Bridge(interface),
                 ranges: free_ranges(&id, &others, true)?,
                 id,
-                internal: false,
-                open: false,
-                no_default_route: false,
-                routed: false,
                 names: true,
-                servers: Vec::new(),
-                mtu: None,
-                labels: BTreeMap::new(),
-                options: BTreeMap::new(),
+                ..Network::default()
             })
         };
         Ok(self.store()?.create_network(DEFAULT, make)?.0)
@@ -89,8 +79,13 @@ pub(crate) fn free_ranges(id: &str, others: &[Network], default: bool) -> Result
 impl Engine {
     /// Why a container that asks for no network in particular gets none.
     pub fn lacks_network(&self, config: &ContainerConfig) -> Option<network::Error> {
-        let lacks = config.view.network.is_none() && !self.caller().is_root() && !self.has_pasta();
-        lacks.then_some(network::Error::NoPasta)
+        if config.view.network.is_some() {
+            return None;
+        }
+        if self.caller().is_root() {
+            return (!network::can_bridge()).then_some(network::Error::NoFilter);
+        }
+        (!self.has_pasta()).then_some(network::Error::NoPasta)
     }
 }
 
@@ -139,18 +134,15 @@ pub(crate) fn join(engine: &Engine, record: &Container<Record>, run_dir: &RunDir
     if joined.is_empty() {
         return Ok(());
     }
-    let wanted: Vec<_> = config.view.ports.iter().map(wanted).chain(exposed(engine, record)?).collect();
-    let taken = ports::take(&engine.networks(), &wanted)?;
-    let namespace = format!("/proc/{pid}/ns/net");
-    let namespace = sys::fs::open(namespace.as_str(), OFlags::RDONLY, Mode::empty());
-    let namespace = namespace.map_err(Error::system("find the container's network namespace"))?;
+    let taken = publishing::take(engine, record)?;
+    let namespace = namespace_of(pid)?;
     let done = join_all(engine, record, joined, &namespace, &taken.ports).and_then(|(lines, address)| {
         run_dir.append("hosts", lines.as_bytes())?;
         if taken.ports.is_empty() {
             return Ok(());
         }
         let pidfd = sys::process::pidfd_open(pid).map_err(Error::system("hold the published ports"))?;
-        guard(run_dir, taken, &pidfd, address)
+        publishing::guard(run_dir, taken, &pidfd, address)
     });
     if done.is_err() {
         leave(engine, record.id.as_str());
@@ -161,9 +153,8 @@ pub(crate) fn join(engine: &Engine, record: &Container<Record>, run_dir: &RunDir
 /// Connects an ordinary user's container with the machine's network.
 fn join_pasta(engine: &Engine, record: &Container<Record>, run_dir: &RunDir, pid: i32) -> Result<()> {
     let networks = engine.networks();
-    let wanted: Vec<_> = record.config.config.view.ports.iter().map(wanted).chain(exposed(engine, record)?).collect();
     // Looked for here, where it can be said who has one; it is pasta that takes them.
-    let ports = ports::take(&networks, &wanted)?.ports;
+    let ports = publishing::take(engine, record)?.ports;
     let names = [record.name.to_string()];
     pasta::connect(&networks, run_dir.path(), record.id.as_str(), &names, pid, &ports)?;
     let host_name = record.config.config.view.hostname.as_ref().map_or(record.id.short(), |name| name.as_str());
@@ -185,18 +176,9 @@ fn join_all(
     let all = joined.iter().map(|joined| engine.network(&joined.network)).collect::<Result<Vec<_>>>()?;
     let teller = teller(&all).map(|network| network.name.clone());
     for (number, (joined, network)) in joined.iter().zip(&all).enumerate() {
-        let own = [record.name.to_string(), record.id.short().to_owned()];
-        let wish = Wish {
-            container: record.id.as_str(),
-            names: own.into_iter().chain(joined.aliases.iter().cloned()).collect(),
-            addresses: joined.addresses.clone(),
-            mac: joined.mac,
-            inside: joined.interface.as_deref(),
-            default_route: number == 0,
-            resolver: teller.as_ref() == Some(&network.name),
-            ports: if number == 0 { ports } else { &[] },
-            guarded: sends_anything(config),
-        };
+        let ports = if number == 0 { ports } else { &[] };
+        let resolver = teller.as_ref() == Some(&network.name);
+        let wish = Wish { resolver, ..wish(record, joined, number == 0, ports) };
         let endpoint = networks.attach(network, &wish, namespace)?;
         engine.tell_joined("connect", network, record.id.as_str());
         let host_name = config.view.hostname.as_ref().map_or(record.id.short(), |name| name.as_str());
@@ -213,9 +195,31 @@ fn join_all(
     Ok((lines, first))
 }
 
+/// What a container wants of a network; the first one leads to everybody else, and has the resolver that it asks.
+pub(crate) fn wish<'a>(record: &'a Container<Record>, joined: &'a Joined, first: bool, ports: &'a [Port]) -> Wish<'a> {
+    let own = [record.name.to_string(), record.id.short().to_owned()];
+    Wish {
+        container: record.id.as_str(),
+        names: own.into_iter().chain(joined.aliases.iter().cloned()).collect(),
+        addresses: joined.addresses.clone(),
+        mac: joined.mac,
+        inside: joined.interface.as_deref(),
+        default_route: first,
+        resolver: first,
+        ports,
+        guarded: sends_anything(&record.config.config),
+    }
+}
+
+/// The network namespace of a process.
+pub(crate) fn namespace_of(pid: i32) -> Result<OwnedFd> {
+    let namespace = sys::fs::open(format!("/proc/{pid}/ns/net"), OFlags::RDONLY, Mode::empty());
+    namespace.map_err(Error::system("find the container's network namespace"))
+}
+
 /// A container may send any packet it likes, and is not meant to change its addresses: whoever has `CAP_NET_ADMIN` as well
 /// may have addresses that move between machines, and is trusted with its neighbours.
-pub(crate) fn sends_anything(config: &ContainerConfig) -> bool {
+fn sends_anything(config: &ContainerConfig) -> bool {
     let granted = crate::spec::grant(&config.privileges, 0, CapabilitySet::from_bits(u64::MAX));
     let has = |name| {
         let capability = Capability::by_name(name);
@@ -238,89 +242,6 @@ pub(crate) fn has_resolver(engine: &Engine, config: &ContainerConfig) -> Result<
     }
     let all = joined(config).iter().map(|joined| engine.network(&joined.network)).collect::<Result<Vec<_>>>()?;
     Ok(teller(&all).is_some())
-}
-
-/// Publishes ports of a container that runs, and takes others away.
-pub(crate) fn republish(engine: &Engine, record: &Container<Record>, update: &Update) -> Result<()> {
-    let id = record.id.as_str();
-    let Some(first) = joined(&record.config.config).first() else {
-        let mode = NetworkMode::text(record.config.config.view.network.as_ref());
-        return Err(Error::NotJoinable(record.name.to_string(), mode));
-    };
-    let networks = engine.networks();
-    let process = engine.held(id)?.process().ok_or_else(|| Error::NotRunning(record.name.to_string()))?;
-    let run_dir = RunDir::open(&engine.run_dir(id))?;
-    let place = networks.endpoint(&first.network, id).ok_or_else(|| Error::NotRunning(record.name.to_string()))?;
-    let mut all: Vec<_> = place.published.iter().map(held).collect();
-    all.dedup();
-    let before = all.clone();
-    all.retain(|port| !update.withdraw.contains(&(port.inside, port.protocol)));
-    all.extend(update.publish.iter().map(wanted));
-    let pidfd = sys::process::pidfd_open(process.pid).map_err(Error::system("hold the published ports"))?;
-    // One process holds all of them; another one takes its place.
-    let_go(&run_dir);
-    let (taken, failed) = match ports::take(&networks, &all) {
-        Ok(taken) => (taken, None),
-        Err(error) => (ports::take(&networks, &before)?, Some(error)),
-    };
-    let place = if failed.is_none() { networks.republish(&first.network, id, &taken.ports)? } else { place };
-    let address = place.address(true).or_else(|| place.address(false)).map(|(address, _)| address);
-    guard(&run_dir, taken, &pidfd, address)?;
-    failed.map_or(Ok(()), |error| Err(error.into()))
-}
-
-/// A port as it was taken.
-fn held(port: &Published) -> Wanted {
-    Wanted { at: port.at, protocol: port.protocol, host: Some((port.port, port.port)), inside: port.to.port() }
-}
-
-/// In a run directory: the process that holds the published ports.
-const PORTS: &str = "ports";
-
-/// Leaves ports to a process of their own, which can be found again.
-fn guard(run_dir: &RunDir, taken: ports::Taken, pidfd: &OwnedFd, address: Option<IpAddr>) -> Result<()> {
-    if let Some(pid) = taken.guard(pidfd, address)? {
-        run_dir.put(PORTS, Holder::of(pid).to_string().as_bytes(), 0o600)?;
-    }
-    Ok(())
-}
-
-/// Ends that process.
-fn let_go(run_dir: &RunDir) {
-    let text = run_dir.read(PORTS).and_then(|bytes| String::from_utf8(bytes).ok());
-    let Some(holder) = text.and_then(|text| text.parse::<Holder>().ok()).filter(Holder::lives) else { return };
-    let Ok(pidfd) = sys::process::pidfd_open(holder.pid) else { return };
-    if holder.lives() && sys::process::pidfd_send_signal(&pidfd, 9).is_ok() {
-        sys::process::wait_readable(&pidfd, Duration::from_secs(1));
-    }
-}
-
-/// What `--publish-all` asks for: a port for each that the image and `--expose` name, and nobody has asked for.
-fn exposed(engine: &Engine, record: &Container<Record>) -> Result<Vec<Wanted>> {
-    let view = &record.config.config.view;
-    if !view.publish_all {
-        return Ok(Vec::new());
-    }
-    let mut all = view.exposed.clone();
-    if let Some(id) = record.image {
-        let image = engine.store()?.resolve(&id.to_string())?;
-        let ports = image.config.config.exposed_ports;
-        all.extend(ports.keys().filter_map(|port| {
-            let (port, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
-            Some((port.parse().ok()?, protocol.parse().ok()?))
-        }));
-    }
-    all.sort_unstable();
-    all.dedup();
-    let free = |(inside, protocol): &(u16, Protocol)| {
-        !view.ports.iter().any(|port| (port.inside, port.protocol) == (*inside, *protocol))
-    };
-    let any = |(inside, protocol)| Wanted { at: None, protocol, host: None, inside };
-    Ok(all.into_iter().filter(free).map(any).collect())
-}
-
-fn wanted(port: &PortRequest) -> Wanted {
-    Wanted { at: port.at, protocol: port.protocol, host: port.host, inside: port.inside }
 }
 
 /// A container is in no network any more.

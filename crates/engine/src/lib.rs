@@ -41,6 +41,7 @@ pub mod network;
 mod pause;
 mod processes;
 pub mod prune;
+mod publishing;
 mod pull;
 mod push;
 mod record;

@@ -5,11 +5,10 @@ use crate::config::{Joined, NetworkMode};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::events::Kind;
-use crate::joining::{free_ranges, joined};
+use crate::joining::{free_ranges, joined, namespace_of, wish};
 use crate::record::{Record, now};
+use ::network::taken_subnets;
 pub use ::network::{DEFAULT, Driver, Endpoint, Network, Published, Range, Subnet, mac_text};
-use ::network::{Wish, taken_subnets};
-use rustix::fs::{Mode, OFlags};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use store::{Container, Durability};
@@ -203,43 +202,24 @@ impl Engine {
     }
 
     /// Joins a container to a network; at once if it runs.
-    pub fn connect(&self, network: &str, container: &str, mut wish: Joined) -> Result<()> {
+    pub fn connect(&self, network: &str, container: &str, mut place: Joined) -> Result<()> {
         let network = self.find_network(network)?;
-        wish.network.clone_from(&network.name);
+        place.network.clone_from(&network.name);
         let (dir, mut record) = self.record_of(container)?;
-        let config = &mut record.config.config;
-        let guarded = crate::joining::sends_anything(config);
-        let all = match &mut config.view.network {
-            Some(NetworkMode::Networks(all)) => all,
-            none @ (None | Some(NetworkMode::None)) => {
-                *none = Some(NetworkMode::Networks(Vec::new()));
-                let Some(NetworkMode::Networks(all)) = none else { return Ok(()) };
-                all
-            }
+        let before = joined(&record.config.config).to_vec();
+        match &record.config.config.view.network {
+            None | Some(NetworkMode::None | NetworkMode::Networks(_)) => {}
             other => return Err(Error::NotJoinable(container.to_owned(), NetworkMode::text(other.as_ref()))),
-        };
-        if all.iter().any(|joined| joined.network == network.name) {
+        }
+        if before.iter().any(|joined| joined.network == network.name) {
             return Err(Error::Joined(container.to_owned(), network.name));
         }
-        let first = all.is_empty();
         if let Some(process) = self.held(record.id.as_str())?.process() {
-            let namespace = sys::fs::open(format!("/proc/{}/ns/net", process.pid), OFlags::RDONLY, Mode::empty());
-            let namespace = namespace.map_err(Error::system("find the container's network namespace"))?;
-            let names = [record.name.to_string(), record.id.short().to_owned()];
-            let asked = Wish {
-                container: record.id.as_str(),
-                names: names.into_iter().chain(wish.aliases.iter().cloned()).collect(),
-                addresses: wish.addresses.clone(),
-                mac: wish.mac,
-                inside: wish.interface.as_deref(),
-                default_route: first,
-                resolver: first,
-                ports: &[],
-                guarded,
-            };
-            self.networks().attach(&network, &asked, namespace)?;
+            let asked = wish(&record, &place, before.is_empty(), &[]);
+            self.networks().attach(&network, &asked, namespace_of(process.pid)?)?;
         }
-        all.push(wish);
+        let all = before.into_iter().chain([place]).collect();
+        record.config.config.view.network = Some(NetworkMode::Networks(all));
         dir.write(&record, durability(&record))?;
         self.tell_joined("connect", &network, record.id.as_str());
         Ok(())

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::exec::Running;
 use crate::record::Record;
 use crate::spec::{self, There};
-use crate::{gather, health, joining, supervised};
+use crate::{gather, health, publishing, supervised};
 use cgroup::{Cgroup, Controller, Layout};
 use monitor::RunDir;
 use oci::runtime::{Memory, Resources};
@@ -58,7 +58,7 @@ impl Engine {
             view.ports.retain(|port| !goes(port));
             view.ports.extend(update.publish.iter().cloned());
             if running.is_some() {
-                joining::republish(self, &record, update)?;
+                publishing::republish(self, &record, update)?;
             }
         }
         record.config.health = health::changed(record.config.health.take(), &update.health);

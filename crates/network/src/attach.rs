@@ -1,19 +1,20 @@
 //! A container is joined to a network, and parted from it.
 
 use crate::bridge;
-use crate::endpoint::{Endpoint, Endpoints, low, mac_of, mac_text};
+use crate::endpoint::{Endpoint, Endpoints, OUTSIDE, low, mac_of, mac_text};
 use crate::error::{Error, Result};
 use crate::filter::NETWORK;
+use crate::firewall::Seat;
 use crate::inside;
 use crate::leases::Leases;
-use crate::published::{Protocol, Published};
+use crate::networks::{ENDPOINTS, Networks, Place};
+use crate::published::{Port, Published};
 use crate::record::{Driver, Network};
 use crate::resolver;
 use netlink::{Address, End, Mac, Path as Way, Route};
-use rustix::fs::{CWD, FlockOperation, Mode, OFlags};
+use rustix::fs::{FlockOperation, Mode, OFlags};
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 /// What a container wants of a network.
@@ -39,54 +40,10 @@ pub struct Wish<'a> {
     pub guarded: bool,
 }
 
-/// A port that is to be published.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Port {
-    /// The machine's address; none is every one of both families.
-    pub at: Option<IpAddr>,
-    /// TCP, UDP or SCTP.
-    pub protocol: Protocol,
-    /// The machine's.
-    pub port: u16,
-    /// The container's.
-    pub inside: u16,
-}
-
-/// What is true of the networks of one run root, below `<runroot>/networks`.
-#[derive(Debug, Clone)]
-pub struct Networks {
-    path: PathBuf,
-}
-
 /// How long a device may take to go with its namespace.
 const GOING: Duration = Duration::from_millis(500);
 
 impl Networks {
-    /// Of a run root.
-    pub fn of(runroot: &Path) -> Self {
-        Self { path: runroot.join("networks") }
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// What is there of one network, for who is going to change it: nobody removes it meanwhile.
-    fn place(&self, network: &str) -> Result<Place> {
-        let path = self.path.join(network);
-        let open = || sys::fs::open(&path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW, Mode::empty());
-        let dir = match open() {
-            Err(error) if error.errno == sys::Errno::NOENT => {
-                sys::fs::ensure_dir(CWD, &self.path, Mode::RWXU).map_err(Error::file("make", &self.path))?;
-                sys::fs::ensure_dir(CWD, &path, Mode::RWXU).map_err(Error::file("make", &path))?;
-                open()
-            }
-            other => other,
-        };
-        let dir = dir.map_err(Error::file("open", &path))?;
-        Ok(Place { path, dir })
-    }
-
     /// Joins a container, which waits in its network namespace, to a network. On failure nothing of it is left but the
     /// device in that namespace, which ends with it.
     pub fn attach(&self, network: &Network, wish: &Wish<'_>, namespace: impl AsFd) -> Result<Endpoint> {
@@ -101,7 +58,7 @@ impl Networks {
 
     /// Forgets a container's place in a network: its addresses are free once its device is gone, and its ports at once.
     pub fn detach(&self, network: &str, container: &str) -> Result<()> {
-        let path = self.path.join(network);
+        let path = self.path().join(network);
         if path.is_dir() {
             self.place(network)?.forget(self, container)?;
         }
@@ -122,34 +79,6 @@ impl Networks {
         self.detach(&network.name, container)
     }
 
-    /// A container's place in a network.
-    pub fn endpoint(&self, network: &str, container: &str) -> Option<Endpoint> {
-        Endpoints::open(&self.path.join(network).join(ENDPOINTS)).ok()??.get(container)
-    }
-
-    /// The directory of all places in a network.
-    pub(crate) fn endpoints_path(&self, network: &str) -> PathBuf {
-        self.path.join(network).join(ENDPOINTS)
-    }
-
-    /// The same, made where it is missing.
-    pub(crate) fn endpoints_of(&self, network: &str) -> Result<PathBuf> {
-        Ok(self.place(network)?.path.join(ENDPOINTS))
-    }
-
-    /// All places in a network.
-    pub fn endpoints(&self, network: &str) -> Vec<Endpoint> {
-        let endpoints = Endpoints::open(&self.path.join(network).join(ENDPOINTS)).ok().flatten();
-        endpoints.map(|endpoints| endpoints.all()).unwrap_or_default()
-    }
-
-    /// The networks of which something is there.
-    pub fn names(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(&self.path).into_iter().flatten().flatten();
-        let name = |entry: std::fs::DirEntry| entry.file_name().into_string().ok();
-        entries.filter_map(name).filter(|name| !name.starts_with('.')).collect()
-    }
-
     /// Leads these ports to a container that is in a network, and no others.
     pub fn republish(&self, network: &str, container: &str, ports: &[Port]) -> Result<Endpoint> {
         let place = self.place(network)?;
@@ -163,16 +92,6 @@ impl Networks {
         self.withdraw(&gone, None, || ())?;
         self.publish(&new, || Ok(()))?;
         Ok(endpoint)
-    }
-
-    /// The container that a port of this machine leads to.
-    pub fn publisher(&self, protocol: Protocol, port: u16) -> Option<String> {
-        let all = self.names().into_iter().flat_map(|name| self.endpoints(&name));
-        let has = |endpoint: &Endpoint| {
-            endpoint.published.iter().any(|published| (published.protocol, published.port) == (protocol, port))
-        };
-        let endpoint = all.into_iter().find(has)?;
-        Some(format!("container {}", endpoint.names.into_iter().next().unwrap_or(endpoint.container)))
     }
 
     /// Forgets a container's places wherever it has one.
@@ -198,27 +117,9 @@ impl Networks {
     }
 }
 
-const ENDPOINTS: &str = "endpoints";
 const LEASES: &str = "leases";
 
-/// What is there of one network.
-#[derive(Debug)]
-struct Place {
-    path: PathBuf,
-    dir: OwnedFd,
-}
-
 impl Place {
-    /// The lock of its directory, until the fd is closed.
-    fn lock(&self, how: FlockOperation) -> Result<OwnedFd> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-        let dir =
-            sys::fs::open_beneath(&self.dir, ".", flags, Mode::empty()).map_err(Error::file("open", &self.path))?;
-        rustix::fs::flock(&dir, how)
-            .map_err(|errno| Error::file("lock", &self.path)(sys::Error::new("flock", "", errno)))?;
-        Ok(dir)
-    }
-
     fn attach(
         &self,
         networks: &Networks,
@@ -373,7 +274,7 @@ impl Place {
         let endpoints = Endpoints::open(&self.path.join(ENDPOINTS)).ok().flatten();
         let endpoint = endpoints.as_ref().and_then(|endpoints| endpoints.get(container));
         let published = endpoint.as_ref().map_or(&[][..], |endpoint| &endpoint.published);
-        let withdrawn = networks.withdraw(published, endpoint.as_ref().and_then(Endpoint::seat), || {
+        let withdrawn = networks.withdraw(published, endpoint.as_ref().and_then(Seat::of), || {
             if let Some(endpoints) = &endpoints {
                 endpoints.remove(container);
             }
@@ -428,9 +329,6 @@ impl Device<'_> {
         }
     }
 }
-
-/// What the names of our ends begin with.
-pub(crate) const OUTSIDE: &str = "cov";
 
 /// That, four digits of the network and eight of the address: as long as a name may be, and one for each of both.
 fn outside_name(network: &Network, address: IpAddr) -> String {

@@ -99,9 +99,11 @@ fn forward(network: &Network) {
     }
 }
 
-/// The kernel can make networks for containers at all: some small ones have no packet filter.
+/// We can make networks for containers at all: some kernels have no packet filter, and who is root in a container may not
+/// touch it.
 pub fn can_bridge() -> bool {
-    netlink::nft::Nft::open().is_ok()
+    use netlink::nft::{Family, Nft};
+    Nft::open().and_then(|mut nft| nft.note(Family::Inet, "coracle")).is_ok()
 }
 
 /// Where this machine's packets go by themselves: what no new network may overlap.

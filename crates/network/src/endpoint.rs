@@ -2,14 +2,19 @@
 //! find it, and which ports of this machine lead to it.
 
 use crate::error::{Error, Result};
-use crate::firewall::Seat;
 use crate::published::Published;
 use netlink::Mac;
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+
+/// What the names of this machine's ends of containers' devices begin with.
+pub(crate) const OUTSIDE: &str = "cov";
+
+/// Where containers find the resolver of their network: an address that no router passes on (RFC 3927).
+pub const RESOLVER: Ipv4Addr = Ipv4Addr::new(169, 254, 11, 53);
 
 /// A container's place in a network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,13 +42,6 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Its seat at the bridge, if it has one.
-    pub fn seat(&self) -> Option<Seat> {
-        let addresses = self.addresses.iter().map(|(address, _)| *address).collect();
-        let mac = parse_mac(&self.mac).filter(|_| self.guarded)?;
-        Some(Seat { interface: self.outside.clone(), mac, addresses })
-    }
-
     /// Its address of one family.
     pub fn address(&self, ipv6: bool) -> Option<(IpAddr, u8)> {
         self.addresses.iter().copied().find(|(address, _)| address.is_ipv6() == ipv6)

@@ -68,6 +68,11 @@ pub enum Error {
         "an ordinary user's containers reach the network by pasta, which is not installed: install the package passt, or say --network none, or --network host"
     )]
     NoPasta,
+    /// The kernel has no nf_tables, or we may not touch it.
+    #[error(
+        "the packet filter (nf_tables) is not there, or this root may not touch it: --network host has the machine's network"
+    )]
+    NoFilter,
     /// It could not do it.
     #[error("pasta: {0}")]
     Pasta(String),

@@ -1,10 +1,10 @@
 //! The packet filter, and what has to be in it: the networks that are there and the ports of their containers, as the run
 //! root's files say. Whoever finds that somebody has flushed it makes it anew.
 
-use crate::attach::Networks;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::firewall::{Bridge, Firewall, Seat};
+use crate::networks::Networks;
 use crate::published::Published;
 use crate::record::Network;
 use rustix::fs::{FlockOperation, Mode, OFlags};
@@ -64,7 +64,7 @@ impl Networks {
         let networks: Vec<Network> = names.iter().filter_map(|name| self.known(name)).collect();
         let bridges: Vec<_> = networks.iter().filter_map(Bridge::of).collect();
         let endpoints: Vec<_> = names.iter().flat_map(|name| self.endpoints(name)).collect();
-        let seats: Vec<_> = endpoints.iter().filter_map(Endpoint::seat).collect();
+        let seats: Vec<_> = endpoints.iter().filter_map(Seat::of).collect();
         let published: Vec<_> = endpoints.into_iter().flat_map(|endpoint| endpoint.published).collect();
         firewall.make(&bridges, &published)?;
         firewall.seat(&seats)
@@ -103,7 +103,7 @@ impl Networks {
 
     /// Gives a container its seat, which is written down already: who makes the filter anew meanwhile gives it, too.
     pub(crate) fn guard(&self, endpoint: &Endpoint) -> Result<()> {
-        let Some(seat) = endpoint.seat() else { return Ok(()) };
+        let Some(seat) = Seat::of(endpoint) else { return Ok(()) };
         let _lock = self.lock_filter(FlockOperation::LockShared)?;
         self.firewall()?.seat(&[seat])
     }

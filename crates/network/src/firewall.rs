@@ -10,7 +10,7 @@ mod obstacle;
 pub use guard::Seat;
 pub use obstacle::{Obstacle, Owner};
 
-use crate::attach::OUTSIDE;
+use crate::endpoint::{OUTSIDE, RESOLVER};
 use crate::error::{Error, Result};
 use crate::published::Published;
 use crate::record::Network;
@@ -320,7 +320,7 @@ fn add(batch: &mut Batch<'_>, bridge: &Bridge) {
         batch.rule(&to, &source.translated().masquerade());
     }
     // Where bridged packets pass this filter, too.
-    let resolver = Rule::new().is(Key::Family, IPV4).is(Key::Source4, &crate::resolver::ADDRESS.octets());
+    let resolver = Rule::new().is(Key::Family, IPV4).is(Key::Source4, &RESOLVER.octets());
     batch.rule(&from, &resolver.verdict(Verdict::Return));
     let local = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     let on_link = Rule::new().is(Key::Family, IPV6).within(Key::Source6, &local, 10);

@@ -130,25 +130,9 @@ impl Leases {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Driver;
 
     fn network(range: Range) -> Network {
-        Network {
-            name: "n".to_owned(),
-            id: String::new(),
-            created: 0,
-            driver: Driver::Bridge("b".to_owned()),
-            ranges: vec![range],
-            internal: false,
-            open: false,
-            no_default_route: false,
-            routed: false,
-            names: false,
-            servers: Vec::new(),
-            mtu: None,
-            labels: std::collections::BTreeMap::new(),
-            options: std::collections::BTreeMap::new(),
-        }
+        Network { name: "n".to_owned(), ranges: vec![range], ..Network::default() }
     }
 
     fn fixture(subnet: &str, pool: Option<&str>) -> (tempfile::TempDir, Leases, Network) {

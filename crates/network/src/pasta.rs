@@ -1,11 +1,10 @@
 //! An ordinary user's container reaches the world by pasta(1), a process of his own that passes its packets on as this
 //! machine's. The real address of who speaks to a published port stays what it is.
 
-use crate::endpoint::{Endpoint, Endpoints};
+use crate::endpoint::{Endpoint, Endpoints, RESOLVER};
 use crate::error::{Error, Result};
-use crate::published::{Protocol, Published};
-use crate::resolver::ADDRESS;
-use crate::{Networks, Port};
+use crate::networks::Networks;
+use crate::published::{Port, Protocol, Published};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -34,7 +33,7 @@ pub fn connect(
     let mut command = Command::new(NAME);
     // No way to this machine's own loopback, and none from there but for what is published (CVE-2021-20199).
     command.args(["--config-net", "--quiet", "--no-map-gw", "-T", "none", "-U", "none"]);
-    command.arg("--dns-forward").arg(ADDRESS.to_string());
+    command.arg("--dns-forward").arg(RESOLVER.to_string());
     for (flag, protocol) in [("-t", Protocol::Tcp), ("-u", Protocol::Udp)] {
         let mut none = true;
         for port in ports.iter().filter(|port| port.protocol == protocol) {

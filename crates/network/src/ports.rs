@@ -1,9 +1,9 @@
 //! Ports of this machine that lead to containers: taken by binding them, so that whoever else wants one learns that it is
 //! in use, and held by a small process that ends with the container.
 
-use crate::attach::{Networks, Port};
 use crate::error::{Error, Result};
-use crate::published::Protocol;
+use crate::networks::Networks;
+use crate::published::{Port, Protocol};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{
     AddressFamily, SocketFlags, SocketType, accept_with, bind, getsockname, ipproto, listen, socket_with, sockopt,

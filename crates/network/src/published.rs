@@ -52,6 +52,19 @@ impl FromStr for Protocol {
     }
 }
 
+/// A port that is to be published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Port {
+    /// The machine's address; none is every one of both families.
+    pub at: Option<IpAddr>,
+    /// TCP, UDP or SCTP.
+    pub protocol: Protocol,
+    /// The machine's.
+    pub port: u16,
+    /// The container's.
+    pub inside: u16,
+}
+
 /// A published port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Published {

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 pub const DEFAULT: &str = "bridge";
 
 /// A network.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network {
     /// Its name.
     pub name: String,
@@ -65,6 +65,12 @@ pub enum Driver {
         /// `bridge`, `private`, `vepa` or `passthru`.
         mode: String,
     },
+}
+
+impl Default for Driver {
+    fn default() -> Self {
+        Self::Bridge(String::new())
+    }
 }
 
 impl Driver {

@@ -169,3 +169,23 @@ fn macvlans_have_addresses_over_a_device_of_the_machine() {
     networks.disconnect(&network, "aaa").expect("parted");
     assert!(!networks.endpoints("lan").iter().any(|endpoint| endpoint.container == "aaa"));
 }
+
+#[test]
+fn a_container_of_a_network_of_ipv4_has_no_address_of_ipv6_cve_2024_32473() {
+    requires!(root, package = "ip");
+    machine();
+    let dir = tempfile::tempdir().unwrap();
+    let networks = Networks::of(dir.path());
+    let (a, b) = (container(), container());
+    networks.attach(&network("one", &["10.64.0.0/16"]), &wish("aaa"), &a).expect("a place");
+    ip("link add wire type veth peer name other");
+    ip("link set wire up");
+    ip("link set other up");
+    let driver = Driver::Macvlan { parent: "wire".to_owned(), mode: "bridge".to_owned() };
+    let lan = Network { driver, ..network("lan", &["192.0.2.0/24"]) };
+    networks.attach(&lan, &wish("bbb"), &b).expect("a place");
+    for namespace in [&a, &b] {
+        let shown = within(namespace, || ip("-6 addr show eth0"));
+        assert!(!shown.contains("inet6"), "{shown}");
+    }
+}

@@ -55,7 +55,7 @@ fn who_has_a_seat_takes_nobody_elses_address_by_arp_advertisement_or_mac() {
     assert!(seated());
     // Its own filter, in place of that of the networks.
     nft("flush ruleset");
-    let seat = bad.seat().expect("a seat");
+    let seat = network::Seat::of(&bad).expect("a seat");
     let mut firewall = Firewall::open("coracle").expect("a filter");
     firewall.make(&[Bridge::of(&network).expect("a bridge")], &[]).expect("its rules");
     let servers = [serve(&victim, (v4(&good), 80)), serve(&victim, (v6(&good), 80))];

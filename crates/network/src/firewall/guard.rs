@@ -3,6 +3,7 @@
 //! nobody takes another one's by ARP, by neighbour advertisements or by his hardware address.
 
 use super::{Firewall, octets};
+use crate::endpoint::{Endpoint, parse_mac};
 use crate::error::{Error, Result};
 use netlink::Mac;
 use netlink::nft::{Base, Batch, Data, Family, Key, Rule, Set, Type, Value, Verdict};
@@ -17,6 +18,15 @@ pub struct Seat {
     pub mac: Mac,
     /// Its addresses.
     pub addresses: Vec<IpAddr>,
+}
+
+impl Seat {
+    /// That of a container, if it has one.
+    pub fn of(endpoint: &Endpoint) -> Option<Self> {
+        let addresses = endpoint.addresses.iter().map(|(address, _)| *address).collect();
+        let mac = parse_mac(&endpoint.mac).filter(|_| endpoint.guarded)?;
+        Some(Self { interface: endpoint.outside.clone(), mac, addresses })
+    }
 }
 
 const SEATS: &str = "seats";

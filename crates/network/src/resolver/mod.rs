@@ -9,10 +9,11 @@ mod names;
 mod upstream;
 mod wire;
 
-use crate::attach::{Networks, OUTSIDE};
-use crate::endpoint::mac_of;
+pub use crate::endpoint::RESOLVER as ADDRESS;
+use crate::endpoint::{OUTSIDE, mac_of};
 use crate::error::{Error, Result};
 use crate::inside;
+use crate::networks::Networks;
 use crate::record::Network;
 use names::Names;
 use netlink::{Address, End, Path as Way, Route};
@@ -23,16 +24,13 @@ use rustix::net::{
     socket_with,
 };
 use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use upstream::{Asked, Servers};
 use wire::{NXDOMAIN, PTR, Query, SERVFAIL};
-
-/// Where containers find it: an address that no router passes on (RFC 3927).
-pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(169, 254, 11, 53);
 
 const PORT: u16 = 53;
 

@@ -1,7 +1,7 @@
 //! Who is called what, as the endpoints' files say it: read anew when something has come or gone, and only what is new.
 
-use crate::attach::Networks;
 use crate::endpoint::Endpoint;
+use crate::networks::Networks;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::os::unix::fs::{DirEntryExt as _, MetadataExt as _};

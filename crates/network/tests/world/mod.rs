@@ -4,7 +4,6 @@
 #![allow(clippy::disallowed_methods, reason = "tests set things up themselves, not the product")]
 
 use network::{Driver, Endpoint, Network, Range, Wish};
-use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
@@ -57,17 +56,8 @@ pub fn network(name: &str, subnets: &[&str]) -> Network {
         name: name.to_owned(),
         driver: Driver::Bridge(format!("cor{name}")),
         id: format!("{number:064x}").chars().rev().collect(),
-        created: 0,
         ranges: subnets.iter().map(|subnet| Range::of(subnet.parse().unwrap())).collect(),
-        internal: false,
-        open: false,
-        no_default_route: false,
-        routed: false,
-        names: false,
-        servers: Vec::new(),
-        mtu: None,
-        labels: BTreeMap::new(),
-        options: BTreeMap::new(),
+        ..Network::default()
     }
 }
 
