@@ -77,6 +77,23 @@ fn networks_are_made_listed_looked_at_and_removed() {
     world.run("network rm bridge").code(1);
     let inspected = world.words(&["network", "inspect", "-f", "{{range .Containers}}{{.Name}}{{end}}", "web"]);
     inspected.code(0).stdout_is("box\n");
+    for (name, kind) in [("web", "network"), ("files", "volume"), ("key", "secret")] {
+        if kind == "volume" {
+            world.run("volume create files").code(0);
+        }
+        if kind == "secret" {
+            let file = world.sandbox.file("home/key", "s");
+            world.words(&["secret", "create", "key", &file.to_string_lossy()]).code(0);
+        }
+        let told = |words: &[&str]| world.words(words).code(0).stdout.clone();
+        assert_eq!(told(&["inspect", name]), told(&["inspect", "--type", kind, name]));
+        world.words(&["inspect", "--type", "image", name]).code(1);
+    }
+    // What is found is told, and what is not as well.
+    let both = world.run("inspect --format {{.Name}} files nothing web");
+    both.code(1)
+        .stdout_is("files\nweb\n")
+        .stderr_contains("no container, image, network, volume or secret \"nothing\"");
     world.run("network exists web").code(0);
     world.run("network exists nothing").code(1);
     world.run("network prune -f").code(0).stdout_is("back\n");

@@ -85,7 +85,7 @@ fn missing_words_are_asked_for() {
     mistake("run --name", "run: --name needs a value: NAME", "--help lists the options");
     mistake("rm", "rm: a container is needed", "--help tells the usage");
     mistake("rmi", "rmi: an image is needed", "--help tells the usage");
-    mistake("inspect", "inspect: a container or an image is needed", "--help tells the usage");
+    mistake("inspect", "inspect: a name is needed", "--help tells the usage");
     mistake("ps web", "ps: \"web\" is too much", "--help lists the options");
 }
 
@@ -215,7 +215,7 @@ fn what_is_not_there_fails_with_one() {
     sandbox.run(["rm", "web"]).code(1).one_line_error("coracle: rm: no container \"web\"");
     sandbox.run(["rm", "-f", "web"]).code(0).stderr_is("");
     sandbox.run(["rmi", "web"]).code(1).stderr_contains("coracle: rmi: no image \"web\"");
-    sandbox.run(["inspect", "web"]).code(1).stdout_is("[]\n").stderr_contains("no container and no image \"web\"");
+    sandbox.run(["inspect", "web"]).code(1).stdout_is("[]\n").stderr_contains("secret \"web\"");
     sandbox.run(["inspect", "--type", "image", "web"]).code(1).stderr_contains("no image");
     sandbox.run(["load", "-i", "none.tar"]).code(1).stderr_contains("none.tar");
     let two = sandbox.run(["rm", "one", "two"]);

@@ -19,8 +19,8 @@ use std::str::FromStr;
 
 const HELP: Help = Help {
     usage: &["inspect [OPTIONS] NAME..."],
-    about: "Tell all of a container or an image, as JSON",
-    more: &["A container comes before an image of that name."],
+    about: "Tell all of a container, an image, a network, a volume or a secret, as JSON",
+    more: &["Of several with one name the first of these is meant, unless --type says otherwise."],
 };
 
 /// The verb.
@@ -53,6 +53,14 @@ struct Given {
 enum Kind {
     Container,
     Image,
+    Network,
+    Volume,
+    Secret,
+}
+
+impl Kind {
+    /// As docker looks for a name.
+    const ALL: [Self; 5] = [Self::Container, Self::Image, Self::Network, Self::Volume, Self::Secret];
 }
 
 impl FromStr for Kind {
@@ -62,7 +70,10 @@ impl FromStr for Kind {
         match word {
             "container" => Ok(Self::Container),
             "image" => Ok(Self::Image),
-            _ => Err(Invalid::new(word, "not a type").hint("give container or image")),
+            "network" => Ok(Self::Network),
+            "volume" => Ok(Self::Volume),
+            "secret" => Ok(Self::Secret),
+            _ => Err(Invalid::new(word, "not a type").hint("give container, image, network, volume or secret")),
         }
     }
 }
@@ -72,7 +83,8 @@ type F = Flag<Given>;
 const FLAGS: &[F] = &[
     F::switch("latest", |g, on| g.latest = on, "The newest container").short('l').under("Options"),
     F::switch("size", |g, on| g.size = on, "How much a container has written, too").short('s').under("Options"),
-    F::takes("type", "TYPE", |g, w| put(&mut g.kind, w), "container or image").under("Options"),
+    F::takes("type", "TYPE", |g, w| put(&mut g.kind, w), "container, image, network, volume or secret")
+        .under("Options"),
     F::takes("format", "FORMAT", |g, w| put(&mut g.format, w), "json or a template").short('f').under("Options"),
 ];
 
@@ -85,7 +97,7 @@ fn of_kind(words: &[String], context: &Context, kind: Option<Kind>) -> Result<u8
         names.push(super::which::newest(&engine)?);
         engine
     } else {
-        super::some_words(&names, "a container or an image")?;
+        super::some_words(&names, "a name")?;
         context.engine()?
     };
     let mut found = Vec::new();
@@ -101,26 +113,50 @@ fn of_kind(words: &[String], context: &Context, kind: Option<Kind>) -> Result<u8
 }
 
 fn look(engine: &Engine, name: &str, given: &Given) -> Result<Value, Failure> {
-    let kind = given.kind;
-    if kind != Some(Kind::Image) {
-        match engine.container(name) {
-            Ok(listed) => {
-                let mut object = container(engine, &listed);
-                complete(engine, &listed, given.size, &mut object)?;
-                return Ok(object);
+    let Some(kind) = given.kind else {
+        for kind in Kind::ALL {
+            match look_for(engine, name, kind, given.size) {
+                Err(Wanting::Absent(_)) => {}
+                Err(Wanting::Failed(failure)) => return Err(failure),
+                Ok(object) => return Ok(object),
             }
-            Err(error) if kind.is_none() && error.is_not_found() => {}
-            Err(error) => return Err(error.into()),
         }
+        let hint = "coracle ps -a, images, network ls, volume ls and secret ls list what there is";
+        return Err(Failure::absent(format!("no container, image, network, volume or secret {name:?}"), hint));
+    };
+    look_for(engine, name, kind, given.size).map_err(|wanting| match wanting {
+        Wanting::Absent(error) => (*error).into(),
+        Wanting::Failed(failure) => failure,
+    })
+}
+
+/// Why there is nothing to show.
+enum Wanting {
+    /// It is not there.
+    Absent(Box<engine::Error>),
+    /// Something else.
+    Failed(Failure),
+}
+
+impl From<engine::Error> for Wanting {
+    fn from(error: engine::Error) -> Self {
+        if error.is_not_found() { Self::Absent(Box::new(error)) } else { Self::Failed(error.into()) }
     }
-    match engine.image(name) {
-        Ok(found) => Ok(image(engine, &found)),
-        Err(error) if kind.is_none() && error.is_not_found() => {
-            let hint = "coracle ps -a and coracle images list what there is";
-            Err(Failure::absent(format!("no container and no image {name:?}"), hint))
+}
+
+fn look_for(engine: &Engine, name: &str, kind: Kind, size: bool) -> Result<Value, Wanting> {
+    Ok(match kind {
+        Kind::Container => {
+            let listed = engine.container(name)?;
+            let mut object = container(engine, &listed);
+            complete(engine, &listed, size, &mut object).map_err(Wanting::Failed)?;
+            object
         }
-        Err(error) => Err(error.into()),
-    }
+        Kind::Image => image(engine, &engine.image(name)?),
+        Kind::Network => super::network::inspect::object(engine, &engine.find_network(name)?),
+        Kind::Volume => super::volume::inspect::object(engine, &engine.volume(name)?),
+        Kind::Secret => super::secret::inspect::object(&engine.secret(name)?, false),
+    })
 }
 
 fn restart_policy(policy: Policy) -> Value {

@@ -39,9 +39,9 @@ impl Journal {
             field(name, value.as_bytes(), &mut fields);
         }
         for (name, value) in &config.attrs {
-            // The journal takes such names alone, and none that begins like its own.
-            let name = name.replace(|c: char| !c.is_ascii_alphanumeric(), "_").to_ascii_uppercase();
-            field(name.trim_start_matches('_'), value.as_bytes(), &mut fields);
+            if let Some(name) = name_of(name) {
+                field(&name, value.as_bytes(), &mut fields);
+            }
         }
         let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None);
         Self { socket: socket.ok(), to, fields, lost: 0 }
@@ -100,6 +100,17 @@ pub fn is_tag(text: &str) -> bool {
     !PLACES.iter().fold(text.to_owned(), |text, (place, _)| text.replace(place, "")).contains("{{")
 }
 
+/// The field that a label or a variable becomes: the journal takes 64 capital letters, digits and `_`, and begins its own
+/// names with the last (systemd.journal-fields(7)). What would stand beside ours, or for them, is left out.
+fn name_of(name: &str) -> Option<String> {
+    const LONGEST: usize = 64;
+    const OURS: [&str; 5] = ["MESSAGE", "PRIORITY", "SYSLOG_", "CONTAINER_", "IMAGE_NAME"];
+    let name = name.replace(|c: char| !c.is_ascii_alphanumeric(), "_").to_ascii_uppercase();
+    let name = name.trim_start_matches(|c: char| !c.is_ascii_uppercase());
+    let fits = !name.is_empty() && name.len() <= LONGEST && !OURS.iter().any(|ours| name.starts_with(ours));
+    fits.then(|| name.to_owned())
+}
+
 /// One field: `NAME=VALUE`, or with the length before the value where that is no line of text.
 fn field(name: &str, value: &[u8], to: &mut Vec<u8>) {
     to.extend_from_slice(name.as_bytes());
@@ -116,6 +127,18 @@ fn field(name: &str, value: &[u8], to: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_label_is_a_field_that_the_journal_takes_and_none_of_ours() {
+        assert_eq!(name_of("com.example/tier"), Some("COM_EXAMPLE_TIER".to_owned()));
+        assert_eq!(name_of("_1st"), Some("ST".to_owned()));
+        for name in
+            ["", "__", "9", "message", "_Priority", "container.id", "image-name", "syslog_identifier", &"a".repeat(65)]
+        {
+            assert_eq!(name_of(name), None, "{name}");
+        }
+    }
+
     use std::os::unix::net::UnixDatagram;
 
     fn journal() -> (tempfile::TempDir, UnixDatagram, Journal) {

@@ -66,7 +66,7 @@ fn pretty(object: &Value) -> String {
     lines(rows.into_iter().map(|(name, value)| format!("{:<14}{}", format!("{name}:"), text(value))))
 }
 
-fn object(secret: &Secret, show: bool) -> Value {
+pub fn object(secret: &Secret, show: bool) -> Value {
     let date = |seconds: u64| oci::image::rfc3339(seconds as i64, 0);
     let mut object = json!({
         "ID": secret.id,

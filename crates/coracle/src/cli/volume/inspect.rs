@@ -43,7 +43,7 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
 }
 
 /// A volume as docker's API has it.
-fn object(engine: &Engine, volume: &Volume) -> Value {
+pub fn object(engine: &Engine, volume: &Volume) -> Value {
     // docker has null where there are none.
     let some = |map: BTreeMap<String, String>| (!map.is_empty()).then_some(map);
     json!({
