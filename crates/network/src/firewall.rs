@@ -55,12 +55,15 @@ pub struct Firewall {
 }
 
 /// What is written to the table: another version of the rules is made anew.
-const VERSION: &[u8] = b"coracle 2";
+const VERSION: &[u8] = b"coracle 3";
 
 /// IPv4 and IPv6, as the filter has them.
 const IPV4: &[u8] = &[2];
 const IPV6: &[u8] = &[10];
 const ICMPV6: &[u8] = &[58];
+/// `ND_NEIGHBOR_…` (RFC 4861, section 4).
+const NEIGHBOUR_SOLICITATION: u8 = 135;
+const NEIGHBOUR_ADVERTISEMENT: u8 = 136;
 
 const BRIDGES: &str = "bridges";
 const INTERNAL: &str = "internal";
@@ -280,11 +283,15 @@ fn rules(batch: &mut Batch<'_>) {
     }
 
     batch.chain("here", base("filter", 1, 0));
+    let from_within = || rule().device(Key::In, INTERNAL);
+    // Who has which address on the link is asked and answered so.
+    let neighbours =
+        |kind: u8| from_within().is(Key::Family, IPV6).is(Key::Protocol, ICMPV6).is(Key::IcmpType, &[kind]);
     let here = [
-        rule().device(Key::In, INTERNAL).state(ESTABLISHED_OR_RELATED).verdict(Verdict::Accept),
-        // Who has which address on the link is asked and answered so.
-        rule().device(Key::In, INTERNAL).is(Key::Family, IPV6).is(Key::Protocol, ICMPV6).verdict(Verdict::Accept),
-        rule().device(Key::In, INTERNAL).verdict(Verdict::Drop),
+        from_within().state(ESTABLISHED_OR_RELATED).verdict(Verdict::Accept),
+        neighbours(NEIGHBOUR_SOLICITATION).verdict(Verdict::Accept),
+        neighbours(NEIGHBOUR_ADVERTISEMENT).verdict(Verdict::Accept),
+        from_within().verdict(Verdict::Drop),
     ];
     for rule in &here {
         batch.rule("here", rule);

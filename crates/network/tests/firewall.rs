@@ -212,7 +212,7 @@ fn networks_are_apart_unless_both_are_open() {
 
 #[test]
 fn an_internal_network_reaches_nothing_outside() {
-    requires!(root, package = "ip", package = "nft");
+    requires!(root, package = "ip", package = "nft", package = "ping");
     let mut world = World::new();
     let outside = neighbour();
     let internal = Network { internal: true, ..network("in", &["10.65.0.0/24", "fd00:2::/64"]) };
@@ -234,6 +234,13 @@ fn an_internal_network_reaches_nothing_outside() {
     ];
     let here_by = (ip("10.65.0.1"), servers[2].port());
     assert!(servers.iter().all(|server| refused(&c, *server)) && refused(&c, here_by));
+    let pings =
+        |to: &str| within(&c, || Invocation::new("ping").args(["-c", "1", "-W", "1", to]).run().exit_code() == Some(0));
+    for family in [false, true] {
+        let gateway = internal.range(family).and_then(|range| range.gateway).expect("a gateway").to_string();
+        let neighbour = in_d.address(family).expect("an address").0.to_string();
+        assert!(pings(&neighbour) && !pings(&gateway), "{gateway}");
+    }
     assert!(refused(&world.a, serve(&c, (v4(&in_c), 80))));
     assert!(asked(&d, serve(&c, (v6(&in_c), 81))).is_some(), "within it all is well");
     assert!(asked(&here(), serve(&d, (v4(&in_d), 80))).is_some(), "and this machine reaches it");
