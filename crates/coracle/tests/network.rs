@@ -245,6 +245,9 @@ fn an_ordinary_users_container_reaches_the_network_and_is_reached() {
     let user = testkit::User::with_subuids();
     open_tun();
     let world = World::with(Sandbox::of(&user));
+    // Without a way out there is nothing that pasta could do, and a container that has asked for nothing runs all the same.
+    let offline = world.run("run --rm host: ls /sys/class/net");
+    offline.code(0).stdout_is("lo\n").stderr_contains("this machine has no way to others");
     // A machine has an address and a way out; pasta wants both. At the other end of the wire is a neighbour.
     let neighbour = Invocation::new("unshare").args(["-n", "sleep", "100"]).spawn();
     let pid = neighbour.pid().to_string();

@@ -85,7 +85,10 @@ impl Engine {
         if self.caller().is_root() {
             return (!network::can_bridge()).then_some(network::Error::NoFilter);
         }
-        (!self.has_pasta()).then_some(network::Error::NoPasta)
+        if !self.has_pasta() {
+            return Some(network::Error::NoPasta);
+        }
+        (!network::has_way_out()).then_some(network::Error::Offline)
     }
 }
 
@@ -95,7 +98,7 @@ pub(crate) fn settle(engine: &Engine, config: &mut ContainerConfig) {
         return;
     }
     let root = engine.caller().is_root();
-    config.view.network = Some(if !root && engine.has_pasta() {
+    config.view.network = Some(if !root && engine.has_pasta() && network::has_way_out() {
         NetworkMode::Pasta
     } else if root && network::can_bridge() {
         NetworkMode::Networks(vec![Joined { network: DEFAULT.to_owned(), ..Joined::default() }])

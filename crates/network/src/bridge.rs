@@ -106,6 +106,12 @@ pub fn can_bridge() -> bool {
     Nft::open().and_then(|mut nft| nft.note(Family::Inet, "coracle")).is_ok()
 }
 
+/// This machine has a way to everybody else, which pasta passes packets on by.
+pub fn has_way_out() -> bool {
+    let paths = Route::open().and_then(|mut route| route.paths());
+    paths.is_ok_and(|paths| paths.iter().any(|path| path.to.1 == 0))
+}
+
 /// Where this machine's packets go by themselves: what no new network may overlap.
 pub fn taken_subnets() -> Result<Vec<Subnet>> {
     let mut route = Route::open().map_err(Error::kernel("new", "ask for routes"))?;

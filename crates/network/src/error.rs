@@ -68,6 +68,9 @@ pub enum Error {
         "an ordinary user's containers reach the network by pasta, which is not installed: install the package passt, or say --network none, or --network host"
     )]
     NoPasta,
+    /// Nothing can be passed on.
+    #[error("this machine has no way to others (no default route), which pasta could pass packets on by")]
+    Offline,
     /// The kernel has no nf_tables, or we may not touch it.
     #[error(
         "the packet filter (nf_tables) is not there, or this root may not touch it: --network host has the machine's network"

@@ -23,7 +23,7 @@ pub mod resolver;
 mod subnet;
 
 pub use attach::Wish;
-pub use bridge::{can_bridge, taken_subnets};
+pub use bridge::{can_bridge, has_way_out, taken_subnets};
 pub use endpoint::{Endpoint, mac_text, parse_mac};
 pub use error::{Error, Result};
 pub use firewall::{Bridge, Firewall, Obstacle, Owner, Seat};
