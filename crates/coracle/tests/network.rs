@@ -171,6 +171,27 @@ fn ports_are_chosen_and_ranges_are_taken_in_order() {
 }
 
 #[test]
+fn a_firewall_of_somebody_elses_in_the_way_is_named_with_what_helps() {
+    requires!(root, cgroups, package = "ip", package = "nft");
+    let world = World::new();
+    world.run("run --rm -p 8080:80 host: true").code(0).stderr_is("");
+    // As docker leaves its table: nothing is passed on that it has not let through.
+    for words in [
+        "add table ip filter",
+        "add chain ip filter DOCKER-USER",
+        "add chain ip filter FORWARD { type filter hook forward priority 0 ; policy drop ; }",
+        "add rule ip filter FORWARD jump DOCKER-USER",
+    ] {
+        Invocation::new("nft").args(words.split(' ')).ok();
+    }
+    let told = world.run("run --rm -p 8080:80 host: true");
+    told.code(0)
+        .stderr_contains("chain FORWARD of table ip filter drops")
+        .stderr_contains("iptables -I DOCKER-USER -i cor");
+    world.run("run --rm --network none host: true").code(0).stderr_is("");
+}
+
+#[test]
 fn ports_are_published_and_taken_away_while_it_runs() {
     requires!(root, cgroups, package = "ip", package = "curl");
     let world = World::new();

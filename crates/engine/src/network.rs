@@ -8,7 +8,7 @@ use crate::events::Kind;
 use crate::joining::{free_ranges, joined, namespace_of, wish};
 use crate::record::{Record, now};
 use ::network::taken_subnets;
-pub use ::network::{DEFAULT, Driver, Endpoint, Network, Published, Range, Subnet, mac_text};
+pub use ::network::{DEFAULT, Driver, Endpoint, Network, Obstacle, Published, Range, Subnet, mac_text};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use store::{Container, Durability};
@@ -244,6 +244,23 @@ impl Engine {
         dir.write(&record, durability(&record))?;
         self.tell_joined("disconnect", &network, &id);
         Ok(())
+    }
+
+    /// Who else's firewall is going to drop what a container with published ports sends and gets, with what helps.
+    pub fn obstacles(&self, config: &crate::config::ContainerConfig) -> Vec<Obstacle> {
+        let first = match &config.view.network {
+            None if self.caller().is_root() => Some(DEFAULT),
+            Some(NetworkMode::Networks(all)) => all.first().map(|joined| joined.network.as_str()),
+            _ => None,
+        };
+        let Some(network) = first.filter(|_| config.view.publish_all || !config.view.ports.is_empty()) else {
+            return Vec::new();
+        };
+        // Read by a store that goes again: who asks is about to fork, and to open his own where that belongs.
+        let store = store::Store::open_if_there(&self.locations().root).ok().flatten();
+        let network: Option<Network> = store.and_then(|store| store.network(network).ok().flatten());
+        let bridge = network.as_ref().and_then(Network::bridge);
+        bridge.and_then(|bridge| self.networks().obstacles(bridge).ok()).unwrap_or_default()
     }
 
     /// Makes the packet filter anew, where somebody has taken it away.

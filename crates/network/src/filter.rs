@@ -3,7 +3,7 @@
 
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
-use crate::firewall::{Bridge, Firewall, Seat};
+use crate::firewall::{Bridge, Firewall, Obstacle, Seat};
 use crate::networks::Networks;
 use crate::published::Published;
 use crate::record::Network;
@@ -73,6 +73,11 @@ impl Networks {
     /// What a network that is there is like.
     fn known(&self, name: &str) -> Option<Network> {
         serde_json::from_slice(&std::fs::read(self.path().join(name).join(NETWORK)).ok()?).ok()
+    }
+
+    /// Chains of others by which packets from a bridge or to it do not pass.
+    pub fn obstacles(&self, bridge: &str) -> Result<Vec<Obstacle>> {
+        self.firewall()?.obstacles(bridge)
     }
 
     /// Lets a network through that is being made.

@@ -54,6 +54,8 @@ impl fmt::Display for Obstacle {
     }
 }
 
+impl std::error::Error for Obstacle {}
+
 impl Firewall {
     /// Chains of others by which packets from a bridge or to it do not pass. A table that names the bridge is taken to
     /// mean what it says. What the older iptables-legacy holds is not seen.

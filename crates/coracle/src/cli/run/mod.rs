@@ -124,6 +124,9 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     if let Some(missing) = engine.lacks_network(&asked.config) {
         Failure::warn("the container has no network", &missing);
     }
+    for obstacle in engine.obstacles(&asked.config) {
+        Failure::warn("another firewall stands in the way", &obstacle);
+    }
     let image = image_name(&asked.config.image);
     let remove_image = asked.remove_image;
     let code = if asked.detach || !asked.attach.is_empty() || !is_ours_alone(&asked.config) {
