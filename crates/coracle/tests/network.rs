@@ -192,6 +192,29 @@ fn a_firewall_of_somebody_elses_in_the_way_is_named_with_what_helps() {
 }
 
 #[test]
+fn the_machines_own_firewall_decides_who_reaches_a_port_where_that_is_wanted() {
+    requires!(root, cgroups, package = "ip", package = "curl", package = "nft");
+    let world = World::new();
+    world.server("open", "-p 8080:80");
+    world.server("kept", "-p 8081:80 --publish-policy host");
+    world.run("port kept").code(0).stdout_contains("0.0.0.0:8081");
+    let urls = |port: u16| [format!("http://10.64.0.1:{port}/"), format!("http://[::1]:{port}/")];
+    for (port, name) in [(8080, "open"), (8081, "kept")] {
+        assert!(urls(port).iter().all(|url| get(url).as_deref() == Some(name)), "{name}");
+    }
+    for words in [
+        "add table inet mine",
+        "add chain inet mine in { type filter hook input priority 0 ; policy accept ; }",
+        "add rule inet mine in tcp dport { 8080, 8081 } drop",
+    ] {
+        Invocation::new("nft").args(words.split(' ')).ok();
+    }
+    assert_eq!(get("http://10.64.0.1:8080/").as_deref(), Some("open"), "led on before those rules");
+    assert!(urls(8081).iter().all(|url| get(url).is_none()));
+    world.run("run -p 53:53/udp --publish-policy host host: true").code(125).stderr_contains("TCP alone");
+}
+
+#[test]
 fn ports_are_published_and_taken_away_while_it_runs() {
     requires!(root, cgroups, package = "ip", package = "curl");
     let world = World::new();

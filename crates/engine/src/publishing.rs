@@ -16,8 +16,9 @@ use store::Container;
 
 /// Takes all that a container wants.
 pub(crate) fn take(engine: &Engine, record: &Container<Record>) -> Result<Taken> {
-    let asked = record.config.config.view.ports.iter().map(wanted);
-    let all: Vec<_> = asked.chain(exposed(engine, record)?).collect();
+    let view = &record.config.config.view;
+    let asked = view.ports.iter().map(wanted).chain(exposed(engine, record)?);
+    let all: Vec<_> = asked.map(|wanted| Wanted { passed: view.pass_ports, ..wanted }).collect();
     Ok(ports::take(&engine.networks(), &all)?)
 }
 
@@ -36,7 +37,8 @@ pub(crate) fn republish(engine: &Engine, record: &Container<Record>, update: &Up
     all.dedup();
     let before = all.clone();
     all.retain(|port| !update.withdraw.contains(&(port.inside, port.protocol)));
-    all.extend(update.publish.iter().map(wanted));
+    let passed = record.config.config.view.pass_ports;
+    all.extend(update.publish.iter().map(|port| Wanted { passed, ..wanted(port) }));
     let pidfd = sys::process::pidfd_open(process.pid).map_err(Error::system("hold the published ports"))?;
     // One process holds all of them; another one takes its place.
     let_go(&run_dir);
@@ -52,7 +54,13 @@ pub(crate) fn republish(engine: &Engine, record: &Container<Record>, update: &Up
 
 /// A port as it was taken.
 fn held(port: &Published) -> Wanted {
-    Wanted { at: port.at, protocol: port.protocol, host: Some((port.port, port.port)), inside: port.to.port() }
+    Wanted {
+        at: port.at,
+        protocol: port.protocol,
+        host: Some((port.port, port.port)),
+        inside: port.to.port(),
+        passed: port.passed,
+    }
 }
 
 /// In a run directory: the process that holds the published ports.
@@ -96,10 +104,10 @@ fn exposed(engine: &Engine, record: &Container<Record>) -> Result<Vec<Wanted>> {
     let free = |(inside, protocol): &(u16, Protocol)| {
         !view.ports.iter().any(|port| (port.inside, port.protocol) == (*inside, *protocol))
     };
-    let any = |(inside, protocol)| Wanted { at: None, protocol, host: None, inside };
+    let any = |(inside, protocol)| Wanted { at: None, protocol, host: None, inside, passed: false };
     Ok(all.into_iter().filter(free).map(any).collect())
 }
 
 fn wanted(port: &PortRequest) -> Wanted {
-    Wanted { at: port.at, protocol: port.protocol, host: port.host, inside: port.inside }
+    Wanted { at: port.at, protocol: port.protocol, host: port.host, inside: port.inside, passed: false }
 }

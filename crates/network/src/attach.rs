@@ -350,9 +350,10 @@ fn way(gateway: IpAddr, link: u32) -> Way {
 /// Ports with the addresses that they lead to: one that is at no address in particular, to each that the container has.
 fn published(ports: &[Port], addresses: &[(IpAddr, u8)]) -> Vec<Published> {
     let one = |port: &Port| {
-        let Port { at, protocol, port, inside } = *port;
+        let Port { at, protocol, port, inside, passed } = *port;
         let fits = move |to: &&(IpAddr, u8)| at.is_none_or(|at| at.is_ipv6() == to.0.is_ipv6());
-        let lead = move |(to, _): &(IpAddr, u8)| Published { at, protocol, port, to: SocketAddr::new(*to, inside) };
+        let lead =
+            move |(to, _): &(IpAddr, u8)| Published { at, protocol, port, to: SocketAddr::new(*to, inside), passed };
         addresses.iter().filter(fits).map(lead).collect::<Vec<_>>()
     };
     ports.iter().flat_map(one).collect()

@@ -153,7 +153,7 @@ impl Firewall {
 
     /// Leads ports to containers.
     pub fn publish(&mut self, published: &[Published]) -> Result<()> {
-        if published.is_empty() {
+        if published.iter().all(|one| one.passed) {
             return Ok(());
         }
         let table = self.table.clone();
@@ -172,7 +172,7 @@ impl Firewall {
             }
             nft.commit(batch)
         };
-        if !published.is_empty() && withdraw(&mut self.nft, published).is_err() {
+        if !published.iter().all(|one| one.passed) && withdraw(&mut self.nft, published).is_err() {
             // One that is not there keeps all others from going.
             for published in published {
                 let _ = withdraw(&mut self.nft, std::slice::from_ref(published));
@@ -349,7 +349,7 @@ fn publish(batch: &mut Batch<'_>, published: &[Published]) {
 /// Ports by the map that they belong in, each with its key and where it leads.
 fn by_map(published: &[Published]) -> Vec<(&'static str, Vec<(Value, Value)>)> {
     let mut maps: Vec<(&'static str, Vec<(Value, Value)>)> = Vec::new();
-    for one in published {
+    for one in published.iter().filter(|one| !one.passed) {
         let family = usize::from(one.to.is_ipv6());
         let (map, key) = match one.at {
             Some(at) => (AT[family], Value::default().and(&octets(at))),

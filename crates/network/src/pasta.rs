@@ -66,6 +66,7 @@ pub fn connect(
             protocol: port.protocol,
             port: port.port,
             to: SocketAddr::new(to, port.inside),
+            passed: false,
         };
         all.into_iter().filter(fits).map(lead).collect::<Vec<_>>()
     };

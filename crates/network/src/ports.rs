@@ -23,6 +23,8 @@ pub struct Wanted {
     pub host: Option<(u16, u16)>,
     /// The container's.
     pub inside: u16,
+    /// What comes is passed on by the process that holds it, so that the machine's own rules for what comes in count.
+    pub passed: bool,
 }
 
 /// Ports that were taken, and the sockets that hold them.
@@ -37,7 +39,7 @@ pub struct Taken {
 #[derive(Debug)]
 struct Held {
     socket: OwnedFd,
-    /// The container's port, where streams for ::1 come to this socket.
+    /// The container's port, where streams come to this socket: those for ::1, or all that are passed on.
     loopback: Option<u16>,
 }
 
@@ -76,10 +78,11 @@ pub fn take(networks: &Networks, wanted: &[Wanted]) -> Result<Taken> {
             let owner = in_use.then(owner).flatten();
             return Err(Error::Port { port: name(wish), owner, source });
         };
-        taken.ports.push(Port { at: wish.at, protocol: wish.protocol, port, inside: wish.inside });
+        let Wanted { at, protocol, inside, passed, .. } = *wish;
+        taken.ports.push(Port { at, protocol, port, inside, passed });
         let streams = wish.protocol == Protocol::Tcp;
         taken.sockets.extend(sockets.into_iter().map(|(ipv6, socket)| {
-            let hears = ipv6 && streams && wish.at.is_none_or(|at| at.is_loopback());
+            let hears = streams && (passed || (ipv6 && at.is_none_or(|at| at.is_loopback())));
             Held { socket, loopback: hears.then_some(wish.inside) }
         }));
     }

@@ -63,6 +63,8 @@ pub struct Port {
     pub port: u16,
     /// The container's.
     pub inside: u16,
+    /// It is passed on by a process, past this machine's own rules for what comes in.
+    pub passed: bool,
 }
 
 /// A published port.
@@ -77,4 +79,7 @@ pub struct Published {
     pub port: u16,
     /// The container's address and port.
     pub to: SocketAddr,
+    /// A process passes it on; the packet filter knows nothing of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub passed: bool,
 }

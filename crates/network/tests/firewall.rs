@@ -46,7 +46,7 @@ impl World {
         let network = network("one", &["10.64.0.0/16", "fd00:1::/64"]);
         let (a, b) = (container(), container());
         // The first has a port that is published, which this test publishes by itself.
-        let ports = [Port { at: None, protocol: Protocol::Tcp, port: 9, inside: 9 }];
+        let ports = [Port { at: None, protocol: Protocol::Tcp, port: 9, inside: 9, passed: false }];
         let in_a = networks.attach(&network, &Wish { ports: &ports, ..wish("aaa") }, &a).expect("a place");
         networks.attach(&network, &wish("bbb"), &b).expect("a place");
         let bridge = Bridge::of(&network).expect("a bridge");
@@ -67,7 +67,7 @@ impl World {
     }
 
     fn publish(&mut self, at: Option<&str>, protocol: Protocol, port: u16, to: SocketAddr) -> Published {
-        let published = Published { at: at.map(ip), protocol, port, to };
+        let published = Published { at: at.map(ip), protocol, port, to, passed: false };
         self.firewall.publish(&[published]).expect("published");
         published
     }
@@ -316,7 +316,13 @@ fn ten_thousand_ports_are_published_as_fast_as_one() {
     machine();
     let mut firewall = Firewall::open(TABLE).expect("a filter");
     firewall.make(&[], &[]).expect("its rules");
-    let one = |port: u16| Published { at: None, protocol: Protocol::Tcp, port, to: ([10, 64, 0, 2], port).into() };
+    let one = |port: u16| Published {
+        at: None,
+        protocol: Protocol::Tcp,
+        port,
+        to: ([10, 64, 0, 2], port).into(),
+        passed: false,
+    };
     let mut time = |ports: std::ops::Range<u16>, each: bool| {
         let ports: Vec<_> = ports.map(one).collect();
         let start = Instant::now();

@@ -25,6 +25,9 @@ pub struct ViewConfig {
     /// `--publish`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<PortRequest>,
+    /// `--publish-policy host`: this machine's own rules for what comes in count for published ports, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pass_ports: bool,
     /// `--publish-all`: what the image exposes gets ports, too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub publish_all: bool,

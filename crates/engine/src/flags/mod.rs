@@ -53,7 +53,7 @@ pub use image::{image, platform, rootfs};
 pub use limits::{count, memory, oom_score_adj, stop_timeout, swappiness};
 pub use log::{log_driver, log_option};
 pub use mount::{mount, volume_option};
-pub use network::{address, expose, host_label, mac_address, publish};
+pub use network::{address, expose, host_label, mac_address, publish, publish_policy};
 pub(crate) use number::file_id;
 pub use path::{absolute, container_path};
 pub use restart::restart;

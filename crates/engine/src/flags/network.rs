@@ -131,6 +131,15 @@ pub fn publish(text: &str) -> Result<Vec<PortRequest>, Invalid> {
     }
 }
 
+/// `--publish-policy`: whether a process passes ports on, so that the machine's own rules for what comes in count.
+pub fn publish_policy(text: &str) -> Result<bool, Invalid> {
+    match text {
+        "open" => Ok(false),
+        "host" => Ok(true),
+        _ => Err(Invalid::new(text, "no such policy").hint("open or host")),
+    }
+}
+
 /// `PORT[-PORT][/PROTOCOL]`.
 pub fn expose(text: &str) -> Result<Vec<(u16, Protocol)>, Invalid> {
     let (ports, protocol) = protocol(text)?;

@@ -173,6 +173,13 @@ pub const FLAGS: &[Flag<Given>] = &[
         .short('P')
         .under(SEES),
     F::takes(
+        "publish-policy",
+        "open|host",
+        |g, w| flags::publish_policy(w).map(|passed| g.pass_ports = passed),
+        "Who reaches published ports: everybody, or whom this machine's firewall lets in (TCP)",
+    )
+    .under(SEES),
+    F::takes(
         "expose",
         "PORT[/PROTOCOL]",
         |g, w| flags::expose(w).map(|ports| g.expose.extend(ports)),

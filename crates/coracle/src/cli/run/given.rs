@@ -50,6 +50,7 @@ pub struct Given {
     pub aliases: Vec<String>,
     pub publish: Vec<engine::config::PortRequest>,
     pub publish_all: bool,
+    pub pass_ports: bool,
     pub expose: Vec<(u16, engine::config::Protocol)>,
     pub hostname: Option<HostName>,
     pub domainname: Option<DomainName>,

@@ -5,8 +5,8 @@ use crate::cli::Failure;
 use engine::DEFAULT_NETWORK;
 use engine::config::{
     ContainerConfig, CpuTime, EnvVar, FilesConfig, Foreground, ImageRef, Joined, LimitsConfig, LogDriver, Mount,
-    NetworkMode, Notify, Policy, Privileges, PrivilegesConfig, ProcessConfig, Ready, RootAccess, SeccompChoice,
-    StdinMode, TerminalMode, Unset, ViewConfig,
+    NetworkMode, Notify, Policy, Privileges, PrivilegesConfig, ProcessConfig, Protocol, Ready, RootAccess,
+    SeccompChoice, StdinMode, TerminalMode, Unset, ViewConfig,
 };
 use engine::flags::{self, Invalid, SecurityOpt};
 use std::collections::BTreeMap;
@@ -49,6 +49,12 @@ pub fn request(given: Given, words: Vec<String>, around: &Surroundings<'_>) -> R
     let image = image(given.rootfs.as_deref(), &mut words, around)?;
     let (seccomp, privileges) = privileges(&given, around)?;
     let network = network(&given, around)?;
+    if given.pass_ports && given.publish.iter().any(|port| port.protocol != Protocol::Tcp) {
+        return Err(Failure::words(
+            "--publish-policy host passes on TCP alone",
+            "leave it out, or publish no other ports",
+        ));
+    }
     let mut config = ContainerConfig::new(image);
     config.pull = given.pull.unwrap_or_default();
     config.limits = limits(&given)?;
@@ -92,6 +98,7 @@ pub fn request(given: Given, words: Vec<String>, around: &Surroundings<'_>) -> R
         network,
         ports: given.publish,
         publish_all: given.publish_all,
+        pass_ports: given.pass_ports,
         exposed: given.expose,
         hostname: given.hostname,
         domainname: given.domainname,
@@ -423,7 +430,7 @@ mod tests {
         let line = "-i -t -d -a stdout --detach-keys a --replace --health-cmd a --health-interval 1s --health-timeout 1s --health-retries 1 \
             --health-start-period 1s --health-start-interval 1s --health-on-failure stop --no-healthcheck --restart no --log-driver none --log-opt max-size=1m -e A=b --env-file env --env-host --http-proxy --unsetenv a --unsetenv-all --no-hosts --tz UTC --pidfile a --conmon-pidfile a --rmi --arch a --os a --variant a -w /x -u 1:2 --group-add adm --entrypoint x --init --stop-signal INT \
             --stop-timeout 3 --timeout 4 --umask 022 --ulimit nofile=1:2 --oom-score-adj -5 --preserve-fds 1 --sdnotify conmon \
-            --sig-proxy=false --network web --ip 10.64.0.9 --ip6 fd00::9 --mac-address 92:d0:c6:0a:29:33 --network-alias a -p 80:80 -P --expose 81 -h web --domainname d --add-host a:10.0.0.1 --dns 10.0.0.2 \
+            --sig-proxy=false --network web --ip 10.64.0.9 --ip6 fd00::9 --mac-address 92:d0:c6:0a:29:33 --network-alias a -p 80:80 -P --expose 81 --publish-policy host -h web --domainname d --add-host a:10.0.0.1 --dns 10.0.0.2 \
             --dns-search x.example --dns-option ndots:1 --pid host --ipc host --uts host --cgroupns host --userns auto \
             --sysctl net.ipv4.ip_forward=1 -m 64m --memory-swap -1 --memory-reservation 32m --cpus 1 -c 512 \
             --cpu-period 0 --cpu-quota 0 --cpuset-cpus 0 --cpuset-mems 0 --pids-limit 5 --shm-size 1m --memory-swappiness 9 \
