@@ -24,6 +24,7 @@ fn as_a_service(delegate: &str, run: &str) -> Outcome {
         .arg(format!("--uid={}", user.name))
         .arg(format!("--setenv=CORACLE_ROOT={}", root.display()))
         .arg(format!("--setenv=CORACLE_RUNROOT={}", runroot.display()))
+        .arg("--setenv=CORACLE_NETWORK=none")
         .args(["/bin/sh", "-c", &script])
         .run()
 }

@@ -249,6 +249,12 @@ pub(crate) fn has_resolver(engine: &Engine, config: &ContainerConfig) -> Result<
 
 /// A container is in no network any more.
 pub(crate) fn leave(engine: &Engine, id: &str) {
-    pasta::end(&engine.networks(), &engine.run_dir(id), id);
-    engine.networks().forget(id);
+    part(&engine.networks(), &engine.run_dir(id));
+}
+
+/// The same by its run directory, which its id names.
+pub(crate) fn part(networks: &Networks, run_dir: &Path) {
+    let id = run_dir.file_name().unwrap_or_default().to_string_lossy();
+    pasta::end(networks, run_dir, &id);
+    networks.forget(&id);
 }

@@ -91,7 +91,6 @@ pub fn run(engine: &Engine, config: &ContainerConfig, io: Io) -> Result<Outcome>
     let actor = Actor::of(&record);
     engine.tell_end(&record.id, &actor, &run);
     let cleared = place.end();
-    joining::leave(engine, record.id.as_str());
     finish(engine, container, config.remove, &run, &actor)?;
     cleared?;
     place.run_dir.remove()?;

@@ -35,6 +35,7 @@ pub(crate) struct Place {
     /// Its ids.
     pub ids: Ids,
     layout: Layout,
+    networks: network::Networks,
     /// Where its cgroup is to be; `None` where there are none, or none is wanted.
     cgroup: Option<CgroupPath>,
 }
@@ -52,7 +53,7 @@ impl Place {
         let path = engine.run_dir(id);
         let run_dir = if again { RunDir::renew(&path, &state)? } else { RunDir::create(&path, &state)? };
         match userns::choose(engine, config, id) {
-            Ok(ids) => Ok(Self { run_dir, ids, layout, cgroup }),
+            Ok(ids) => Ok(Self { run_dir, ids, layout, networks: engine.networks(), cgroup }),
             Err(error) => {
                 let _ = run_dir.remove();
                 Err(error)
@@ -69,9 +70,10 @@ impl Place {
         Ok(path)
     }
 
-    /// Nothing of the container runs any more; what was written down of it stays.
+    /// Nothing of the container runs any more, and it is in no network; what was written down of it stays.
     pub fn end(&self) -> Result<()> {
         let ended = monitor::end(&self.run_dir);
+        crate::joining::part(&self.networks, self.run_dir.path());
         self.ids.release();
         Ok(ended?)
     }

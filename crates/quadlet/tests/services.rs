@@ -88,6 +88,29 @@ fn a_container_names_volumes_and_images_of_other_files() {
 }
 
 #[test]
+fn a_network_becomes_a_service_that_runs_before_its_containers() {
+    let text = "[Network]\nSubnet=10.1.0.0/24\nGateway=10.1.0.1\nInternal=yes\nIPv6=true\nLabel=a=b\n";
+    let network = of("inner.network", text).expect("a service");
+    assert_eq!(network.name, "inner-network.service");
+    let line = start(&network)[1..].join(" ");
+    assert!(line.starts_with("network create --ignore ") && line.ends_with(" systemd-inner"), "{line}");
+    for option in ["--subnet 10.1.0.0/24", "--gateway 10.1.0.1", "--internal", "--ipv6", "--label a=b"] {
+        assert!(line.contains(option), "{option} in {line}");
+    }
+    assert_eq!(network.unit.last("Service", "Type"), Some("oneshot"));
+    assert_eq!(network.unit.last("Service", "RemainAfterExit"), Some("yes"));
+
+    let others = [("inner.network", text), ("own.network", "[Network]\nNetworkName=mine\n")];
+    let text = "[Container]\nImage=a\nNetwork=inner.network:ip=10.1.0.9\nNetwork=own.network\nNetwork=other\n";
+    let service = with("web.container", text, &others).expect("a service");
+    let line = start(&service).join(" ");
+    for option in ["--network systemd-inner:ip=10.1.0.9", "--network mine", "--network other"] {
+        assert!(line.contains(option), "{option} in {line}");
+    }
+    assert_eq!(service.unit.values("Unit", "Requires"), ["inner-network.service", "own-network.service"]);
+}
+
+#[test]
 fn volumes_and_images_become_services_that_run_once() {
     let volume =
         of("data.volume", "[Volume]\nDevice=tmpfs\nType=tmpfs\nOptions=size=1m\nUser=7\nLabel=a=b\n").expect("one");
@@ -131,7 +154,8 @@ fn what_is_wrong_is_named() {
     assert!(refused("[Container]\nImage=a\n[Service]\nKillMode=none\n").contains("KillMode"));
     assert!(refused("[Container]\nImage=a\nGroup=7\n").contains("User="));
     assert!(refused("[Container]\nImage=a\nExec='open\n").contains("quote"));
-    assert!(refused("[Container]\nImage=a\nNetwork=own.network\n").contains("not there yet"));
+    let refusal = refused("[Container]\nImage=a\nNetwork=own.network\n");
+    assert!(refusal.contains("own.network") && refusal.contains("no such file"), "{refusal}");
     assert!(refused("[Container]\nImage=a\nPod=own.pod\n").contains("not there yet"));
-    assert!(of("x.network", "[Network]\n").is_err());
+    assert!(of("x.network", "[Network]\nSubnte=10.1.0.0/24\n").is_err());
 }
