@@ -140,6 +140,46 @@ fn a_container_in_two_networks_comes_and_leaves_while_it_runs() {
 }
 
 #[test]
+fn one_that_leaves_under_load_takes_nobody_else_along() {
+    requires!(root, cgroups, package = "ip", package = "curl");
+    let world = World::new();
+    for (name, subnet) in [("one", "10.90.1.0/24"), ("two", "10.90.2.0/24")] {
+        world.run(&format!("network create {name} --subnet {subnet}")).code(0);
+    }
+    world.server("web", "--network one:ip=10.90.1.77 --network two:ip=10.90.2.77");
+    // More than anybody takes while this test runs.
+    let endless = std::fs::File::create(world.sandbox.join("www-web/endless")).expect("a file");
+    endless.set_len(1 << 40).expect("a file with a hole");
+    let load = |name: &str, network: &str, address: &str| {
+        let options = format!("run -d --name {name} --network {network} host:");
+        world.run(&format!("{options} curl -s -o /dev/null --limit-rate 100M http://{address}/endless")).code(0);
+    };
+    let taken = |name: &str| -> u64 {
+        let count = world.run(&format!("exec {name} cat /sys/class/net/eth0/statistics/rx_bytes"));
+        count.code(0).stdout.trim().parse().expect("a number of bytes")
+    };
+    let flows = |name: &str| {
+        let before = taken(name);
+        within(SOON, || taken(name) > before + (1 << 20))
+    };
+    load("stays", "one", "10.90.1.77");
+    for round in 0..5 {
+        load("left", "two", "10.90.2.77");
+        assert!(flows("left") && flows("stays"), "round {round}");
+        let before = devices();
+        world.run("network disconnect two web").code(0);
+        assert_eq!(devices(), before - 1);
+        let before = taken("left");
+        assert!(flows("stays"), "round {round}: the other network's packets still come");
+        assert!(taken("left") < before + (1 << 16), "round {round}: what has left sends nothing any more");
+        world.run("network connect --ip 10.90.2.77 two web").code(0);
+        world.run("run --rm --network two host: curl -s http://10.90.2.77/").code(0).stdout_is("web");
+        world.run("rm -f -t 0 left").code(0);
+    }
+    assert_eq!(world.of("stays", "{{.State.Status}}"), "running");
+}
+
+#[test]
 fn the_network_of_another_container_is_shared() {
     requires!(root, cgroups, package = "ip", package = "curl");
     let world = World::new();
