@@ -138,7 +138,9 @@ fn whoever_has_the_pid_now_is_left_alone() {
         let expected = if words[0] == "start" { "running" } else { "exited" };
         assert!(status.is_none_or(|status| status == expected), "{words:?}");
         sandbox.run(["rm", "-f", "box"]).code(0);
-        assert!(fs::read_to_string(format!("/proc/{other}/stat")).expect("the bystander").contains(") S "));
+        // Neither killed (Z) nor stopped (T); on a busy machine it may still be on its way to sleep.
+        let bystander = fs::read_to_string(format!("/proc/{other}/stat")).expect("the bystander");
+        assert!([") S ", ") R ", ") D "].iter().any(|state| bystander.contains(state)), "{bystander}");
     }
     drop(bystander);
     leavings.assert_nothing_new(SOON);
