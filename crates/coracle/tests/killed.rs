@@ -28,6 +28,12 @@ struct Case {
     words: &'static str,
 }
 
+impl Case {
+    fn joins(&self) -> bool {
+        self.before.iter().chain([&self.words]).any(|words| words.contains("NET"))
+    }
+}
+
 fn long() -> bool {
     std::env::var_os("CORACLE_LONG").is_some()
 }
@@ -62,8 +68,7 @@ impl World {
     }
 
     fn leavings(&self, case: &Case) -> Leavings {
-        let joins = case.before.iter().chain([&case.words]).any(|words| words.contains("NET"));
-        self.coracle(if joins { "run --rm NET host: true" } else { "run --rm BOX host: true" }).ok();
+        self.coracle(if case.joins() { "run --rm NET host: true" } else { "run --rm BOX host: true" }).ok();
         Leavings::count(&Scope::new().dir(self.sandbox.path()).cgroup(&self.above))
     }
 
@@ -131,7 +136,12 @@ fn killed_at_each_call_of(user: Option<&User>, case: &Case) {
     let all: Vec<_> = calls.iter().flat_map(|(name, most)| (1..=*most).map(move |at| (name, at))).collect();
     assert!(all.len() > 10, "{calls:?}");
     // The short round takes others each time that it runs: over many of them, all.
-    let step = if long() { 1 } else { all.len() / 8 + 1 };
+    // In a network each takes the ten seconds after which an idle resolver goes, so there a long round takes some, too.
+    let step = match (long(), case.joins()) {
+        (true, false) => 1,
+        (true, true) => all.len() / 32 + 1,
+        (false, _) => all.len() / 8 + 1,
+    };
     let first = std::process::id() as usize % step;
     let mut hit = 0;
     for (name, at) in all.iter().skip(first).step_by(step) {
