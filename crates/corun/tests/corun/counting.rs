@@ -104,7 +104,7 @@ impl Counting {
     /// Without streams: else the test waits for their end.
     pub fn quiet(&self, invocation: Invocation) -> Invocation {
         invocation
-            .under(["/bin/sh", "-c", "exec \"$0\" \"$@\" </dev/null >/dev/null 2>\"$ERRORS\""])
+            .under(["/bin/sh", "-c", "exec \"$0\" \"$@\" </dev/null >/dev/null 2>>\"$ERRORS\""])
             .env("ERRORS", self.errors_file())
     }
 
@@ -112,7 +112,7 @@ impl Counting {
         self.bundle.sandbox.join("errors")
     }
 
-    /// What the last of the quiet ones has said.
+    /// What the quiet ones have said. It is added to, since criu looks whether a file is as long as it was.
     pub fn errors(&self) -> String {
         fs::read_to_string(self.errors_file()).unwrap_or_default()
     }
