@@ -12,8 +12,9 @@ mod message;
 pub mod nft;
 mod path;
 mod route;
+mod socket;
 
-pub use address::Address;
+pub use address::{Address, octets};
 pub use error::{Error, Result};
 pub use link::{End, Link, Mac, MacvlanMode};
 pub use path::Path;

@@ -1,14 +1,12 @@
-//! The socket: a request goes out, its answers come in.
+//! What is asked of rtnetlink.
 
 use crate::address::Address;
 use crate::error::{Error, Result};
 use crate::link::{End, IFF_UP, Link, MacvlanMode, attribute};
-use crate::message::{
-    Answer, NLM_F_ACK, NLM_F_CREATE_REPLACE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_EXCL_CREATE, NLMSG_DONE, NLMSG_ERROR,
-    Request, answers, refusal,
-};
+use crate::message::{Answer, NLM_F_ACK, NLM_F_CREATE_REPLACE, NLM_F_DUMP, NLM_F_EXCL_CREATE, Request};
 use crate::path::Path;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use crate::socket::Socket;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
@@ -19,27 +17,28 @@ const RTM_NEWROUTE: u16 = 24;
 const RTM_DELROUTE: u16 = 25;
 const RTM_GETROUTE: u16 = 26;
 
-/// How often a list is read anew that changed under the reader.
-const TRIES: u32 = 16;
-
 /// A socket of rtnetlink(7).
 #[derive(Debug)]
 pub struct Route {
-    socket: OwnedFd,
-    sequence: u32,
+    socket: Socket,
 }
 
 impl Route {
     /// A socket of this process's network namespace.
     pub fn open() -> Result<Self> {
-        Ok(Self { socket: sys::netlink::open()?, sequence: 0 })
+        Ok(Self { socket: Socket::new(sys::netlink::open()?) })
     }
 
     /// The link of this name.
     pub fn link(&mut self, name: &str) -> Result<Link> {
         let request = Request::new("RTM_GETLINK", RTM_GETLINK, NLM_F_ACK, &Link::fixed(0, 0));
-        let links = self.ask(request.text(attribute::IFNAME, name), RTM_NEWLINK, Link::read)?;
-        links.into_iter().next().ok_or(Error::Malformed { request: "RTM_GETLINK" })
+        let mut link = None;
+        self.socket.ask(request.text(attribute::IFNAME, name), |answer| {
+            if answer.kind == RTM_NEWLINK {
+                link = link.take().or_else(|| Link::read(answer));
+            }
+        })?;
+        link.ok_or(Error::Malformed { request: "RTM_GETLINK" })
     }
 
     /// All links.
@@ -155,99 +154,31 @@ impl Route {
         self.all([Self::up_request(index)])
     }
 
-    /// Asks for a list until it is one of a single moment.
+    /// A list that keeps changing is as it was last.
     fn list<T>(
         &mut self,
         request: impl Fn() -> Request,
         kind: u16,
-        read: impl Fn(&Answer<'_>) -> Option<T> + Copy,
+        read: impl Fn(&Answer<'_>) -> Option<T>,
     ) -> Result<Vec<T>> {
-        for _ in 1..TRIES {
-            if let (list, false) = self.exchange(request(), kind, read)? {
-                return Ok(list);
-            }
-        }
-        self.exchange(request(), kind, read).map(|(list, _)| list)
+        self.socket.list(request, kind, read).map(|(list, _)| list)
     }
 
     /// Sends requests in one message, has each answered, and tells the first failure. The kernel does those behind a
     /// failed one all the same.
     fn all(&mut self, requests: impl IntoIterator<Item = Request>) -> Result<()> {
-        let first = self.sequence.wrapping_add(1);
-        let (mut bytes, mut names) = (Vec::with_capacity(512), Vec::new());
-        for request in requests {
-            self.sequence = self.sequence.wrapping_add(1);
-            names.push(request.name);
-            bytes.extend_from_slice(&request.finish(self.sequence));
-        }
-        if names.is_empty() {
+        let requests: Vec<_> = requests.into_iter().collect();
+        let (mut left, mut result) = (requests.len(), Ok(()));
+        if left == 0 {
             return Ok(());
         }
-        sys::netlink::send(&self.socket, &bytes)?;
-        let (mut left, mut result) = (names.len(), Ok(()));
-        while left > 0 {
-            let bytes = sys::netlink::receive(&self.socket)?;
-            let mut seen = 0;
-            for answer in answers(&bytes) {
-                seen += 1;
-                let Some(name) = names.get(answer.sequence.wrapping_sub(first) as usize) else { continue };
-                if answer.kind != NLMSG_ERROR {
-                    continue;
-                }
-                left = left.saturating_sub(1);
-                let told = match refusal(&answer) {
-                    Some(Ok(())) => Ok(()),
-                    Some(Err((errno, reason))) => Err(Error::Refused { request: name, errno, reason }),
-                    None => Err(Error::Malformed { request: name }),
-                };
-                result = result.and(told);
+        self.socket.perform(requests, |_, told| {
+            left -= 1;
+            if result.is_ok() {
+                result = told;
             }
-            if seen == 0 {
-                return Err(Error::Malformed { request: names[0] });
-            }
-        }
+            left == 0
+        })?;
         result
-    }
-
-    fn ask<T>(&mut self, request: Request, kind: u16, read: impl Fn(&Answer<'_>) -> Option<T>) -> Result<Vec<T>> {
-        self.exchange(request, kind, read).map(|(list, _)| list)
-    }
-
-    /// Sends a request and reads what comes for it up to its end: the answers of one kind, and whether they changed
-    /// meanwhile (`NLM_F_DUMP_INTR`).
-    fn exchange<T>(
-        &mut self,
-        request: Request,
-        kind: u16,
-        read: impl Fn(&Answer<'_>) -> Option<T>,
-    ) -> Result<(Vec<T>, bool)> {
-        let name = request.name;
-        self.sequence = self.sequence.wrapping_add(1);
-        sys::netlink::send(&self.socket, &request.finish(self.sequence))?;
-        let (mut list, mut interrupted) = (Vec::new(), false);
-        loop {
-            let bytes = sys::netlink::receive(&self.socket)?;
-            let mut seen = 0;
-            for answer in answers(&bytes) {
-                seen += 1;
-                if answer.sequence != self.sequence {
-                    continue;
-                }
-                interrupted |= answer.flags & NLM_F_DUMP_INTR != 0;
-                match answer.kind {
-                    NLMSG_DONE => return Ok((list, interrupted)),
-                    NLMSG_ERROR => match refusal(&answer) {
-                        Some(Ok(())) => return Ok((list, interrupted)),
-                        Some(Err((errno, reason))) => return Err(Error::Refused { request: name, errno, reason }),
-                        None => return Err(Error::Malformed { request: name }),
-                    },
-                    other if other == kind => list.extend(read(&answer)),
-                    _ => {}
-                }
-            }
-            if seen == 0 {
-                return Err(Error::Malformed { request: name });
-            }
-        }
     }
 }

@@ -1,9 +1,9 @@
 //! What others have put into the packet filter: their base chains, and the rules of a table.
 
 use super::batch::{header, kind};
-use super::socket::Nft;
+use super::filter::Nft;
 use crate::error::{Error, Result};
-use crate::message::{Answer, NLM_F_DUMP, NLM_F_DUMP_INTR, Request, attributes, text};
+use crate::message::{Answer, NLM_F_DUMP, Request, attributes, text};
 
 /// A chain of anybody's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,9 +31,6 @@ pub struct Seen {
     pub bytes: Vec<u8>,
 }
 
-/// How often a list is read anew that changed under the reader.
-const TRIES: u32 = 16;
-
 impl Nft {
     /// The chains of all tables.
     pub fn chains(&mut self) -> Result<Vec<Chain>> {
@@ -53,6 +50,7 @@ impl Nft {
         self.list(request, kind(NEWRULE), Seen::read)
     }
 
+    /// A list that keeps changing is none to judge by.
     fn list<T>(
         &mut self,
         request: impl Fn() -> Request,
@@ -60,19 +58,10 @@ impl Nft {
         read: impl Fn(&Answer<'_>) -> Option<T>,
     ) -> Result<Vec<T>> {
         let name = request().name;
-        for _ in 0..TRIES {
-            let (mut list, mut interrupted) = (Vec::new(), false);
-            self.ask(request(), |answer| {
-                interrupted |= answer.flags & NLM_F_DUMP_INTR != 0;
-                if answer.kind == wanted {
-                    list.extend(read(answer));
-                }
-            })?;
-            if !interrupted {
-                return Ok(list);
-            }
+        match self.socket.list(request, wanted, read)? {
+            (list, false) => Ok(list),
+            _ => Err(Error::Malformed { request: name }),
         }
-        Err(Error::Malformed { request: name })
     }
 }
 

@@ -5,13 +5,13 @@
 
 mod batch;
 mod expression;
+mod filter;
 mod look;
-mod socket;
 
 pub use batch::{Base, Batch, Data, Family, Set, Verdict};
 pub use expression::{Fib, Key, Rule};
+pub use filter::Nft;
 pub use look::{Chain, Seen};
-pub use socket::Nft;
 
 /// Kinds of values, as nft(8) shows them (its `enum datatypes`), and their lengths in a key, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
