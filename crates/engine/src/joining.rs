@@ -189,7 +189,7 @@ fn join_all(
             let _ = writeln!(lines, "{address}\t{host_name} {}", record.name);
         }
         if number == 0 {
-            first = endpoint.address(true).or_else(|| endpoint.address(false)).map(|(address, _)| address);
+            first = endpoint.any_address();
             for gateway in &endpoint.gateways {
                 let _ = writeln!(lines, "{gateway}\thost.containers.internal host.docker.internal");
             }

@@ -47,8 +47,7 @@ pub(crate) fn republish(engine: &Engine, record: &Container<Record>, update: &Up
         Err(error) => (ports::take(&networks, &before)?, Some(error)),
     };
     let place = if failed.is_none() { networks.republish(&first.network, id, &taken.ports)? } else { place };
-    let address = place.address(true).or_else(|| place.address(false)).map(|(address, _)| address);
-    guard(&run_dir, taken, &pidfd, address)?;
+    guard(&run_dir, taken, &pidfd, place.any_address())?;
     failed.map_or(Ok(()), |error| Err(error.into()))
 }
 

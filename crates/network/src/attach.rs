@@ -3,6 +3,7 @@
 use crate::bridge;
 use crate::endpoint::{Endpoint, Endpoints, OUTSIDE, low, mac_of, mac_text};
 use crate::error::{Error, Result};
+use crate::files;
 use crate::filter::NETWORK;
 use crate::firewall::Seat;
 use crate::inside;
@@ -185,10 +186,8 @@ impl Place {
         }
         // Who comes first makes it; all others wait, and find it. The directory's own lock is held by all of them.
         let path = self.path.join("bridge");
-        let flags = OFlags::WRONLY | OFlags::CREATE;
-        let file = sys::fs::open(&path, flags, Mode::RUSR | Mode::WUSR).map_err(Error::file("open", &path))?;
-        rustix::fs::flock(&file, FlockOperation::LockExclusive)
-            .map_err(|errno| Error::file("lock", &path)(sys::Error::new("flock", "", errno)))?;
+        let file = files::open_lock(&path)?;
+        files::lock(&file, FlockOperation::LockExclusive, &path)?;
         if let Some(link) = bridge::find_whole(route, network, name)? {
             return Ok(link.index);
         }

@@ -2,6 +2,7 @@
 //! find it, and which ports of this machine lead to it.
 
 use crate::error::{Error, Result};
+use crate::files;
 use crate::published::Published;
 use netlink::Mac;
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
@@ -17,7 +18,7 @@ pub(crate) const OUTSIDE: &str = "cov";
 pub const RESOLVER: Ipv4Addr = Ipv4Addr::new(169, 254, 11, 53);
 
 /// A container's place in a network.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// The container's id.
     pub container: String,
@@ -42,6 +43,11 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// The address by which a process reaches it: that of IPv6, where it has one.
+    pub fn any_address(&self) -> Option<IpAddr> {
+        self.address(true).or_else(|| self.address(false)).map(|(address, _)| address)
+    }
+
     /// Its address of one family.
     pub fn address(&self, ipv6: bool) -> Option<(IpAddr, u8)> {
         self.addresses.iter().copied().find(|(address, _)| address.is_ipv6() == ipv6)
@@ -88,20 +94,12 @@ pub struct Endpoints {
 impl Endpoints {
     /// Opens their directory; `None` where there is none.
     pub fn open(path: &Path) -> Result<Option<Self>> {
-        match sys::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW, Mode::empty()) {
-            Ok(dir) => Ok(Some(Self { path: path.to_owned(), dir })),
-            Err(error) if error.errno == sys::Errno::NOENT => Ok(None),
-            Err(error) => Err(Error::file("open", path)(error)),
-        }
+        Ok(files::open_dir(path)?.map(|dir| Self { path: path.to_owned(), dir }))
     }
 
     /// Makes the directory where it is missing.
     pub fn ensure(path: &Path) -> Result<Self> {
-        if let Some(there) = Self::open(path)? {
-            return Ok(there);
-        }
-        sys::fs::ensure_dir(rustix::fs::CWD, path, Mode::RWXU).map_err(Error::file("make", path))?;
-        Self::open(path)?.ok_or_else(|| Error::file("open", path)(sys::Error::new("open", "", sys::Errno::NOENT)))
+        Ok(Self { path: path.to_owned(), dir: files::ensure_dir(path)? })
     }
 
     /// Writes one, whole or not at all.
@@ -126,14 +124,7 @@ impl Endpoints {
 
     /// All of them.
     pub fn all(&self) -> Vec<Endpoint> {
-        self.names().iter().filter_map(|name| self.get(name)).collect()
-    }
-
-    /// The containers that have one.
-    pub fn names(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(&self.path).into_iter().flatten().flatten();
-        let name = |entry: std::fs::DirEntry| entry.file_name().into_string().ok();
-        entries.filter_map(name).filter(|name| !name.starts_with('.')).collect()
+        files::names(&self.path).iter().filter_map(|name| self.get(name)).collect()
     }
 
     /// Forgets a container's.

@@ -2,12 +2,13 @@
 //! root's files say. Whoever finds that somebody has flushed it makes it anew.
 
 use crate::endpoint::Endpoint;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::files;
 use crate::firewall::{Bridge, Firewall, Obstacle, Seat};
 use crate::networks::Networks;
 use crate::published::Published;
 use crate::record::Network;
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::fs::FlockOperation;
 use std::os::fd::OwnedFd;
 
 /// In a network's directory: the network.
@@ -33,10 +34,8 @@ impl Networks {
     /// Holds the filter's lock until the fd is closed.
     fn lock_filter(&self, how: FlockOperation) -> Result<OwnedFd> {
         let path = self.path().join(LOCK);
-        let file = sys::fs::open(&path, OFlags::RDWR | OFlags::CREATE, Mode::RUSR | Mode::WUSR);
-        let file = file.map_err(Error::file("open", &path))?;
-        rustix::fs::flock(&file, how)
-            .map_err(|errno| Error::file("lock", &path)(sys::Error::new("flock", "", errno)))?;
+        let file = files::open_lock(&path)?;
+        files::lock(&file, how, &path)?;
         Ok(file)
     }
 

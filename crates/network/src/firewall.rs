@@ -16,7 +16,7 @@ use crate::published::Published;
 use crate::record::Network;
 use crate::subnet::Subnet;
 use netlink::nft::{Base, Batch, Data, Family, Fib, Key, Nft, Rule, Set, Type, Value, Verdict};
-use std::net::IpAddr;
+use netlink::octets;
 use std::os::fd::AsFd as _;
 
 /// What the filter has to know of a network.
@@ -86,11 +86,6 @@ impl Firewall {
         Ok(Self { nft, table: table.to_owned() })
     }
 
-    /// The socket, and the table's name.
-    fn parts(&mut self) -> (&mut Nft, &str) {
-        (&mut self.nft, &self.table)
-    }
-
     /// The table is there, with the rules of this version.
     pub fn stands(&mut self) -> Result<bool> {
         let note = self.nft.note(Family::Inet, &self.table).map_err(Error::filter("ask the packet filter"))?;
@@ -100,8 +95,7 @@ impl Firewall {
     /// Makes all of it anew, at once: who is on the way through finds either the old or the new.
     pub fn make(&mut self, bridges: &[Bridge], published: &[Published]) -> Result<()> {
         self.make_guard();
-        let table = self.table.clone();
-        let mut batch = Batch::of(Family::Inet, &table);
+        let mut batch = Batch::of(Family::Inet, &self.table);
         batch.table(&[]);
         batch.remove_table();
         batch.table(VERSION);
@@ -116,8 +110,7 @@ impl Firewall {
 
     /// A kernel without a filter for bridges leaves the guard to the containers, which believe no router.
     fn make_guard(&mut self) {
-        let table = self.table.clone();
-        let mut batch = Batch::of(Family::Bridge, &table);
+        let mut batch = Batch::of(Family::Bridge, &self.table);
         batch.table(&[]);
         batch.remove_table();
         batch.table(VERSION);
@@ -127,16 +120,14 @@ impl Firewall {
 
     /// A network is there from now on.
     pub fn join(&mut self, bridge: &Bridge) -> Result<()> {
-        let table = self.table.clone();
-        let mut batch = Batch::of(Family::Inet, &table);
+        let mut batch = Batch::of(Family::Inet, &self.table);
         add(&mut batch, bridge);
         self.nft.commit(batch).map_err(Error::filter("let the network through the packet filter"))
     }
 
     /// A network is gone. One that was not there is fine.
     pub fn leave(&mut self, bridge: &Bridge) {
-        let table = self.table.clone();
-        let mut batch = Batch::of(Family::Inet, &table);
+        let mut batch = Batch::of(Family::Inet, &self.table);
         let key = name(&bridge.interface);
         for (map, chain) in [(SOURCES, from(bridge)), (TARGETS, to(bridge))] {
             batch.take_out(map, [&key]);
@@ -156,17 +147,15 @@ impl Firewall {
         if published.iter().all(|one| one.passed) {
             return Ok(());
         }
-        let table = self.table.clone();
-        let mut batch = Batch::of(Family::Inet, &table);
+        let mut batch = Batch::of(Family::Inet, &self.table);
         publish(&mut batch, published);
         self.nft.commit(batch).map_err(Error::filter("publish ports"))
     }
 
     /// Leads them nowhere any more. What is not there is fine.
     pub fn withdraw(&mut self, published: &[Published]) {
-        let table = self.table.clone();
         let withdraw = |nft: &mut Nft, published: &[Published]| {
-            let mut batch = Batch::of(Family::Inet, &table);
+            let mut batch = Batch::of(Family::Inet, &self.table);
             for (map, pairs) in by_map(published) {
                 batch.take_out(map, pairs.iter().map(|(key, _)| key));
             }
@@ -189,9 +178,8 @@ impl Firewall {
 
     /// Removes the tables.
     pub fn remove(&mut self) {
-        let table = self.table.clone();
         for family in [Family::Inet, Family::Bridge] {
-            let mut batch = Batch::of(family, &table);
+            let mut batch = Batch::of(family, &self.table);
             batch.remove_table();
             let _ = self.nft.commit(batch);
         }
@@ -313,14 +301,8 @@ fn add(batch: &mut Batch<'_>, bridge: &Bridge) {
         batch.empty_chain(chain);
     }
     for subnet in &bridge.subnets {
-        let source = match subnet.address() {
-            IpAddr::V4(address) => {
-                Rule::new().is(Key::Family, IPV4).within(Key::Source4, &address.octets(), subnet.prefix())
-            }
-            IpAddr::V6(address) => {
-                Rule::new().is(Key::Family, IPV6).within(Key::Source6, &address.octets(), subnet.prefix())
-            }
-        };
+        let (family, key) = if subnet.is_ipv6() { (IPV6, Key::Source6) } else { (IPV4, Key::Source4) };
+        let source = Rule::new().is(Key::Family, family).within(key, &octets(subnet.address()), subnet.prefix());
         batch.rule(&from, &source.clone().verdict(Verdict::Return));
         // Led back into the network that it came from: without this the answer would go there at once, past us. Where it
         // came in by is not said of a packet that is bridged.
@@ -363,11 +345,4 @@ fn by_map(published: &[Published]) -> Vec<(&'static str, Vec<(Value, Value)>)> {
         }
     }
     maps
-}
-
-fn octets(address: IpAddr) -> Vec<u8> {
-    match address {
-        IpAddr::V4(address) => address.octets().to_vec(),
-        IpAddr::V6(address) => address.octets().to_vec(),
-    }
 }

@@ -5,6 +5,11 @@ use netlink::Route;
 use rustix::fs::{Mode, OFlags};
 use std::os::fd::{AsFd, OwnedFd};
 
+/// The network namespace that this thread is in.
+pub fn own() -> sys::Result<OwnedFd> {
+    sys::fs::open("/proc/thread-self/ns/net", OFlags::RDONLY, Mode::empty())
+}
+
 /// While this lives, the process is in another network namespace.
 #[derive(Debug)]
 pub struct Inside {
@@ -15,8 +20,7 @@ impl Inside {
     /// Enters it.
     pub fn enter(namespace: impl AsFd) -> Result<Self> {
         const WHAT: &str = "enter the container's network namespace";
-        let own =
-            sys::fs::open("/proc/thread-self/ns/net", OFlags::RDONLY, Mode::empty()).map_err(Error::system(WHAT))?;
+        let own = own().map_err(Error::system(WHAT))?;
         sys::process::setns(namespace, sys::process::namespace::NET).map_err(Error::system(WHAT))?;
         Ok(Self { own })
     }

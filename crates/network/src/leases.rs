@@ -4,6 +4,7 @@
 //! many commands at once; and what a killed one took says whose it was.
 
 use crate::error::{Error, Result};
+use crate::files;
 use crate::record::{Network, Range};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use std::net::IpAddr;
@@ -23,15 +24,7 @@ const LAST: &str = "last";
 impl Leases {
     /// Opens it, making it where it is missing.
     pub fn open(path: &Path) -> Result<Self> {
-        let open = || sys::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW, Mode::empty());
-        let dir = match open() {
-            Err(error) if error.errno == sys::Errno::NOENT => {
-                sys::fs::ensure_dir(rustix::fs::CWD, path, Mode::RWXU).map_err(Error::file("make", path))?;
-                open()
-            }
-            other => other,
-        };
-        Ok(Self { path: path.to_owned(), dir: dir.map_err(Error::file("open", path))? })
+        Ok(Self { path: path.to_owned(), dir: files::ensure_dir(path)? })
     }
 
     /// Takes an address that was asked for.

@@ -10,6 +10,7 @@ mod attach;
 mod bridge;
 mod endpoint;
 mod error;
+mod files;
 mod filter;
 mod firewall;
 mod inside;

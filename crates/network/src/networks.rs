@@ -2,8 +2,9 @@
 
 use crate::endpoint::{Endpoint, Endpoints};
 use crate::error::{Error, Result};
+use crate::files;
 use crate::published::Protocol;
-use rustix::fs::{CWD, FlockOperation, Mode, OFlags};
+use rustix::fs::{FlockOperation, Mode, OFlags};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -29,22 +30,18 @@ impl Networks {
     /// What is there of one network, for who is going to change it: nobody removes it meanwhile.
     pub(crate) fn place(&self, network: &str) -> Result<Place> {
         let path = self.path.join(network);
-        let open = || sys::fs::open(&path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW, Mode::empty());
-        let dir = match open() {
-            Err(error) if error.errno == sys::Errno::NOENT => {
-                sys::fs::ensure_dir(CWD, &self.path, Mode::RWXU).map_err(Error::file("make", &self.path))?;
-                sys::fs::ensure_dir(CWD, &path, Mode::RWXU).map_err(Error::file("make", &path))?;
-                open()
-            }
-            other => other,
+        let dir = if let Some(there) = files::open_dir(&path)? {
+            there
+        } else {
+            files::ensure_dir(&self.path)?;
+            files::ensure_dir(&path)?
         };
-        let dir = dir.map_err(Error::file("open", &path))?;
         Ok(Place { path, dir })
     }
 
     /// A container's place in a network.
     pub fn endpoint(&self, network: &str, container: &str) -> Option<Endpoint> {
-        Endpoints::open(&self.path.join(network).join(ENDPOINTS)).ok()??.get(container)
+        Endpoints::open(&self.endpoints_path(network)).ok()??.get(container)
     }
 
     /// The directory of all places in a network.
@@ -52,22 +49,15 @@ impl Networks {
         self.path.join(network).join(ENDPOINTS)
     }
 
-    /// The same, made where it is missing.
-    pub(crate) fn endpoints_of(&self, network: &str) -> Result<PathBuf> {
-        Ok(self.place(network)?.path.join(ENDPOINTS))
-    }
-
     /// All places in a network.
     pub fn endpoints(&self, network: &str) -> Vec<Endpoint> {
-        let endpoints = Endpoints::open(&self.path.join(network).join(ENDPOINTS)).ok().flatten();
+        let endpoints = Endpoints::open(&self.endpoints_path(network)).ok().flatten();
         endpoints.map(|endpoints| endpoints.all()).unwrap_or_default()
     }
 
     /// The networks of which something is there.
     pub fn names(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(&self.path).into_iter().flatten().flatten();
-        let name = |entry: std::fs::DirEntry| entry.file_name().into_string().ok();
-        entries.filter_map(name).filter(|name| !name.starts_with('.')).collect()
+        files::names(&self.path)
     }
 
     /// The container that a port of this machine leads to.
@@ -94,8 +84,7 @@ impl Place {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let dir =
             sys::fs::open_beneath(&self.dir, ".", flags, Mode::empty()).map_err(Error::file("open", &self.path))?;
-        rustix::fs::flock(&dir, how)
-            .map_err(|errno| Error::file("lock", &self.path)(sys::Error::new("flock", "", errno)))?;
+        files::lock(&dir, how, &self.path)?;
         Ok(dir)
     }
 }

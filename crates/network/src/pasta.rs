@@ -73,15 +73,11 @@ pub fn connect(
     let endpoint = Endpoint {
         container: container.to_owned(),
         names: names.to_vec(),
-        addresses: Vec::new(),
-        gateways: Vec::new(),
-        mac: String::new(),
-        inside: String::new(),
-        outside: String::new(),
         published: ports.iter().flat_map(every).collect(),
-        guarded: false,
+        ..Endpoint::default()
     };
-    Endpoints::ensure(&networks.endpoints_of(NAME)?)?.put(&endpoint)
+    networks.place(NAME)?;
+    Endpoints::ensure(&networks.endpoints_path(NAME))?.put(&endpoint)
 }
 
 /// Ends it. It would end by itself where the container's namespace had a file.

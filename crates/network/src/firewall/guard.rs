@@ -2,11 +2,11 @@
 //! `CAP_NET_ADMIN`). By default none can; who may is given a seat, and speaks from there with his own addresses only:
 //! nobody takes another one's by ARP, by neighbour advertisements or by his hardware address.
 
-use super::{Firewall, octets};
+use super::Firewall;
 use crate::endpoint::{Endpoint, parse_mac};
 use crate::error::{Error, Result};
-use netlink::Mac;
 use netlink::nft::{Base, Batch, Data, Family, Key, Rule, Set, Type, Value, Verdict};
+use netlink::{Mac, octets};
 use std::net::IpAddr;
 
 /// A container's place at a bridge.
@@ -107,12 +107,11 @@ impl Firewall {
     }
 
     fn seats(&mut self, seats: &[Seat], change: impl Fn(&mut Batch<'_>, &str, &Value)) -> Result<()> {
-        let (nft, table) = self.parts();
-        let mut batch = Batch::of(Family::Bridge, table);
+        let mut batch = Batch::of(Family::Bridge, &self.table);
         for (set, key) in seats.iter().flat_map(elements) {
             change(&mut batch, set, &key);
         }
-        match nft.commit(batch) {
+        match self.nft.commit(batch) {
             Err(error) if error.errno() == Some(sys::Errno::NOENT) => Ok(()),
             other => other.map_err(Error::filter("guard the bridge")),
         }

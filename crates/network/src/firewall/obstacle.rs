@@ -60,7 +60,7 @@ impl Firewall {
     /// Chains of others by which packets from a bridge or to it do not pass. A table that names the bridge is taken to
     /// mean what it says. What the older iptables-legacy holds is not seen.
     pub fn obstacles(&mut self, bridge: &str) -> Result<Vec<Obstacle>> {
-        look(self.parts().0, bridge).map_err(Error::filter("look at the other tables of the packet filter"))
+        look(&mut self.nft, bridge).map_err(Error::filter("look at the other tables of the packet filter"))
     }
 }
 

@@ -12,6 +12,7 @@ mod wire;
 pub use crate::endpoint::RESOLVER as ADDRESS;
 use crate::endpoint::{OUTSIDE, mac_of};
 use crate::error::{Error, Result};
+use crate::files;
 use crate::inside;
 use crate::networks::Networks;
 use crate::record::Network;
@@ -50,12 +51,10 @@ const LOCK: &str = "resolver";
 /// Sees to it that a network has its resolver. Its directory is held by the caller, together with others.
 pub fn ensure(networks: &Networks, network: &Network, dir: &Path, bridge: u32) -> Result<()> {
     let path = dir.join(LOCK);
-    let file = sys::fs::open(&path, OFlags::RDWR | OFlags::CREATE, Mode::RUSR | Mode::WUSR);
-    let lock = file.map_err(Error::file("open", &path))?;
-    match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-        Err(sys::Errno::WOULDBLOCK) => return Ok(()),
-        Err(errno) => return Err(Error::file("lock", &path)(sys::Error::new("flock", "", errno))),
-        Ok(()) => {}
+    let lock = files::open_lock(&path)?;
+    match files::lock(&lock, FlockOperation::NonBlockingLockExclusive, &path) {
+        Err(Error::File { source, .. }) if source.errno == sys::Errno::WOULDBLOCK => return Ok(()),
+        other => other?,
     }
     let child = |ready: OwnedFd| {
         if sys::detached::apart(&[lock.as_fd(), ready.as_fd()]).is_err() {
@@ -102,12 +101,10 @@ enum Told {
 impl Resolver {
     fn new(networks: &Networks, network: &Network, path: &Path, bridge: u32) -> Result<Self> {
         let failed = |what| Error::kernel(&network.name, what);
-        let own = sys::fs::open("/proc/thread-self/ns/net", OFlags::RDONLY, Mode::empty());
-        let own = own.map_err(Error::system("find the machine's network namespace"))?;
+        let own = inside::own().map_err(Error::system("find the machine's network namespace"))?;
         sys::process::unshare(sys::process::namespace::NET)
             .map_err(Error::system("make the resolver's network namespace"))?;
-        let there = sys::fs::open("/proc/thread-self/ns/net", OFlags::RDONLY, Mode::empty());
-        let there = there.map_err(Error::system("find the resolver's network namespace"))?;
+        let there = inside::own().map_err(Error::system("find the resolver's network namespace"))?;
         sys::process::setns(&own, sys::process::namespace::NET).map_err(Error::system("leave it"))?;
         let mut inner = inside::route(&network.name, &there, false)?;
         let name = format!("{OUTSIDE}{}resolver", network.id.get(..4).unwrap_or_default());

@@ -74,11 +74,7 @@ impl Query {
     pub fn addresses(&self, question: &[u8], addresses: &[IpAddr], limit: usize) -> Vec<u8> {
         let fits =
             |address: &&IpAddr| (self.kind == A && address.is_ipv4()) || (self.kind == AAAA && address.is_ipv6());
-        let octets = |address: &IpAddr| match address {
-            IpAddr::V4(address) => address.octets().to_vec(),
-            IpAddr::V6(address) => address.octets().to_vec(),
-        };
-        let records: Vec<_> = addresses.iter().filter(fits).map(octets).collect();
+        let records: Vec<_> = addresses.iter().filter(fits).map(|address| netlink::octets(*address)).collect();
         self.answer(question, 0, &records, limit)
     }
 
