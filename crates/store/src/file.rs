@@ -12,6 +12,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// The most that a record of ours may hold, in bytes.
 const LARGEST_RECORD: u64 = 16 << 20;
 
+/// What there is, if it is.
+pub(crate) fn if_there<T>(found: Result<T>) -> Result<Option<T>> {
+    match found {
+        Err(error) if error.is_absent() => Ok(None),
+        other => other.map(Some),
+    }
+}
+
 /// Opens a directory below `dir`; no link on the way is followed.
 pub(crate) fn open_dir(dir: impl AsFd, path: impl Arg) -> Result<OwnedFd> {
     Ok(sys::fs::open_beneath(dir, path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?)
@@ -32,10 +40,7 @@ pub(crate) fn read_limited(mut file: impl Read, limit: u64, what: &str) -> Resul
 
 /// Reads a record; `None` when there is none.
 pub(crate) fn read_record<T: DeserializeOwned>(dir: impl AsFd, path: &str) -> Result<Option<T>> {
-    let file = match open_file(dir, path) {
-        Err(error) if error.is_absent() => return Ok(None),
-        other => other?,
-    };
+    let Some(file) = if_there(open_file(dir, path))? else { return Ok(None) };
     let damaged = |source| Error::Damaged { path: path.to_owned(), source };
     // Most have fewer, which one call tells: of a regular file it reads what there is.
     let mut small = [0; 8192];
@@ -48,6 +53,25 @@ pub(crate) fn read_record<T: DeserializeOwned>(dir: impl AsFd, path: &str) -> Re
         return Err(damaged(serde::de::Error::custom("it has more than 16 MiB")));
     };
     serde_json::from_slice(&bytes).map(Some).map_err(damaged)
+}
+
+/// All records in a directory, by name; none where there is no directory.
+pub(crate) fn read_records<T: DeserializeOwned>(dir: Option<OwnedFd>) -> Result<Vec<T>> {
+    let Some(dir) = dir else { return Ok(Vec::new()) };
+    let mut names = names(dir.as_fd())?;
+    names.retain(|name| !name.starts_with('.'));
+    names.sort_unstable();
+    names.iter().filter_map(|name| read_record(&dir, name).transpose()).collect()
+}
+
+/// Removes a record, and what a killed writer left of it; whether there was one. Callers hold the lock of `dir`.
+pub(crate) fn remove_record(dir: BorrowedFd<'_>, name: &str) -> Result<bool> {
+    let _ = sys::fs::unlinkat(dir, &*unfinished(name), AtFlags::empty());
+    let removed = if_there(sys::fs::unlinkat(dir, name, AtFlags::empty()).map_err(Error::from))?.is_some();
+    if removed {
+        sync_dir(dir)?;
+    }
+    Ok(removed)
 }
 
 /// Whether a file must survive a power cut.

@@ -9,7 +9,7 @@
 
 use crate::blob::place;
 use crate::container::Container;
-use crate::file::{names, open_dir};
+use crate::file::{if_there, names, open_dir};
 use crate::image::Tagged;
 use crate::layers::LAYERS;
 use crate::layers::MAPPED;
@@ -180,14 +180,6 @@ impl Store {
             }
             Err(_) => needed.blobs_unknown = true,
         }
-    }
-}
-
-/// What there is, if it is.
-fn if_there<T>(found: Result<T>) -> Result<Option<T>> {
-    match found {
-        Err(error) if error.is_absent() => Ok(None),
-        other => other.map(Some),
     }
 }
 

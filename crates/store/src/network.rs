@@ -1,10 +1,10 @@
 //! Networks: one record each, named by the network. What a record says is its maker's matter.
 
-use crate::file::{Sync, names, read_record, sync_dir, unfinished, write_record};
+use crate::file::{Sync, if_there, read_record, read_records, remove_record, write_record};
 use crate::lease::Flock;
 use crate::name::{is_plain, random_hex};
 use crate::{Error, Result, Store};
-use rustix::fs::{AtFlags, Mode};
+use rustix::fs::Mode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::os::fd::{AsFd, OwnedFd};
@@ -33,20 +33,9 @@ impl Store {
         Ok((network, true))
     }
 
-    /// Writes the record of a network anew.
-    pub fn write_network<T: Serialize>(&self, name: &str, network: &T) -> Result<()> {
-        let dir = self.dir(NETWORKS)?;
-        let _lock = Flock::exclusive(self.dir(NETWORKS)?)?;
-        write_record(dir.as_fd(), name, network, Sync::Durable)
-    }
-
     /// All networks, by name.
     pub fn networks<T: DeserializeOwned>(&self) -> Result<Vec<T>> {
-        let Some(dir) = self.networks_dir()? else { return Ok(Vec::new()) };
-        let mut names = names(dir.as_fd())?;
-        names.retain(|name| !name.starts_with('.'));
-        names.sort_unstable();
-        names.iter().filter_map(|name| read_record(&dir, name).transpose()).collect()
+        read_records(self.networks_dir()?)
     }
 
     /// The network of this name.
@@ -61,18 +50,10 @@ impl Store {
     pub fn remove_network(&self, name: &str) -> Result<()> {
         let Some(dir) = self.networks_dir()?.filter(|_| is_plain(name)) else { return Ok(()) };
         let _lock = Flock::exclusive(self.dir(NETWORKS)?)?;
-        let _ = sys::fs::unlinkat(&dir, &*unfinished(name), AtFlags::empty());
-        match sys::fs::unlinkat(&dir, name, AtFlags::empty()) {
-            Err(error) if error.errno == sys::Errno::NOENT => {}
-            other => other?,
-        }
-        sync_dir(dir.as_fd())
+        remove_record(dir.as_fd(), name).map(drop)
     }
 
     fn networks_dir(&self) -> Result<Option<OwnedFd>> {
-        match self.dir(NETWORKS) {
-            Err(error) if error.is_absent() => Ok(None),
-            dir => dir.map(Some),
-        }
+        if_there(self.dir(NETWORKS))
     }
 }

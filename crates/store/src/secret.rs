@@ -1,12 +1,12 @@
 //! Secrets: small files that containers see and nobody else; one record each, in a directory that is its owner's alone.
 
-use crate::file::{Sync, names, read_record, sync_dir, unfinished, write_record};
+use crate::file::{Sync, if_there, read_record, read_records, remove_record, write_record};
 use crate::lease::Flock;
 use crate::name::{is_plain, random_hex};
 use crate::{Error, Result, Store};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rustix::fs::{AtFlags, Mode};
+use rustix::fs::Mode;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -81,11 +81,7 @@ impl Store {
 
     /// All secrets, by name.
     pub fn secrets(&self) -> Result<Vec<Secret>> {
-        let Some(dir) = self.secrets_dir()? else { return Ok(Vec::new()) };
-        let mut names = names(dir.as_fd())?;
-        names.retain(|name| !name.starts_with('.'));
-        names.sort_unstable();
-        names.iter().filter_map(|name| read_record(&dir, name).transpose()).collect()
+        read_records(self.secrets_dir()?)
     }
 
     /// The secret with this name, this id, or an id that starts so.
@@ -108,21 +104,14 @@ impl Store {
         let secret = self.secret(text)?;
         let dir = self.dir(SECRETS)?;
         let _lock = Flock::exclusive(self.dir(SECRETS)?)?;
-        // What a killed maker left of it goes as well.
-        let _ = sys::fs::unlinkat(&dir, &*unfinished(&secret.name), AtFlags::empty());
-        match sys::fs::unlinkat(&dir, &*secret.name, AtFlags::empty()) {
-            Err(error) if error.errno == sys::Errno::NOENT => return Err(Error::NoSuchSecret(text.to_owned())),
-            other => other?,
+        if !remove_record(dir.as_fd(), &secret.name)? {
+            return Err(Error::NoSuchSecret(text.to_owned()));
         }
-        sync_dir(dir.as_fd())?;
         Ok(secret.id)
     }
 
     fn secrets_dir(&self) -> Result<Option<OwnedFd>> {
-        match self.dir(SECRETS) {
-            Err(error) if error.is_absent() => Ok(None),
-            dir => dir.map(Some),
-        }
+        if_there(self.dir(SECRETS))
     }
 }
 

@@ -5,7 +5,7 @@
 //! volume's lock, or makes the volume; whoever removes one holds its lock alone while he looks through the records.
 
 use crate::container::Container;
-use crate::file::{Sync, names, open_dir, read_record, sync_dir, write_record};
+use crate::file::{Sync, if_there, names, open_dir, read_record, sync_dir, write_record};
 use crate::lease::Flock;
 use crate::temporary::{Temporary, lock};
 use crate::{ContainerId, Error, Result, Store, VolumeName};
@@ -157,10 +157,7 @@ impl Store {
 
     /// Their directory; a store without volumes has none.
     fn all(&self) -> Result<Option<OwnedFd>> {
-        match self.dir(VOLUMES) {
-            Err(error) if error.is_absent() => Ok(None),
-            volumes => volumes.map(Some),
-        }
+        if_there(self.dir(VOLUMES))
     }
 
     /// Which containers use which volumes; `but` is left out.
