@@ -145,7 +145,8 @@ fn has_layer(image: &ImageRef) -> bool {
     }
 }
 
-fn durability(config: &ContainerConfig) -> Durability {
+/// Whether its record must survive a power cut.
+pub(crate) fn durability(config: &ContainerConfig) -> Durability {
     if config.remove { Durability::Ephemeral } else { Durability::Durable }
 }
 

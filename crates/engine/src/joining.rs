@@ -101,7 +101,7 @@ pub(crate) fn settle(engine: &Engine, config: &mut ContainerConfig) {
     config.view.network = Some(if !root && engine.has_pasta() && network::has_way_out() {
         NetworkMode::Pasta
     } else if root && network::can_bridge() {
-        NetworkMode::Networks(vec![Joined { network: DEFAULT.to_owned(), ..Joined::default() }])
+        NetworkMode::of(DEFAULT)
     } else {
         NetworkMode::None
     });
@@ -160,9 +160,13 @@ fn join_pasta(engine: &Engine, record: &Container<Record>, run_dir: &RunDir, pid
     let ports = publishing::take(engine, record)?.ports;
     let names = [record.name.to_string()];
     pasta::connect(&networks, run_dir.path(), record.id.as_str(), &names, pid, &ports)?;
-    let host_name = record.config.config.view.hostname.as_ref().map_or(record.id.short(), |name| name.as_str());
-    let line = format!("127.0.0.1\t{host_name} {}\n", record.name);
+    let line = format!("127.0.0.1\t{} {}\n", host_name(record), record.name);
     Ok(run_dir.append("hosts", line.as_bytes())?)
+}
+
+/// What a container in a network of its own calls itself.
+fn host_name(record: &Container<Record>) -> &str {
+    record.config.config.view.hostname.as_ref().map_or(record.id.short(), |name| name.as_str())
 }
 
 /// Joins all of them; comes back with what /etc/hosts says of it, and its address in the first.
@@ -174,7 +178,6 @@ fn join_all(
     ports: &[Port],
 ) -> Result<(String, Option<IpAddr>)> {
     let networks = engine.networks();
-    let config = &record.config.config;
     let (mut lines, mut first) = (String::new(), None);
     let all = joined.iter().map(|joined| engine.network(&joined.network)).collect::<Result<Vec<_>>>()?;
     let teller = teller(&all).map(|network| network.name.clone());
@@ -184,9 +187,8 @@ fn join_all(
         let wish = Wish { resolver, ..wish(record, joined, number == 0, ports) };
         let endpoint = networks.attach(network, &wish, namespace)?;
         engine.tell_joined("connect", network, record.id.as_str());
-        let host_name = config.view.hostname.as_ref().map_or(record.id.short(), |name| name.as_str());
         for (address, _) in &endpoint.addresses {
-            let _ = writeln!(lines, "{address}\t{host_name} {}", record.name);
+            let _ = writeln!(lines, "{address}\t{} {}", host_name(record), record.name);
         }
         if number == 0 {
             first = endpoint.any_address();

@@ -2,6 +2,7 @@
 //! they run.
 
 use crate::config::{Joined, NetworkMode};
+use crate::create::durability;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::events::Kind;
@@ -11,7 +12,7 @@ use ::network::taken_subnets;
 pub use ::network::{DEFAULT, Driver, Endpoint, Network, Obstacle, Published, Range, Subnet, mac_text};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use store::{Container, Durability};
+use store::Container;
 
 /// A network to be made.
 #[derive(Debug, Default)]
@@ -220,7 +221,7 @@ impl Engine {
         }
         let all = before.into_iter().chain([place]).collect();
         record.config.config.view.network = Some(NetworkMode::Networks(all));
-        dir.write(&record, durability(&record))?;
+        dir.write(&record, durability(&record.config.config))?;
         self.tell_joined("connect", &network, record.id.as_str());
         Ok(())
     }
@@ -241,7 +242,7 @@ impl Engine {
         if before == 1 {
             record.config.config.view.network = Some(NetworkMode::None);
         }
-        dir.write(&record, durability(&record))?;
+        dir.write(&record, durability(&record.config.config))?;
         self.tell_joined("disconnect", &network, &id);
         Ok(())
     }
@@ -275,8 +276,4 @@ impl Engine {
         let record = dir.read()?;
         Ok((dir, record))
     }
-}
-
-fn durability(record: &Container<Record>) -> Durability {
-    if record.config.config.remove { Durability::Ephemeral } else { Durability::Durable }
 }

@@ -1,6 +1,7 @@
 //! Changing a container that is there: its limits, at once if it runs; its policy and its checks from the next time on.
 
 use crate::config::{Health, LimitsConfig, Policy, PortRequest, Protocol};
+use crate::create::durability;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::exec::Running;
@@ -10,7 +11,7 @@ use crate::{gather, health, publishing, supervised};
 use cgroup::{Cgroup, Controller, Layout};
 use monitor::RunDir;
 use oci::runtime::{Memory, Resources};
-use store::{Container, ContainerId, Durability};
+use store::{Container, ContainerId};
 
 /// What is changed.
 #[derive(Debug, Clone, Default)]
@@ -62,8 +63,7 @@ impl Engine {
             }
         }
         record.config.health = health::changed(record.config.health.take(), &update.health);
-        let durability = if record.config.config.remove { Durability::Ephemeral } else { Durability::Durable };
-        container.write(&record, durability)?;
+        container.write(&record, durability(&record.config.config))?;
         if let Ok(run_dir) = RunDir::open(&self.run_dir(id.as_str())) {
             supervised::reorder(&run_dir, &record)?;
         }

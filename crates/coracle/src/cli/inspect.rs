@@ -1,6 +1,6 @@
 //! `coracle inspect`: all that is known of a container or an image, in the shape that docker's API has.
 
-use super::output::{Format, print};
+use super::output::{Format, objects, print};
 use super::particulars::complete;
 use super::{Context, Failure, Verb};
 use crate::cli::output::help;
@@ -105,10 +105,7 @@ fn of_kind(words: &[String], context: &Context, kind: Option<Kind>) -> Result<u8
         found.push(look(&engine, name, &given)?);
         Ok(())
     });
-    print(&match given.format {
-        Some(Format::Template(layout)) => layout.lines(&found, &[])?,
-        _ => serde_json::to_string_pretty(&found).map_err(|error| Failure::because("JSON", error))? + "\n",
-    })?;
+    print(&objects(given.format, found)?)?;
     done
 }
 

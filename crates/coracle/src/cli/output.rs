@@ -88,6 +88,14 @@ pub fn print(text: &str) -> Result<(), Failure> {
     std::io::stdout().write_all(text.as_bytes()).map_err(Failure::output)
 }
 
+/// What an `inspect` has found: an array of JSON, or a line for each by a template.
+pub fn objects(format: Option<Format>, objects: Vec<Value>) -> Result<String, Failure> {
+    match format {
+        Some(Format::Template(layout)) => layout.lines(&objects, &[]),
+        _ => Ok(lines([format!("{:#}", Value::Array(objects))])),
+    }
+}
+
 /// Lines of text, each with its end.
 pub fn lines(lines: impl IntoIterator<Item = String>) -> String {
     let mut text = String::new();

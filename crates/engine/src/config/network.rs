@@ -24,6 +24,11 @@ pub enum NetworkMode {
 }
 
 impl NetworkMode {
+    /// One network, of which nothing in particular is asked.
+    pub fn of(network: &str) -> Self {
+        Self::Networks(vec![Joined { network: network.to_owned(), ..Joined::default() }])
+    }
+
     /// The container has a network namespace of its own.
     pub fn is_own(mode: Option<&Self>) -> bool {
         matches!(mode, None | Some(Self::None | Self::Pasta | Self::Networks(_)))

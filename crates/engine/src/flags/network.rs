@@ -15,9 +15,7 @@ impl FromStr for NetworkMode {
             "none" | "private" => return Ok(Self::None),
             "host" => return Ok(Self::Host),
             "pasta" => return Ok(Self::Pasta),
-            "default" => {
-                return Ok(Self::Networks(vec![Joined { network: network::DEFAULT.to_owned(), ..Joined::default() }]));
-            }
+            "default" => return Ok(Self::of(network::DEFAULT)),
             _ => {}
         }
         if let Some(path) = path(text) {
@@ -55,11 +53,8 @@ fn joined(text: &str) -> Result<Joined, Invalid> {
             }
             _ => {
                 let known = ["name", "alias", "ip", "ip6", "mac", "interface_name"];
-                let invalid = Invalid::new(option, "no such option of a network");
-                return Err(match super::nearest(key, known) {
-                    Some(near) => invalid.hint(format!("did you mean {near}?")),
-                    None => invalid.hint(format!("they are {}", known.join(", "))),
-                });
+                let list = "they are name, alias, ip, ip6, mac, interface_name";
+                return Err(Invalid::new(option, "no such option of a network").suggest(key, known, Some(list)));
             }
         }
     }

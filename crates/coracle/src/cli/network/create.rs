@@ -151,11 +151,8 @@ fn option(given: &mut Given, word: &str) -> Result<(), Invalid> {
         },
         _ => {
             let known = ["mtu", "isolate", "no_default_route", "nat", "parent", "mode"];
-            let invalid = Invalid::new(word, "no such option of a network");
-            return Err(match flags::nearest(key, known) {
-                Some(near) => invalid.hint(format!("did you mean {near}?")),
-                None => invalid.hint(format!("they are {}", known.join(", "))),
-            });
+            let list = "they are mtu, isolate, no_default_route, nat, parent, mode";
+            return Err(Invalid::new(word, "no such option of a network").suggest(key, known, Some(list)));
         }
     }
     given.new.options.insert(key.to_owned(), value.to_owned());

@@ -1,7 +1,7 @@
 //! `coracle network ls`.
 
 use crate::cli::filter::{Chosen, NETWORKS};
-use crate::cli::output::{Format, help, label_list, lines, print};
+use crate::cli::output::{self, Format, help, label_list, lines, print};
 use crate::cli::{Context, Failure, Verb};
 use crate::render::Table;
 use engine::network::ListedNetwork;
@@ -59,10 +59,7 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     let filters = Chosen::read(&given.filters, &[NETWORKS], &())?;
     let mut networks = context.engine()?.all_networks()?;
     networks.retain(|listed| filters.fits(listed));
-    let id = |listed: &ListedNetwork| {
-        let id = &listed.network.id;
-        if given.whole { id.clone() } else { id.chars().take(12).collect() }
-    };
+    let id = |listed: &ListedNetwork| output::id(&listed.network.id, given.whole);
     let object = |listed: &ListedNetwork| object(listed, &id(listed));
     print(&match given.format.unwrap_or_default() {
         _ if given.quiet => lines(networks.iter().map(&id)),

@@ -4,9 +4,9 @@ use super::given::{Given, MountWord, SdNotify};
 use crate::cli::Failure;
 use engine::DEFAULT_NETWORK;
 use engine::config::{
-    ContainerConfig, CpuTime, EnvVar, FilesConfig, Foreground, ImageRef, Joined, LimitsConfig, LogDriver, Mount,
-    NetworkMode, Notify, Policy, Privileges, PrivilegesConfig, ProcessConfig, Protocol, Ready, RootAccess,
-    SeccompChoice, StdinMode, TerminalMode, Unset, ViewConfig,
+    ContainerConfig, CpuTime, EnvVar, FilesConfig, Foreground, ImageRef, LimitsConfig, LogDriver, Mount, NetworkMode,
+    Notify, Policy, Privileges, PrivilegesConfig, ProcessConfig, Protocol, Ready, RootAccess, SeccompChoice, StdinMode,
+    TerminalMode, Unset, ViewConfig,
 };
 use engine::flags::{self, Invalid, SecurityOpt};
 use std::collections::BTreeMap;
@@ -135,8 +135,7 @@ fn network(given: &Given, around: &Surroundings<'_>) -> Result<Option<NetworkMod
     if given.ip.is_empty() && given.mac.is_none() && given.aliases.is_empty() {
         return Ok(mode);
     }
-    let default = || NetworkMode::Networks(vec![Joined { network: DEFAULT_NETWORK.to_owned(), ..Joined::default() }]);
-    let mut mode = mode.unwrap_or_else(default);
+    let mut mode = mode.unwrap_or_else(|| NetworkMode::of(DEFAULT_NETWORK));
     let NetworkMode::Networks(joined) = &mut mode else {
         let problem = "--ip, --ip6, --mac-address and --network-alias need a network";
         return Err(Failure::words(problem, "give one by --network NAME; coracle network ls lists them"));

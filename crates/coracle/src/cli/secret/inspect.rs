@@ -1,6 +1,6 @@
 //! `coracle secret inspect`, in the shape that docker's and podman's API have.
 
-use crate::cli::output::{Format, help, lines, print};
+use crate::cli::output::{Format, help, lines, objects, print};
 use crate::cli::{Context, Failure, Verb};
 use engine::secrets::Secret;
 use flag::{Flag, Help, Order, parse};
@@ -36,16 +36,14 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     let names = parse(FLAGS, words, Order::Anywhere, &mut given)?;
     crate::cli::some_words(&names, "a secret")?;
     let engine = context.engine()?;
-    let mut objects = Vec::new();
+    let mut found = Vec::new();
     let code = crate::cli::each(&names, VERB.name, |name| {
-        objects.push(object(&engine.secret(name)?, given.show));
+        found.push(object(&engine.secret(name)?, given.show));
         Ok(())
     });
-    let text = match given.format.unwrap_or_default() {
-        Format::Template(layout) => layout.lines(&objects, &[])?,
-        _ if given.pretty => objects.iter().map(pretty).collect(),
-        _ => lines([format!("{:#}", Value::Array(objects))]),
-    };
+    let by_template = matches!(given.format, Some(Format::Template(_)));
+    let text =
+        if given.pretty && !by_template { found.iter().map(pretty).collect() } else { objects(given.format, found)? };
     print(&text)?;
     code
 }

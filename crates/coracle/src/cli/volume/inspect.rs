@@ -1,7 +1,7 @@
 //! `coracle volume inspect`, in the shape that docker's API has.
 
 use super::labels;
-use crate::cli::output::{Format, help, lines, print};
+use crate::cli::output::{Format, help, objects, print};
 use crate::cli::{Context, Failure, Verb};
 use engine::{Engine, Volume};
 use flag::{Flag, Help, Order, parse, put};
@@ -30,15 +30,12 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     let names = parse(FLAGS, words, Order::Anywhere, &mut given)?;
     crate::cli::some_words(&names, "a volume")?;
     let engine = context.engine()?;
-    let mut objects = Vec::new();
+    let mut found = Vec::new();
     let code = crate::cli::each(&names, VERB.name, |name| {
-        objects.push(object(&engine, &engine.volume(name)?));
+        found.push(object(&engine, &engine.volume(name)?));
         Ok(())
     });
-    print(&match given.format.unwrap_or_default() {
-        Format::Template(layout) => layout.lines(&objects, &[])?,
-        _ => lines([format!("{:#}", Value::Array(objects))]),
-    })?;
+    print(&objects(given.format, found)?)?;
     code
 }
 
