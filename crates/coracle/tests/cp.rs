@@ -180,16 +180,15 @@ fn links_lead_into_volumes_of_a_stopped_container_and_out_of_none() {
     requires!(root, busybox);
     let world = World::root();
     let rootfs = world.sandbox.rootfs("home/tree");
-    let canaries = world.sandbox.join("home/canaries");
-    fs::create_dir(&canaries).expect("a directory");
-    fs::write(canaries.join("file"), "the machine's").expect("the canary");
+    let canary = world.sandbox.file("home/canaries/file", "the machine's");
+    let canaries = canary.parent().expect("its directory");
     // The place of a mount is a link that would lead out of the container.
-    symlink(&canaries, rootfs.inside("evil")).expect("a link");
+    symlink(canaries, rootfs.inside("evil")).expect("a link");
     fs::create_dir_all(rootfs.inside(canaries.to_str().expect("text").trim_start_matches('/'))).expect("its place");
     symlink("vol/sub", rootfs.inside("way")).expect("a link");
     let (bind, path) = (world.sandbox.join("home/bind"), rootfs.path().display().to_string());
     fs::create_dir_all(bind.join("sub")).expect("a directory");
-    symlink(canaries.join("file"), bind.join("leak")).expect("a link");
+    symlink(&canary, bind.join("leak")).expect("a link");
     symlink("../../../../../..", bind.join("up")).expect("a link");
     symlink(format!("../../../../../..{}", canaries.display()), bind.join("escape")).expect("a link");
     let bound = |at: &str| format!("{}:{at}", bind.display());
@@ -207,8 +206,8 @@ fn links_lead_into_volumes_of_a_stopped_container_and_out_of_none() {
     assert!(rootfs.inside("in-root").exists(), "up from a volume is the container's root");
     cp(&world, &["-L", "box:/vol/leak", &out.display().to_string()]).run().code(1);
     cp(&world, &[&mine, "box:/vol/escape/file"]).ok();
-    let tree = fs::read_dir(&canaries).expect("the directory").count();
-    assert_eq!((fs::read_to_string(canaries.join("file")).expect("the canary").as_str(), tree), ("the machine's", 1));
+    let tree = fs::read_dir(canaries).expect("the directory").count();
+    assert_eq!((fs::read_to_string(&canary).expect("the canary").as_str(), tree), ("the machine's", 1));
     assert_eq!(mounts(), before);
     remove(&world, "box");
 }
@@ -219,9 +218,8 @@ fn an_attacker_who_changes_links_meanwhile_gets_nowhere() {
     // CVE-2018-15664: a directory that is a link by the time it is used.
     let world = World::root();
     let rootfs = world.sandbox.rootfs("home/tree");
-    let canaries = world.sandbox.join("home/canaries");
-    fs::create_dir(&canaries).expect("a directory");
-    fs::write(canaries.join("file"), "the machine's").expect("the canary");
+    let canary = world.sandbox.file("home/canaries/file", "the machine's");
+    let canaries = canary.parent().expect("its directory");
     let race = format!(
         "mkdir /flip /flop; echo theirs >/flip/file; ln -s {} /link; while :; do mv /flip /flop/x; \
         mv /link /flip; mv /flip /link; mv /flop/x /flip; done",
@@ -248,7 +246,7 @@ fn an_attacker_who_changes_links_meanwhile_gets_nowhere() {
         }
         let read = fs::read_to_string(&out).unwrap_or_default();
         assert_ne!(read, "the machine's");
-        assert_eq!(fs::read_to_string(canaries.join("file")).expect("the canary"), "the machine's");
+        assert_eq!(fs::read_to_string(&canary).expect("the canary"), "the machine's");
     }
     assert!(copied > 0, "{copied} copied, {refused} refused");
     remove(&world, id);
