@@ -44,6 +44,7 @@ mod run;
 mod save;
 mod search;
 mod secret;
+mod shown;
 mod start;
 mod stats;
 mod stop;

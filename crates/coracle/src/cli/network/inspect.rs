@@ -1,42 +1,26 @@
 //! `coracle network inspect`, in the shape that docker's API has.
 
-use crate::cli::output::{Format, help, objects, print};
-use crate::cli::{Context, Failure, Verb};
+use crate::cli::Verb;
+use crate::cli::output::help;
+use crate::cli::shown::{FLAGS, shown};
 use engine::Engine;
 use engine::network::{Network, Range};
-use flag::{Flag, Help, Order, parse, put};
+use flag::Help;
 use serde_json::{Map, Value, json};
 
 const HELP: Help =
     Help { usage: &["network inspect [OPTIONS] NETWORK..."], about: "Tell all of a network, as JSON", more: &[] };
 
 /// The verb.
-pub const VERB: Verb =
-    Verb { name: "network inspect", aliases: &[], about: HELP.about, run, help: |width| help(&HELP, FLAGS, width) };
-
-#[derive(Debug, Default)]
-struct Given {
-    format: Option<Format>,
-}
-
-const FLAGS: &[Flag<Given>] =
-    &[Flag::<Given>::takes("format", "FORMAT", |g, w| put(&mut g.format, w), "json or a template")
-        .short('f')
-        .under("Options")];
-
-fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
-    let mut given = Given::default();
-    let names = parse(FLAGS, words, Order::Anywhere, &mut given)?;
-    crate::cli::some_words(&names, "a network")?;
-    let engine = context.engine()?;
-    let mut found = Vec::new();
-    let code = crate::cli::each(&names, VERB.name, |name| {
-        found.push(object(&engine, &engine.find_network(name)?));
-        Ok(())
-    });
-    print(&objects(given.format, found)?)?;
-    code
-}
+pub const VERB: Verb = Verb {
+    name: "network inspect",
+    aliases: &[],
+    about: HELP.about,
+    run: |words, context| {
+        shown(words, context, VERB.name, "a network", |engine, name| Ok(object(engine, &engine.find_network(name)?)))
+    },
+    help: |width| help(&HELP, FLAGS, width),
+};
 
 /// A network as docker's API has it.
 pub fn object(engine: &Engine, network: &Network) -> Value {
