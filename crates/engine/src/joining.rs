@@ -97,13 +97,10 @@ pub(crate) fn settle(engine: &Engine, config: &mut ContainerConfig) {
     if config.view.network.is_some() {
         return;
     }
-    let root = engine.caller().is_root();
-    config.view.network = Some(if !root && engine.has_pasta() && network::has_way_out() {
-        NetworkMode::Pasta
-    } else if root && network::can_bridge() {
-        NetworkMode::of(DEFAULT)
-    } else {
-        NetworkMode::None
+    config.view.network = Some(match engine.lacks_network(config) {
+        Some(_) => NetworkMode::None,
+        None if engine.caller().is_root() => NetworkMode::of(DEFAULT),
+        None => NetworkMode::Pasta,
     });
 }
 
