@@ -6,9 +6,12 @@
 mod world;
 
 use std::fs;
+use std::time::Duration;
 
-use testkit::requires;
+use testkit::{requires, within};
 use world::World;
+
+const SOON: Duration = Duration::from_secs(20);
 
 #[track_caller]
 fn detached(world: &World, options: &[&str], command: &[&str]) -> String {
@@ -28,7 +31,9 @@ fn top_tells_what_ps_tells_of_the_same_processes() {
     let world = World::root();
     let id = detached(&world, &["-u", "daemon"], &["sh", "-c", "sleep 1001; true"]);
     world.sandbox.run(["exec", "-d", "-t", &id, "sleep", "1002"]).code(0);
-    let top = world.sandbox.run(["top", &id]).code(0).stdout.clone();
+    let top = || world.sandbox.run(["top", &id]).code(0).stdout.clone();
+    assert!(within(SOON, || top().lines().any(|line| line.ends_with(" sleep 1001"))), "{}", top());
+    let top = top();
     let heading: Vec<&str> = top.lines().next().expect("a heading").split_whitespace().collect();
     assert_eq!(heading, ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]);
     let rows = cells(&top);

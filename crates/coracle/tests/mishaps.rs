@@ -112,6 +112,8 @@ fn whoever_has_the_pid_now_is_left_alone() {
     sandbox.run(["run", "--rm", "host:", "true"]).code(0);
     let leavings = Leavings::count(&Scope::new().dir(sandbox.path()));
     let bystander = sandbox.command("sleep").arg("1000").spawn();
+    // A process is known by its number and the clock tick it began in: one that has the number of another began in a later tick.
+    std::thread::sleep(Duration::from_millis(30));
     for words in [&["ps", "-a"][..], &["stop", "box"], &["rm", "-f", "box"], &["start", "box"], &["kill", "box"]] {
         let run_dir = background(&sandbox, "box", "sleep 1000");
         let first = pid(&sandbox, "box");

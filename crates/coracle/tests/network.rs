@@ -166,9 +166,9 @@ fn one_that_leaves_under_load_takes_nobody_else_along() {
     for round in 0..5 {
         load("left", "two", "10.90.2.77");
         assert!(flows("left") && flows("stays"), "round {round}");
-        let before = devices();
         world.run("network disconnect two web").code(0);
-        assert_eq!(devices(), before - 1);
+        // One of each of the three; what those before have left goes with their namespaces, when the kernel comes to it.
+        assert!(within(SOON, || devices() == 3), "{}", ip("link"));
         let before = taken("left");
         assert!(flows("stays"), "round {round}: the other network's packets still come");
         assert!(taken("left") < before + (1 << 16), "round {round}: what has left sends nothing any more");
