@@ -7,7 +7,7 @@ mod machine;
 
 use machine::{SOON, World, devices, get, ip};
 use serde_json::Value;
-use testkit::{Invocation, Sandbox, requires, within};
+use testkit::{Invocation, requires, within};
 
 #[test]
 fn a_container_is_in_the_default_network_and_its_ports_are_published() {
@@ -313,81 +313,6 @@ fn nothing_is_left_of_what_was_killed() {
     assert!(within(SOON, || devices() == 0), "{}", ip("link"));
     // The port is free, too.
     world.run("run --rm -p 8080:80 host: true").code(0);
-}
-
-/// Lets everybody open /dev/net/tun, as udev does, for this test alone.
-fn open_tun() {
-    sys::process::unshare(sys::process::namespace::MOUNT).expect("a mount namespace");
-    Invocation::new("mount").args(["--make-rprivate", "/"]).ok();
-    Invocation::new("mount").args(["-t", "tmpfs", "-o", "mode=755", "tmpfs", "/dev/net"]).ok();
-    Invocation::new("mknod").args(["-m", "666", "/dev/net/tun", "c", "10", "200"]).ok();
-}
-
-#[test]
-fn an_ordinary_users_container_reaches_the_network_and_is_reached() {
-    requires!(subuid_user, user_namespaces, package = "ip", package = "curl", package = "pasta", package = "fuser");
-    let user = testkit::User::with_subuids();
-    open_tun();
-    let world = World::with(Sandbox::of(&user));
-    // Without a way out there is nothing that pasta could do, and a container that has asked for nothing runs all the same.
-    let offline = world.run("run --rm host: ls /sys/class/net");
-    offline.code(0).stdout_is("lo\n").stderr_contains("this machine has no way to others");
-    // A machine has an address and a way out; pasta wants both. At the other end of the wire is a neighbour.
-    let neighbour = Invocation::new("unshare").args(["-n", "sleep", "100"]).spawn();
-    let pid = neighbour.pid().to_string();
-    let own = std::fs::read_link("/proc/self/ns/net").expect("our namespace");
-    let apart = || std::fs::read_link(format!("/proc/{pid}/ns/net")).is_ok_and(|its| its != own);
-    assert!(within(SOON, apart));
-    for words in [
-        "link add wire type veth peer name other",
-        &format!("link set other netns {pid}"),
-        "addr add 192.0.2.1/24 dev wire",
-        "link set wire up",
-        "route add default via 192.0.2.2",
-        "addr add 2001:db8::1/64 dev wire nodad",
-        "-6 route add default via 2001:db8::2",
-    ] {
-        ip(words);
-    }
-    let there = |words: &str| Invocation::new("nsenter").args(["-t", &pid, "-n"]).args(words.split(' ')).run();
-    there("ip addr add 192.0.2.2/24 dev other").code(0);
-    there("ip link set other up").code(0);
-    world.server("web", "-p 8080:80 -p 127.0.0.1:8081:80");
-    for url in ["http://127.0.0.1:8080/", "http://192.0.2.1:8080/", "http://127.0.0.1:8081/", "http://[::1]:8080/"] {
-        assert_eq!(get(url).as_deref(), Some("web"), "{url}");
-    }
-    assert_eq!(get("http://192.0.2.1:8081/"), None, "published at one address only");
-    // Who speaks to it is seen as who he is (CVE-2021-20199).
-    there("curl -s --max-time 2 http://192.0.2.1:8080/").code(0).stdout_is("web");
-    assert!(within(SOON, || world.run("logs web").stderr.contains("192.0.2.2 - - ")), "{:?}", world.run("logs web"));
-    world.run("port web 80").code(0).stdout_contains("0.0.0.0:8080");
-    assert_eq!(world.of("web", "{{.HostConfig.NetworkMode}}"), "pasta");
-    // It goes out; but this machine's loopback is not its own.
-    let script = "import socket; s = socket.create_server(('127.0.0.1', 4000)); print('up', flush=True); s.accept()";
-    let _server = Invocation::new("timeout").args(["20", "python3", "-c", script]).spawn();
-    let listens = || Invocation::new("ss").args(["-ltn"]).ok().stdout.contains("127.0.0.1:4000");
-    assert!(within(SOON, listens));
-    world.run("exec web curl -s --max-time 1 http://127.0.0.1:4000/").code(7);
-    let taken = world.run("run --rm -p 8080:80 host: true");
-    taken.code(125).stderr_contains("port 8080/tcp cannot be published: container web has it");
-    world.run("restart -t 0 web").code(0);
-    assert!(within(SOON, || get("http://127.0.0.1:8080/").is_some()));
-    world.run("rm -f -t 0 web").code(0);
-    assert!(within(SOON, || get("http://127.0.0.1:8080/").is_none()));
-    let place = world.sandbox.path().display().to_string();
-    let pasta = || Invocation::new("pgrep").args(["-f", &format!("^pasta .*{place}")]).run().stdout.clone();
-    assert!(within(SOON, || pasta().is_empty()), "{}", pasta());
-    // Without pasta it is said what is missing.
-    let tools = world.sandbox.join("home/tools");
-    std::fs::create_dir_all(&tools).expect("a directory");
-    for tool in ["newuidmap", "newgidmap"] {
-        std::os::unix::fs::symlink(format!("/usr/bin/{tool}"), tools.join(tool)).expect("a link");
-    }
-    let bare = |words: &[&str]| world.sandbox.coracle(words).env("CORACLE_NETWORK", "").env("PATH", &tools).run();
-    bare(&["run", "--rm", "host:", "/bin/true"]).code(0).stderr_contains("install the package passt");
-    bare(&["run", "--rm", "--network", "pasta", "host:", "/bin/true"])
-        .code(125)
-        .stderr_contains("install the package passt");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use store::{Container, ContainerDir, ContainerId, Durability, NewContainer};
 impl Engine {
     /// Makes a container that does not run yet.
     pub fn create(&self, config: &ContainerConfig) -> Result<ContainerId> {
-        self.enter_for(config.view.userns.as_ref())?;
+        self.enter_for(config)?;
         self.clean_up();
         let id = ContainerId::random()?;
         let source = root::find(self, config)?;

@@ -1,6 +1,7 @@
 //! The engine: where its data and its run state lie, and who it works for.
 
-use crate::config::UsernsMode;
+use crate::commons::Commons;
+use crate::config::{ContainerConfig, UsernsMode};
 use crate::error::{Error, Result};
 use crate::joined;
 use crate::userns::Caller;
@@ -68,6 +69,8 @@ pub struct Engine {
     caller: Caller,
     entered: Cell<bool>,
     no_setgroups: Cell<bool>,
+    commons: OnceCell<Commons>,
+    among_networks: Cell<bool>,
     pasta: bool,
     pub(crate) has_cleaned: Cell<bool>,
 }
@@ -88,6 +91,8 @@ impl Engine {
             caller,
             entered: Cell::new(false),
             no_setgroups: Cell::new(false),
+            commons: OnceCell::new(),
+            among_networks: Cell::new(false),
             pasta: false,
             has_cleaned: Cell::new(false),
         })
@@ -135,26 +140,95 @@ impl Engine {
     /// An ordinary user becomes root of a user namespace of his own, where the files of layers and containers have
     /// their owners, and overlays can be mounted. For root nothing happens, nor a second time.
     ///
-    /// No process holds this namespace for later: every command makes its own with the same maps, and what is on disk
-    /// looks the same in each.
+    /// No process holds this namespace for later, but for one that containers in networks share (see [`Commons`]): every
+    /// other command makes its own with the same maps, and what is on disk looks the same in each.
     pub fn enter(&self) -> Result<()> {
-        self.enter_for(None)
-    }
-
-    /// The same for a container in this kind of user namespace: one that exists has to be reached.
-    pub fn enter_for(&self, mode: Option<&UsernsMode>) -> Result<()> {
         if self.caller.is_root() || self.entered.get() {
             return Ok(());
         }
-        let denied = if let Some(UsernsMode::Path(path)) = mode {
-            joined::enter(path)?
-        } else {
-            let maps = self.caller.base_maps();
-            runtime::idmap::enter(&maps.uids, &maps.gids)?
+        let denied = match Commons::find(self) {
+            Some(commons) => {
+                let denied = commons.join()?;
+                let _ = self.commons.set(commons);
+                denied
+            }
+            None => self.enter_own()?,
         };
-        self.no_setgroups.set(denied);
-        self.entered.set(true);
+        self.has_entered(denied);
         Ok(())
+    }
+
+    /// The same for a container: the user namespace that it asks for has to be reached, or that of its networks.
+    pub fn enter_for(&self, config: &ContainerConfig) -> Result<()> {
+        if self.caller.is_root() {
+            return Ok(());
+        }
+        let in_networks = !crate::joining::joined(config).is_empty();
+        if let Some(UsernsMode::Path(path)) = &config.view.userns {
+            if in_networks {
+                let problem = "one in a network is born beside the others there: leave out one of both".to_owned();
+                return Err(Error::Userns { mode: "ns", problem });
+            }
+            if !self.entered.get() {
+                self.has_entered(joined::enter(path)?);
+            }
+            return Ok(());
+        }
+        if !in_networks || self.commons.get().is_some() {
+            return self.enter();
+        }
+        let own = || if self.entered.get() { Ok(self.no_setgroups.get()) } else { self.enter_own() };
+        let (commons, denied) = Commons::enter(self, own)?;
+        let _ = self.commons.set(commons);
+        self.has_entered(denied);
+        Ok(())
+    }
+
+    fn enter_own(&self) -> Result<bool> {
+        let maps = self.caller.base_maps();
+        Ok(runtime::idmap::enter(&maps.uids, &maps.gids)?)
+    }
+
+    fn has_entered(&self, no_setgroups: bool) {
+        self.no_setgroups.set(no_setgroups);
+        self.entered.set(true);
+    }
+
+    /// From here on this process is where the networks are, which for an ordinary user is not the machine's network
+    /// namespace, and does not come back. Nothing happens for root. `false` if there are no networks now.
+    pub(crate) fn go_to_networks(&self) -> Result<bool> {
+        if self.caller.is_root() || self.among_networks.get() {
+            return Ok(true);
+        }
+        if self.commons.get().is_none() {
+            let Some(commons) = Commons::find(self) else { return Ok(false) };
+            if !self.entered.get() {
+                self.has_entered(commons.join()?);
+            }
+            let _ = self.commons.set(commons);
+        }
+        if let Some(commons) = self.commons.get() {
+            commons.go()?;
+        }
+        self.among_networks.set(true);
+        Ok(true)
+    }
+
+    /// Does what has to be done where the networks are, and comes back: a child goes there. Elsewhere files alone are
+    /// changed.
+    pub(crate) fn among_networks(&self, work: impl Fn()) {
+        if self.caller.is_root() || self.among_networks.get() || Commons::find(self).is_none() {
+            return work();
+        }
+        let child = || {
+            let there = self.go_to_networks();
+            work();
+            i32::from(there.is_err())
+        };
+        match sys::process::fork(child) {
+            Ok(child) => drop(sys::process::wait(&child.pidfd)),
+            Err(_) => work(),
+        }
     }
 
     /// setgroups(2) works in the namespace that was entered.

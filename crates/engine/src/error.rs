@@ -44,6 +44,12 @@ pub enum Error {
     /// It is there already.
     #[error("container {0} is in network {1} already")]
     Joined(String, String),
+    /// It was started in a user namespace beside that of the networks.
+    #[error(
+        "container {0} was started in no network, and an ordinary user's cannot come to one while it runs: stop it, \
+         connect it, and start it again"
+    )]
+    BornElsewhere(String),
     /// It is not there.
     #[error("container {0} is not in network {1}")]
     NotJoined(String, String),

@@ -24,7 +24,8 @@ const STORE: &str = "/var/lib/coracle";
 impl Engine {
     /// What is true of networks while containers run.
     pub(crate) fn networks(&self) -> Networks {
-        Networks::of(&self.locations().runroot)
+        let networks = Networks::of(&self.locations().runroot);
+        if self.caller().is_root() { networks } else { networks.behind_pasta() }
     }
 
     /// The network of this name; the default one is made when it is first wanted.
@@ -85,6 +86,11 @@ impl Engine {
         if self.caller().is_root() {
             return (!network::can_bridge()).then_some(network::Error::NoFilter);
         }
+        self.cut_off()
+    }
+
+    /// Why an ordinary user's containers reach nobody but each other.
+    pub fn cut_off(&self) -> Option<network::Error> {
         if !self.has_pasta() {
             return Some(network::Error::NoPasta);
         }
@@ -136,6 +142,7 @@ pub(crate) fn join(engine: &Engine, record: &Container<Record>, run_dir: &RunDir
     }
     let taken = publishing::take(engine, record)?;
     let namespace = namespace_of(pid)?;
+    engine.go_to_networks()?;
     let done = join_all(engine, record, joined, &namespace, &taken.ports).and_then(|(lines, address)| {
         run_dir.append("hosts", lines.as_bytes())?;
         if taken.ports.is_empty() {
@@ -189,7 +196,8 @@ fn join_all(
         }
         if number == 0 {
             first = endpoint.any_address();
-            for gateway in &endpoint.gateways {
+            // What an ordinary user's networks have for a gateway is not this machine.
+            for gateway in endpoint.gateways.iter().filter(|_| engine.caller().is_root()) {
                 let _ = writeln!(lines, "{gateway}\thost.containers.internal host.docker.internal");
             }
         }
@@ -248,7 +256,7 @@ pub(crate) fn has_resolver(engine: &Engine, config: &ContainerConfig) -> Result<
 
 /// A container is in no network any more.
 pub(crate) fn leave(engine: &Engine, id: &str) {
-    part(&engine.networks(), &engine.run_dir(id));
+    engine.among_networks(|| part(&engine.networks(), &engine.run_dir(id)));
 }
 
 /// The same by its run directory, which its id names.

@@ -13,6 +13,7 @@ mod check;
 mod chown;
 mod clean;
 mod commit;
+mod commons;
 pub mod config;
 pub mod containers;
 mod cp;

@@ -196,7 +196,8 @@ impl Engine {
             self.doom(&user)?.wait()?;
             self.remove_container(&user, true, crate::containers::Volumes::Kept)?;
         }
-        self.networks().remove(&network)?;
+        let there = self.go_to_networks()?;
+        self.networks().remove(&network, there)?;
         self.store()?.remove_network(&network.name)?;
         self.tell_named(Kind::Network, "destroy", &network.id, &network.name);
         Ok(network.name)
@@ -217,7 +218,12 @@ impl Engine {
         }
         if let Some(process) = self.held(record.id.as_str())?.process() {
             let asked = wish(&record, &place, before.is_empty(), &[]);
-            self.networks().attach(&network, &asked, namespace_of(process.pid)?)?;
+            let namespace = namespace_of(process.pid)?;
+            // Who is where an ordinary user's networks are has a say over what was born below them, and not beside.
+            if !self.go_to_networks()? || sys::process::namespace_owner(&namespace).is_err() {
+                return Err(Error::BornElsewhere(record.name.to_string()));
+            }
+            self.networks().attach(&network, &asked, namespace)?;
         }
         let all = before.into_iter().chain([place]).collect();
         record.config.config.view.network = Some(NetworkMode::Networks(all));
@@ -238,7 +244,9 @@ impl Engine {
         if joined(&record.config.config).len() == before {
             return Err(Error::NotJoined(container.to_owned(), network.name));
         }
-        self.networks().disconnect(&network, &id)?;
+        if self.go_to_networks()? {
+            self.networks().disconnect(&network, &id)?;
+        }
         if before == 1 {
             record.config.config.view.network = Some(NetworkMode::None);
         }
@@ -266,7 +274,10 @@ impl Engine {
 
     /// Makes the packet filter anew, where somebody has taken it away.
     pub fn reload_networks(&self) -> Result<()> {
-        Ok(self.networks().reload()?)
+        if self.go_to_networks()? {
+            self.networks().reload()?;
+        }
+        Ok(())
     }
 
     fn record_of(&self, container: &str) -> Result<(store::ContainerDir, Container<Record>)> {

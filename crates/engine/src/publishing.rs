@@ -18,7 +18,8 @@ use store::Container;
 pub(crate) fn take(engine: &Engine, record: &Container<Record>) -> Result<Taken> {
     let view = &record.config.config.view;
     let asked = view.ports.iter().map(wanted).chain(exposed(engine, record)?);
-    let all: Vec<_> = asked.map(|wanted| Wanted { passed: view.pass_ports, ..wanted }).collect();
+    let passed = passes(engine, record);
+    let all: Vec<_> = asked.map(|wanted| Wanted { passed, ..wanted }).collect();
     Ok(ports::take(&engine.networks(), &all)?)
 }
 
@@ -37,7 +38,7 @@ pub(crate) fn republish(engine: &Engine, record: &Container<Record>, update: &Up
     all.dedup();
     let before = all.clone();
     all.retain(|port| !update.withdraw.contains(&(port.inside, port.protocol)));
-    let passed = record.config.config.view.pass_ports;
+    let passed = passes(engine, record);
     all.extend(update.publish.iter().map(|port| Wanted { passed, ..wanted(port) }));
     let pidfd = sys::process::pidfd_open(process.pid).map_err(Error::system("hold the published ports"))?;
     // One process holds all of them; another one takes its place.
@@ -46,9 +47,16 @@ pub(crate) fn republish(engine: &Engine, record: &Container<Record>, update: &Up
         Ok(taken) => (taken, None),
         Err(error) => (ports::take(&networks, &before)?, Some(error)),
     };
+    engine.go_to_networks()?;
     let place = if failed.is_none() { networks.republish(&first.network, id, &taken.ports)? } else { place };
     guard(&run_dir, taken, &pidfd, place.any_address())?;
     failed.map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// What comes is passed on by the process that holds the ports: where that is asked for, and where the packet filter of
+/// the machine is not ours to change.
+fn passes(engine: &Engine, record: &Container<Record>) -> bool {
+    record.config.config.view.pass_ports || !engine.caller().is_root()
 }
 
 /// A port as it was taken.

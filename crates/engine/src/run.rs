@@ -33,7 +33,7 @@ pub struct Outcome {
 pub fn run(engine: &Engine, config: &ContainerConfig, io: Io) -> Result<Outcome> {
     let recorder = config.foreground.explain.then(sys::Recorder::start).transpose();
     let recorder = recorder.map_err(Error::system("record the steps"))?;
-    engine.enter_for(config.view.userns.as_ref())?;
+    engine.enter_for(config)?;
     engine.clean_up();
     let id = ContainerId::random()?;
     let source = root::find(engine, config)?;

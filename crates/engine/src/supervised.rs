@@ -144,15 +144,15 @@ impl Engine {
     /// Starts a container that does not run, for a monitor.
     pub fn start(&self, starter: &Starter, text: &str, io: Io) -> Result<ContainerId> {
         // Which user namespace is to be entered stands in a record that is to be opened in there.
-        let mode = {
+        let config = {
             let Some(store) = store::Store::open_if_there(&self.locations().root)? else {
                 return Err(store::Error::NoSuchContainer(text.to_owned()).into());
             };
             let id = store.find_container(text)?;
             let record: Container<Record> = store.container(&id)?.read()?;
-            record.config.config.view.userns
+            record.config.config
         };
-        self.enter_for(mode.as_ref())?;
+        self.enter_for(&config)?;
         let mut container = if starter.again {
             let mut container = self.store()?.container(&text.parse()?)?;
             container.lock()?;
@@ -191,7 +191,7 @@ impl Engine {
 
     /// Makes a container and starts it, for a monitor: nothing is left of one that does not start.
     pub fn run(&self, starter: &Starter, config: &ContainerConfig, io: Io) -> Result<ContainerId> {
-        self.enter_for(config.view.userns.as_ref())?;
+        self.enter_for(config)?;
         self.clean_up();
         let id = ContainerId::random()?;
         let source = root::find(self, config)?;

@@ -102,11 +102,11 @@ impl Networks {
         }
     }
 
-    /// Removes what is there of a network that no container is in.
-    pub fn remove(&self, network: &Network) -> Result<()> {
+    /// Removes what is there of a network that no container is in: files alone, or its bridge as well.
+    pub fn remove(&self, network: &Network, bridge: bool) -> Result<()> {
         let place = self.place(&network.name)?;
         let _lock = place.lock(FlockOperation::LockExclusive)?;
-        if let Some(name) = network.bridge() {
+        if let Some(name) = network.bridge().filter(|_| bridge) {
             let mut route = Route::open().map_err(Error::kernel(&network.name, "ask for devices"))?;
             self.shut(network)?;
             bridge::remove(&mut route, network, name)?;

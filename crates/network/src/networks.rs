@@ -1,10 +1,12 @@
 //! What is there of the networks of a run root, `<runroot>/networks`: a directory each, with the places of containers.
 
-use crate::endpoint::{Endpoint, Endpoints};
+use crate::endpoint::{Endpoint, Endpoints, RESOLVER};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::published::Protocol;
+use crate::{pasta, resolver};
 use rustix::fs::{FlockOperation, Mode, OFlags};
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -15,12 +17,30 @@ pub(crate) const ENDPOINTS: &str = "endpoints";
 #[derive(Debug, Clone)]
 pub struct Networks {
     path: PathBuf,
+    behind_pasta: bool,
 }
 
 impl Networks {
     /// Of a run root.
     pub fn of(runroot: &Path) -> Self {
-        Self { path: runroot.join("networks") }
+        Self { path: runroot.join("networks"), behind_pasta: false }
+    }
+
+    /// The same, where they are in a network namespace that pasta connects with the world.
+    #[must_use]
+    pub fn behind_pasta(self) -> Self {
+        Self { behind_pasta: true, ..self }
+    }
+
+    /// Whom the resolvers ask on, where a network names nobody: pasta, which knows whom this machine asks.
+    pub(crate) fn server(&self) -> Option<IpAddr> {
+        self.behind_pasta.then_some(RESOLVER.into())
+    }
+
+    /// Nobody is in any of them, nor anybody's resolver.
+    pub fn are_idle(&self) -> bool {
+        let idle = |name: &String| self.endpoints(name).is_empty() && !resolver::lives(&self.path.join(name));
+        self.names().iter().filter(|name| *name != pasta::NAME).all(idle)
     }
 
     pub(crate) fn path(&self) -> &Path {

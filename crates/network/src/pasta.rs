@@ -6,6 +6,8 @@ use crate::error::{Error, Result};
 use crate::networks::Networks;
 use crate::published::{Port, Protocol, Published};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -21,15 +23,9 @@ pub fn is_installed(path: &str) -> bool {
     path.split(':').any(|dir| Path::new(dir).join(NAME).is_file())
 }
 
-/// Connects the network namespace of a process, with these ports of this machine. Comes back when packets pass.
-pub fn connect(
-    networks: &Networks,
-    run_dir: &Path,
-    container: &str,
-    names: &[String],
-    pid: i32,
-    ports: &[Port],
-) -> Result<()> {
+/// Connects the network namespace of a process with this machine's network, and these ports of it with its loopback.
+/// Comes back when packets pass; the process's number stands in a file.
+pub fn start(pid_file: &Path, pid: i32, ports: &[Port]) -> Result<()> {
     let mut command = Command::new(NAME);
     // No way to this machine's own loopback, and none from there but for what is published (CVE-2021-20199).
     command.args(["--config-net", "--quiet", "--no-map-gw", "-T", "none", "-U", "none"]);
@@ -45,19 +41,32 @@ pub fn connect(
             command.args([flag, "none"]);
         }
     }
-    command.arg("--pid").arg(run_dir.join(PID));
+    command.arg("--pid").arg(pid_file);
     command.arg("--netns-only").arg("--netns").arg(format!("/proc/{pid}/ns/net"));
     let output = command.stdin(Stdio::null()).output().map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Error::NoPasta,
         _ => Error::Pasta(error.to_string()),
     })?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        let said = said.lines().last().unwrap_or("it has ended without a word");
-        // As udev makes it, everybody may open it; it gives nothing that its user does not have.
-        let hint = if said.contains("tun") { " (may this user open /dev/net/tun? chmod 0666 lets him)" } else { "" };
-        return Err(Error::Pasta(format!("{said}{hint}")));
+    if output.status.success() {
+        return Ok(());
     }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = said.lines().last().unwrap_or("it has ended without a word");
+    // As udev makes it, everybody may open it; it gives nothing that its user does not have.
+    let hint = if said.contains("tun") { " (may this user open /dev/net/tun? chmod 0666 lets him)" } else { "" };
+    Err(Error::Pasta(format!("{said}{hint}")))
+}
+
+/// Connects a container, whose first process this is.
+pub fn connect(
+    networks: &Networks,
+    run_dir: &Path,
+    container: &str,
+    names: &[String],
+    pid: i32,
+    ports: &[Port],
+) -> Result<()> {
+    start(&run_dir.join(PID), pid, ports)?;
     let every = |port: &Port| {
         let all = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
         let fits = |to: &IpAddr| port.at.is_none_or(|at| at.is_ipv6() == to.is_ipv6());
@@ -80,20 +89,33 @@ pub fn connect(
     Endpoints::ensure(&networks.endpoints_path(NAME))?.put(&endpoint)
 }
 
-/// Ends it. It would end by itself where the container's namespace had a file.
+/// Parts a container from it. It would end by itself where the container's namespace had a file.
 pub fn end(networks: &Networks, run_dir: &Path, container: &str) {
     let path = run_dir.join(PID);
-    let Ok(text) = std::fs::read_to_string(&path) else { return };
+    if !path.exists() {
+        return;
+    }
     if let Ok(Some(endpoints)) = Endpoints::open(&networks.endpoints_path(NAME)) {
         endpoints.remove(container);
     }
-    let Ok(pid) = text.trim().parse::<i32>() else { return };
+    stop(&path);
+}
+
+/// The process that has written its number to this file, and still runs.
+pub fn running(pid_file: &Path) -> Option<(i32, OwnedFd)> {
+    let pid = std::fs::read_to_string(pid_file).ok()?.trim().parse::<i32>().ok()?;
+    let pidfd = sys::process::pidfd_open(pid).ok()?;
     // The number may be another process's by now.
-    let Ok(pidfd) = sys::process::pidfd_open(pid) else { return };
-    let named = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let is_it = named.starts_with(b"pasta\0") && String::from_utf8_lossy(&named).contains(container);
-    if is_it && sys::process::pidfd_send_signal(&pidfd, 15).is_ok() {
-        // Its ports are free when it is gone.
+    let command = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let mut words = command.split(|byte| *byte == 0);
+    let is_it = words.next() == Some(NAME.as_bytes()) && words.any(|word| word == pid_file.as_os_str().as_bytes());
+    is_it.then_some((pid, pidfd))
+}
+
+/// Ends it, and waits until its ports are free.
+pub fn stop(pid_file: &Path) {
+    let Some((_, pidfd)) = running(pid_file) else { return };
+    if sys::process::pidfd_send_signal(&pidfd, 15).is_ok() {
         sys::process::wait_readable(&pidfd, Duration::from_secs(1));
     }
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use testkit::{Invocation, Outcome, Sandbox, within};
+use testkit::{Running, Invocation, Outcome, Sandbox, within};
 
 pub const SOON: Duration = Duration::from_secs(10);
 
@@ -71,4 +71,62 @@ pub fn ip(words: &str) -> String {
 /// This machine's ends of containers' devices.
 pub fn devices() -> usize {
     ip("-o link").lines().filter(|line| line.contains(": cov") && !line.contains("resolver")).count()
+}
+
+/// Who is at the other end of a wire from this machine, which has its address and its way out by it.
+pub struct Neighbour {
+    namespace: Running,
+}
+
+impl Neighbour {
+    /// At 192.0.2.2 and 2001:db8::2; this machine is 1.
+    pub fn new() -> Self {
+        let namespace = Invocation::new("unshare").args(["-n", "sleep", "1000"]).spawn();
+        let neighbour = Self { namespace };
+        let pid = neighbour.namespace.pid();
+        let own = std::fs::read_link("/proc/self/ns/net").expect("our namespace");
+        let apart = || std::fs::read_link(format!("/proc/{pid}/ns/net")).is_ok_and(|its| its != own);
+        assert!(within(SOON, apart));
+        for words in [
+            "link add wire type veth peer name other",
+            &format!("link set other netns {pid}"),
+            "addr add 192.0.2.1/24 dev wire",
+            "link set wire up",
+            "route add default via 192.0.2.2",
+            "addr add 2001:db8::1/64 dev wire nodad",
+            "-6 route add default via 2001:db8::2",
+        ] {
+            ip(words);
+        }
+        for words in [
+            "ip link set lo up",
+            "ip addr add 192.0.2.2/24 dev other",
+            "ip addr add 2001:db8::2/64 dev other nodad",
+            "ip link set other up",
+        ] {
+            neighbour.run(words).code(0);
+        }
+        neighbour
+    }
+
+    /// There.
+    #[track_caller]
+    pub fn run(&self, words: &str) -> Outcome {
+        let pid = self.namespace.pid().to_string();
+        Invocation::new("nsenter").args(["-t", &pid, "-n"]).args(words.split(' ')).run()
+    }
+
+    /// The same in the background.
+    pub fn start(&self, words: &str) -> Running {
+        let pid = self.namespace.pid().to_string();
+        Invocation::new("nsenter").args(["-t", &pid, "-n"]).args(words.split(' ')).spawn()
+    }
+}
+
+/// Lets everybody open /dev/net/tun, as udev does, for this test alone.
+pub fn open_tun() {
+    sys::process::unshare(sys::process::namespace::MOUNT).expect("a mount namespace");
+    Invocation::new("mount").args(["--make-rprivate", "/"]).ok();
+    Invocation::new("mount").args(["-t", "tmpfs", "-o", "mode=755", "tmpfs", "/dev/net"]).ok();
+    Invocation::new("mknod").args(["-m", "666", "/dev/net/tun", "c", "10", "200"]).ok();
 }

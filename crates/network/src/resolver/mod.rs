@@ -73,6 +73,12 @@ pub fn ensure(networks: &Networks, network: &Network, dir: &Path, bridge: u32) -
     }
 }
 
+/// A network has its resolver: it is in this directory.
+pub fn lives(dir: &Path) -> bool {
+    let Ok(file) = sys::fs::open(dir.join(LOCK), OFlags::RDWR, Mode::empty()) else { return false };
+    rustix::fs::flock(file, FlockOperation::NonBlockingLockShared).is_err()
+}
+
 /// The way of a container to its resolver.
 pub fn way(link: u32) -> Way {
     Way { to: (ADDRESS.into(), 32), gateway: None, link, metric: 0 }
@@ -145,7 +151,10 @@ impl Resolver {
             datagrams,
             streams,
             names: Arc::new(Mutex::new(Names::of(networks.clone(), &network.name))),
-            servers: Servers::new(&network.servers),
+            servers: match networks.server() {
+                Some(server) if network.servers.is_empty() => Servers::new(&[server]),
+                _ => Servers::new(&network.servers),
+            },
             asked: Vec::new(),
             open: Arc::new(Mutex::new(0)),
         })

@@ -17,8 +17,11 @@ pub struct From {
 /// Sees to it that the image is there, and has the request name it as the store does.
 pub fn provide(engine: &Engine, config: &mut ContainerConfig, from: &From) -> Result<Option<u8>, Failure> {
     let (policy, platform) = (config.pull, from.machine.platform());
+    if !matches!(config.image, ImageRef::Name(_)) {
+        return Ok(None);
+    }
+    engine.enter_for(config)?;
     let ImageRef::Name(name) = &mut config.image else { return Ok(None) };
-    engine.enter_for(config.view.userns.as_ref())?;
     let asks = matches!(policy, Pull::Always | Pull::Newer) || platform.is_some();
     match engine.image(name) {
         Err(error) if error.is_not_found() => {}

@@ -1,0 +1,183 @@
+//! The networks of an ordinary user, who may make none in the machine's network namespace: they are in one of his own,
+//! his commons, whose user namespace his containers in networks are born in. pasta(1) connects it with the world.
+//!
+//! ```text
+//!  machine ── pasta ── commons: bridges, resolvers, packet filter ── containers, in user namespaces below the commons'
+//!     └─ published port: bound out here by a process that passes on what comes, from within the commons
+//! ```
+//!
+//! A process that does nothing else keeps both namespaces while a container is in a network. Whoever enters the network
+//! namespace does not come back: only a process that has nothing left to do outside does, or a child.
+
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use monitor::Holder;
+use network::{Networks, pasta};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock};
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use sys::process::namespace;
+
+/// In the run root: the process that keeps them; locked alone by who makes or ends them, together by who comes.
+const KEEPER: &str = "commons";
+/// In the run root: the number of the pasta that connects them.
+const PASTA: &str = "commons.pasta";
+
+/// How long they are kept when nobody is in a network any more.
+const IDLE: Duration = Duration::from_secs(10);
+
+const WHAT: &str = "reach the namespaces of this user's networks";
+
+/// The namespaces.
+#[derive(Debug)]
+pub(crate) struct Commons {
+    user: OwnedFd,
+    net: OwnedFd,
+    /// While it is held, they stay.
+    _lock: Option<OwnedFd>,
+}
+
+impl Commons {
+    /// Those that are there, for who is outside of them or in their user namespace.
+    pub fn find(engine: &Engine) -> Option<Self> {
+        Files::of(engine).look()
+    }
+
+    /// Enters their user namespace; where there are none yet, that which `own` enters becomes it. `true` if setgroups(2)
+    /// is denied there.
+    pub fn enter(engine: &Engine, own: impl FnOnce() -> Result<bool>) -> Result<(Self, bool)> {
+        let files = Files::of(engine);
+        let wants_pasta = engine.cut_off().is_none();
+        let lock = files.lock(FlockOperation::LockShared)?;
+        if files.keeper().is_some()
+            && (!wants_pasta || files.pasta().is_some())
+            && let Some(commons) = files.look()
+        {
+            let denied = commons.join()?;
+            return Ok((Self { _lock: Some(lock), ..commons }, denied));
+        }
+        drop(lock);
+        let lock = files.lock(FlockOperation::LockExclusive)?;
+        let there = files.look();
+        let denied = match &there {
+            Some(commons) => commons.join()?,
+            None => own()?,
+        };
+        let keeper = match files.keeper() {
+            Some(keeper) => keeper.pid,
+            None => keep(engine, &files, there.as_ref())?,
+        };
+        if wants_pasta && files.pasta().is_none() {
+            pasta::start(&files.pasta, keeper, &[])?;
+        }
+        let commons = files.look().ok_or_else(|| {
+            Error::System { what: WHAT, source: sys::Error::new("open", "/proc/PID/ns", sys::Errno::SRCH) }
+        })?;
+        flock(&lock, FlockOperation::LockShared)
+            .map_err(|errno| Error::file("lock", &*files.keeper)(sys::Error::new("flock", "", errno)))?;
+        Ok((Self { _lock: Some(lock), ..commons }, denied))
+    }
+
+    /// Enters the user namespace. `true` if setgroups(2) is denied there.
+    pub fn join(&self) -> Result<bool> {
+        Ok(runtime::idmap::join(&self.user)?)
+    }
+
+    /// Enters the network namespace, for good.
+    pub fn go(&self) -> Result<()> {
+        sys::process::setns(&self.net, namespace::NET).map_err(Error::system(WHAT))
+    }
+}
+
+/// What is written down of them.
+struct Files {
+    keeper: PathBuf,
+    pasta: PathBuf,
+}
+
+impl Files {
+    fn of(engine: &Engine) -> Self {
+        let runroot = &engine.locations().runroot;
+        Self { keeper: runroot.join(KEEPER), pasta: runroot.join(PASTA) }
+    }
+
+    fn lock(&self, how: FlockOperation) -> Result<OwnedFd> {
+        let failed = || Error::file("lock", self.keeper.as_path());
+        let flags = OFlags::RDWR | OFlags::CREATE;
+        let file = sys::fs::open(&self.keeper, flags, Mode::RUSR | Mode::WUSR).map_err(failed())?;
+        flock(&file, how).map_err(|errno| failed()(sys::Error::new("flock", "", errno)))?;
+        Ok(file)
+    }
+
+    fn keeper(&self) -> Option<Holder> {
+        let text = std::fs::read_to_string(&self.keeper).ok()?;
+        text.parse().ok().filter(Holder::lives)
+    }
+
+    fn pasta(&self) -> Option<i32> {
+        pasta::running(&self.pasta).map(|(pid, _)| pid)
+    }
+
+    /// By the keeper, or by pasta where that was killed.
+    fn look(&self) -> Option<Commons> {
+        let pid = self.keeper().map(|keeper| keeper.pid).or_else(|| self.pasta())?;
+        let open = |kind| sys::fs::open(format!("/proc/{pid}/ns/{kind}"), OFlags::RDONLY, Mode::empty()).ok();
+        let found = Commons { user: open("user")?, net: open("net")?, _lock: None };
+        // Whoever has that number now had it then.
+        (self.keeper().is_some_and(|keeper| keeper.pid == pid) || self.pasta() == Some(pid)).then_some(found)
+    }
+}
+
+/// Starts the process that keeps the namespaces: the user namespace that we are in, and a network namespace that is
+/// there already, or a new one. Comes back with its number.
+fn keep(engine: &Engine, files: &Files, there: Option<&Commons>) -> Result<i32> {
+    let networks = Networks::of(&engine.locations().runroot);
+    let child = |ready: OwnedFd| {
+        let kept: Vec<_> = there.map(|commons| commons.net.as_fd()).into_iter().chain([ready.as_fd()]).collect();
+        let begun = sys::detached::apart(&kept).and_then(|()| match there {
+            Some(commons) => sys::process::setns(&commons.net, namespace::NET),
+            None => sys::process::unshare(namespace::NET),
+        });
+        // Whoever has fewer capabilities than a process may not look for its namespaces: pasta has few.
+        let none = CapabilitySet::empty();
+        let none = CapabilitySets { effective: none, permitted: none, inheritable: none };
+        if begun.is_err() || set_capabilities(None, none).is_err() || write(&files.keeper).is_err() || sys::socket::release(&ready).is_err() {
+            return 1;
+        }
+        drop(ready);
+        sys::memory::let_go();
+        stay(files, &networks);
+        0
+    };
+    let (ready, keeper) = sys::process::fork_connected(child).map_err(Error::system(WHAT))?;
+    match sys::socket::receive::<1>(&ready).map_err(Error::system(WHAT))? {
+        Some(_) => Ok(keeper.pid),
+        None => Err(Error::System { what: WHAT, source: sys::Error::new("unshare", "CLONE_NEWNET", sys::Errno::PERM) }),
+    }
+}
+
+fn write(path: &Path) -> sys::Result<()> {
+    let file = sys::fs::open(path, OFlags::WRONLY | OFlags::TRUNC, Mode::empty())?;
+    sys::fs::write_once(&file, Holder::me().to_string().as_bytes())
+}
+
+/// Waits until nobody has been in a network for a while.
+fn stay(files: &Files, networks: &Networks) {
+    let mut since = Instant::now();
+    loop {
+        std::thread::sleep(IDLE / 2);
+        if !networks.are_idle() {
+            since = Instant::now();
+        } else if since.elapsed() >= IDLE {
+            // Who comes meanwhile holds the lock, and finds nothing when this is gone.
+            let Ok(lock) = files.lock(FlockOperation::NonBlockingLockExclusive) else { continue };
+            if networks.are_idle() {
+                pasta::stop(&files.pasta);
+                let _ = rustix::fs::ftruncate(&lock, 0);
+                return;
+            }
+        }
+    }
+}
