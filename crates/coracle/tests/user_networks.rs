@@ -56,19 +56,52 @@ fn an_ordinary_users_container_reaches_the_network_and_is_reached() {
         .stderr_contains("install the package passt");
 }
 
-#[test]
-fn an_ordinary_users_containers_share_networks() {
-    requires!(subuid_user, user_namespaces, package = "ip", package = "curl", package = "pasta", package = "nft");
+/// An ordinary user on a machine that has a neighbour.
+fn world() -> (World, Neighbour) {
     let user = testkit::User::with_subuids();
     open_tun();
     let world = World::with(Sandbox::of(&user));
-    let neighbour = Neighbour::new();
+    (world, Neighbour::new())
+}
+
+#[test]
+fn an_ordinary_users_containers_share_networks() {
+    requires!(subuid_user, user_namespaces, package = "ip", package = "curl", package = "pasta");
+    let (world, neighbour) = world();
     world.run("network create shop").code(0);
+    world.run("network create other").code(0);
     world.server("web", "--network shop --network-alias www -p 8080:80");
-    world.run("run --rm --network shop host: curl -s http://web/").code(0).stdout_is("web");
-    world.run("run --rm --network shop host: curl -s http://www/").code(0).stdout_is("web");
+    for name in ["web", "www"] {
+        world.run(&format!("run --rm --network shop host: curl -s http://{name}/")).code(0).stdout_is("web");
+    }
     for url in ["http://127.0.0.1:8080/", "http://192.0.2.1:8080/", "http://[::1]:8080/"] {
         assert_eq!(get(url).as_deref(), Some("web"), "{url}");
     }
-    neighbour.run("curl -s --max-time 2 http://192.0.2.1:8080/").code(0).stdout_is("web");
+    // Who speaks to it is seen as who he is.
+    for (url, from) in [("http://192.0.2.1:8080/", "192.0.2.2"), ("http://[2001:db8::1]:8080/", "2001:db8::2")] {
+        neighbour.run(&format!("curl -s -g --max-time 2 {url}")).code(0).stdout_is("web");
+        let seen = || world.run("logs web").stderr.contains(&format!("{from} - - "));
+        assert!(within(SOON, seen), "{:?}", world.run("logs web"));
+    }
+    // It goes out.
+    std::fs::write(world.sandbox.join("index.html"), "next door").expect("a file");
+    let root = world.sandbox.path().display().to_string();
+    let _server = neighbour.start(&format!("python3 -m http.server -d {root} --bind :: 8000"));
+    let serves = || neighbour.run("curl -s http://127.0.0.1:8000/").exit_code() == Some(0);
+    assert!(within(SOON, serves));
+    for url in ["http://192.0.2.2:8000/", "http://[2001:db8::2]:8000/"] {
+        let words = format!("run --rm --network shop host: curl -s -g --max-time 3 {url}");
+        world.run(&words).code(0).stdout_is("next door");
+    }
+    // One network's containers are nobody's in another.
+    let address = world.of("web", "{{.NetworkSettings.Networks.shop.IPAddress}}");
+    world.run(&format!("run --rm --network other host: curl -s --max-time 1 http://{address}/")).code(28);
+    world.run("run --rm --network other host: curl -s --max-time 1 http://web/").code(6);
+    world.run("restart -t 0 web").code(0);
+    assert!(within(SOON, || get("http://127.0.0.1:8080/").is_some()));
+    let taken = world.run("run --rm -p 8080:80 host: true");
+    taken.code(125).stderr_contains("port 8080/tcp cannot be published: container web has it");
+    world.run("rm -f -t 0 web").code(0);
+    assert!(within(SOON, || get("http://127.0.0.1:8080/").is_none()));
+    world.run("network rm shop other").code(0);
 }

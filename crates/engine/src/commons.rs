@@ -140,10 +140,11 @@ fn keep(engine: &Engine, files: &Files, there: Option<&Commons>) -> Result<i32> 
             Some(commons) => sys::process::setns(&commons.net, namespace::NET),
             None => sys::process::unshare(namespace::NET),
         });
+        let begun = begun.is_ok() && network::furnish().is_ok();
         // Whoever has fewer capabilities than a process may not look for its namespaces: pasta has few.
         let none = CapabilitySet::empty();
         let none = CapabilitySets { effective: none, permitted: none, inheritable: none };
-        if begun.is_err() || set_capabilities(None, none).is_err() || write(&files.keeper).is_err() || sys::socket::release(&ready).is_err() {
+        if !begun || set_capabilities(None, none).is_err() || write(&files.keeper).is_err() || sys::socket::release(&ready).is_err() {
             return 1;
         }
         drop(ready);
@@ -165,17 +166,22 @@ fn write(path: &Path) -> sys::Result<()> {
 
 /// Waits until nobody has been in a network for a while.
 fn stay(files: &Files, networks: &Networks) {
-    let mut since = Instant::now();
+    let (mut since, mut pasta) = (Instant::now(), None);
     loop {
         std::thread::sleep(IDLE / 2);
+        pasta = pasta::running(&files.pasta).or(pasta);
         if !networks.are_idle() {
             since = Instant::now();
         } else if since.elapsed() >= IDLE {
             // Who comes meanwhile holds the lock, and finds nothing when this is gone.
-            let Ok(lock) = files.lock(FlockOperation::NonBlockingLockExclusive) else { continue };
-            if networks.are_idle() {
-                pasta::stop(&files.pasta);
-                let _ = rustix::fs::ftruncate(&lock, 0);
+            let lock = files.lock(FlockOperation::NonBlockingLockExclusive);
+            // Somebody may have removed the run root.
+            let is_there = files.keeper.exists();
+            if (lock.is_ok() || !is_there) && networks.are_idle() {
+                if let Some((_, pidfd)) = pasta {
+                    pasta::stop(&pidfd);
+                }
+                let _ = lock.map(|lock| rustix::fs::ftruncate(lock, 0));
                 return;
             }
         }

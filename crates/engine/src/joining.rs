@@ -143,13 +143,13 @@ pub(crate) fn join(engine: &Engine, record: &Container<Record>, run_dir: &RunDir
     let taken = publishing::take(engine, record)?;
     let namespace = namespace_of(pid)?;
     engine.go_to_networks()?;
-    let done = join_all(engine, record, joined, &namespace, &taken.ports).and_then(|(lines, address)| {
+    let done = join_all(engine, record, joined, &namespace, &taken.ports).and_then(|(lines, addresses)| {
         run_dir.append("hosts", lines.as_bytes())?;
         if taken.ports.is_empty() {
             return Ok(());
         }
         let pidfd = sys::process::pidfd_open(pid).map_err(Error::system("hold the published ports"))?;
-        publishing::guard(run_dir, taken, &pidfd, address)
+        publishing::guard(engine, run_dir, taken, &pidfd, addresses)
     });
     if done.is_err() {
         leave(engine, record.id.as_str());
@@ -173,16 +173,16 @@ fn host_name(record: &Container<Record>) -> &str {
     record.config.config.view.hostname.as_ref().map_or(record.id.short(), |name| name.as_str())
 }
 
-/// Joins all of them; comes back with what /etc/hosts says of it, and its address in the first.
+/// Joins all of them; comes back with what /etc/hosts says of it, and its addresses in the first.
 fn join_all(
     engine: &Engine,
     record: &Container<Record>,
     joined: &[Joined],
     namespace: &OwnedFd,
     ports: &[Port],
-) -> Result<(String, Option<IpAddr>)> {
+) -> Result<(String, Vec<IpAddr>)> {
     let networks = engine.networks();
-    let (mut lines, mut first) = (String::new(), None);
+    let (mut lines, mut first) = (String::new(), Vec::new());
     let all = joined.iter().map(|joined| engine.network(&joined.network)).collect::<Result<Vec<_>>>()?;
     let teller = teller(&all).map(|network| network.name.clone());
     for (number, (joined, network)) in joined.iter().zip(&all).enumerate() {
@@ -195,7 +195,7 @@ fn join_all(
             let _ = writeln!(lines, "{address}\t{} {}", host_name(record), record.name);
         }
         if number == 0 {
-            first = endpoint.any_address();
+            first = publishing::addresses(&endpoint);
             // What an ordinary user's networks have for a gateway is not this machine.
             for gateway in endpoint.gateways.iter().filter(|_| engine.caller().is_root()) {
                 let _ = writeln!(lines, "{gateway}\thost.containers.internal host.docker.internal");

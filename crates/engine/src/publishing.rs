@@ -7,8 +7,8 @@ use crate::joining::joined;
 use crate::record::Record;
 use crate::update::Update;
 use monitor::{Holder, RunDir};
-use network::Published;
-use network::ports::{self, Taken, Wanted};
+use network::ports::{self, Taken, Target, Wanted};
+use network::{Endpoint, Published};
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -49,7 +49,7 @@ pub(crate) fn republish(engine: &Engine, record: &Container<Record>, update: &Up
     };
     engine.go_to_networks()?;
     let place = if failed.is_none() { networks.republish(&first.network, id, &taken.ports)? } else { place };
-    guard(&run_dir, taken, &pidfd, place.any_address())?;
+    guard(engine, &run_dir, taken, &pidfd, addresses(&place))?;
     failed.map_or(Ok(()), |error| Err(error.into()))
 }
 
@@ -70,12 +70,25 @@ fn held(port: &Published) -> Wanted {
     }
 }
 
+/// Where a container is.
+pub(crate) fn addresses(place: &Endpoint) -> Vec<IpAddr> {
+    place.addresses.iter().map(|(address, _)| *address).collect()
+}
+
 /// In a run directory: the process that holds the published ports.
 const PORTS: &str = "ports";
 
 /// Leaves ports to a process of their own, which can be found again.
-pub(crate) fn guard(run_dir: &RunDir, taken: Taken, pidfd: &OwnedFd, address: Option<IpAddr>) -> Result<()> {
-    if let Some(pid) = taken.guard(pidfd, address)? {
+pub(crate) fn guard(
+    engine: &Engine,
+    run_dir: &RunDir,
+    taken: Taken,
+    pidfd: &OwnedFd,
+    addresses: Vec<IpAddr>,
+) -> Result<()> {
+    // An ordinary user's are in a network namespace of his own, which has what that takes.
+    let target = Target { addresses, sees_clients: !engine.caller().is_root() };
+    if let Some(pid) = taken.guard(pidfd, &target)? {
         run_dir.put(PORTS, Holder::of(pid).to_string().as_bytes(), 0o600)?;
     }
     Ok(())

@@ -12,6 +12,7 @@ mod message;
 pub mod nft;
 mod path;
 mod route;
+mod rule;
 mod socket;
 
 pub use address::{Address, octets};

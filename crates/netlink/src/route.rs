@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::link::{End, IFF_UP, Link, MacvlanMode, attribute};
 use crate::message::{Answer, NLM_F_ACK, NLM_F_CREATE_REPLACE, NLM_F_DUMP, NLM_F_EXCL_CREATE, Request};
 use crate::path::Path;
+use crate::rule;
 use crate::socket::Socket;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -131,6 +132,23 @@ impl Route {
     pub fn paths(&mut self) -> Result<Vec<Path>> {
         let request = || Request::new("RTM_GETROUTE", RTM_GETROUTE, NLM_F_DUMP, &[0; crate::path::FIXED]);
         self.list(request, RTM_NEWROUTE, Path::read)
+    }
+
+    /// Has packets with a mark stay in this network namespace, whoever they are for, where that is not done already.
+    pub fn keep_marked(&mut self, mark: u32) -> Result<()> {
+        let loopback = self.link("lo")?.index;
+        self.set_up(loopback)?;
+        for family in [2, 10] {
+            for request in rule::stays_here(family, mark, loopback) {
+                match self.all([request]) {
+                    Err(error) if matches!(error.errno(), Some(sys::Errno::EXIST)) => {}
+                    // A kernel may have no IPv6.
+                    Err(_) if family == 10 => {}
+                    done => done?,
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Removes a link; the other end of a pair goes with it. The kernel waits for a grace period of RCU or more: where

@@ -43,11 +43,6 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// The address by which a process reaches it: that of IPv6, where it has one.
-    pub fn any_address(&self) -> Option<IpAddr> {
-        self.address(true).or_else(|| self.address(false)).map(|(address, _)| address)
-    }
-
     /// Its address of one family.
     pub fn address(&self, ipv6: bool) -> Option<(IpAddr, u8)> {
         self.addresses.iter().copied().find(|(address, _)| address.is_ipv6() == ipv6)

@@ -28,7 +28,8 @@ impl Networks {
         // FNV-1a: a name that is the same for the same run root, and that nobody depends on to be secret.
         let bytes = self.path().as_os_str().as_encoded_bytes();
         let hash = bytes.iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
-        Firewall::open(&format!("coracle-{hash:08x}"))
+        let firewall = Firewall::open(&format!("coracle-{hash:08x}"))?;
+        Ok(if self.is_behind_pasta() { firewall.stands_in() } else { firewall })
     }
 
     /// Holds the filter's lock until the fd is closed.

@@ -12,6 +12,7 @@ pub use obstacle::{Obstacle, Owner};
 
 use crate::endpoint::{OUTSIDE, RESOLVER};
 use crate::error::{Error, Result};
+use crate::ports::{ANSWERED, SENT};
 use crate::published::Published;
 use crate::record::Network;
 use crate::subnet::Subnet;
@@ -52,6 +53,7 @@ impl Bridge {
 pub struct Firewall {
     nft: Nft,
     table: String,
+    stands_in: bool,
 }
 
 /// What is written to the table: another version of the rules is made anew.
@@ -83,7 +85,13 @@ impl Firewall {
     /// That of the network namespace that the process is in, in a table of this name.
     pub fn open(table: &str) -> Result<Self> {
         let nft = Nft::open().map_err(Error::filter("ask the packet filter"))?;
-        Ok(Self { nft, table: table.to_owned() })
+        Ok(Self { nft, table: table.to_owned(), stands_in: false })
+    }
+
+    /// The same, where answers to clients that somebody stands in for are led back to him (see [`crate::ports::Target`]).
+    #[must_use]
+    pub fn stands_in(self) -> Self {
+        Self { stands_in: true, ..self }
     }
 
     /// The table is there, with the rules of this version.
@@ -101,6 +109,9 @@ impl Firewall {
         batch.table(VERSION);
         sets(&mut batch);
         rules(&mut batch);
+        if self.stands_in {
+            lead_back(&mut batch);
+        }
         for bridge in bridges {
             add(&mut batch, bridge);
         }
@@ -284,6 +295,17 @@ fn rules(batch: &mut Batch<'_>) {
     for rule in &here {
         batch.rule("here", rule);
     }
+}
+
+/// Whoever passes on what comes, as if he were the client, marks what he sends, and so the connection: its answers get
+/// another mark, by which they are routed to him and not to the client.
+fn lead_back(batch: &mut Batch<'_>) {
+    let base = |hook| Some(Base { kind: "filter", hook, priority: -150 });
+    let mark = SENT.to_ne_bytes();
+    batch.chain("standing_in", base(3));
+    batch.rule("standing_in", &Rule::new().is(Key::Mark, &mark).mark_connection());
+    batch.chain("leading_back", base(0));
+    batch.rule("leading_back", &Rule::new().is(Key::ConnectionMark, &mark).mark(ANSWERED));
 }
 
 /// A network: its names in the sets, and the addresses that may come from it.

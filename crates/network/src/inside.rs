@@ -1,6 +1,7 @@
 //! A network namespace, entered for a moment: what is made there stays, and belongs to it.
 
 use crate::error::{Error, Result};
+use crate::ports::ANSWERED;
 use netlink::Route;
 use rustix::fs::{Mode, OFlags};
 use std::os::fd::{AsFd, OwnedFd};
@@ -45,6 +46,13 @@ pub fn route(network: &str, namespace: impl AsFd, ipv6: bool) -> Result<Route> {
     set("net/ipv4/ping_group_range", "0 2147483647");
     set("net/ipv4/ip_unprivileged_port_start", "0");
     Route::open().map_err(Error::kernel(network, "ask for devices"))
+}
+
+/// Makes a network namespace of ours alone fit for networks: its loopback is up, and the answers to clients that somebody
+/// stands in for stay here (see [`crate::ports::Target`]).
+pub fn furnish() -> Result<()> {
+    const WHAT: &str = "make a network namespace for networks";
+    Route::open().and_then(|mut route| route.keep_marked(ANSWERED)).map_err(Error::kernel("of this user", WHAT))
 }
 
 /// Sets a value below /proc/sys, of the namespace that the process is in. A kernel that does not have it does not need

@@ -32,6 +32,10 @@ impl Networks {
         Self { behind_pasta: true, ..self }
     }
 
+    pub(crate) fn is_behind_pasta(&self) -> bool {
+        self.behind_pasta
+    }
+
     /// Whom the resolvers ask on, where a network names nobody: pasta, which knows whom this machine asks.
     pub(crate) fn server(&self) -> Option<IpAddr> {
         self.behind_pasta.then_some(RESOLVER.into())

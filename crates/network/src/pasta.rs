@@ -98,7 +98,9 @@ pub fn end(networks: &Networks, run_dir: &Path, container: &str) {
     if let Ok(Some(endpoints)) = Endpoints::open(&networks.endpoints_path(NAME)) {
         endpoints.remove(container);
     }
-    stop(&path);
+    if let Some((_, pidfd)) = running(&path) {
+        stop(&pidfd);
+    }
 }
 
 /// The process that has written its number to this file, and still runs.
@@ -113,9 +115,8 @@ pub fn running(pid_file: &Path) -> Option<(i32, OwnedFd)> {
 }
 
 /// Ends it, and waits until its ports are free.
-pub fn stop(pid_file: &Path) {
-    let Some((_, pidfd)) = running(pid_file) else { return };
-    if sys::process::pidfd_send_signal(&pidfd, 15).is_ok() {
-        sys::process::wait_readable(&pidfd, Duration::from_secs(1));
+pub fn stop(pidfd: &OwnedFd) {
+    if sys::process::pidfd_send_signal(pidfd, 15).is_ok() {
+        sys::process::wait_readable(pidfd, Duration::from_secs(1));
     }
 }

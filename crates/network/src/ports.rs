@@ -1,14 +1,20 @@
 //! Ports of this machine that lead to containers: taken by binding them, so that whoever else wants one learns that it is
 //! in use, and held by a small process that ends with the container.
 
+mod datagrams;
+mod relay;
+mod stream;
+
+pub use relay::{ANSWERED, SENT, Target};
+
 use crate::error::{Error, Result};
 use crate::networks::Networks;
 use crate::published::{Port, Protocol};
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::net::{
-    AddressFamily, SocketFlags, SocketType, accept_with, bind, getsockname, ipproto, listen, socket_with, sockopt,
-};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use relay::Relay;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, ipproto, socket_with, sockopt};
+use rustix::process::{Resource, Rlimit};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -39,8 +45,10 @@ pub struct Taken {
 #[derive(Debug)]
 struct Held {
     socket: OwnedFd,
-    /// The container's port, where streams come to this socket: those for ::1, or all that are passed on.
-    loopback: Option<u16>,
+    ipv6: bool,
+    streams: bool,
+    /// The container's port, where what comes to this socket is passed on: what is for ::1, or all of it.
+    inside: Option<u16>,
 }
 
 /// Who has held a port for a container that has just ended may take a moment to go: how often, and after which time, it
@@ -82,8 +90,8 @@ pub fn take(networks: &Networks, wanted: &[Wanted]) -> Result<Taken> {
         taken.ports.push(Port { at, protocol, port, inside, passed });
         let streams = wish.protocol == Protocol::Tcp;
         taken.sockets.extend(sockets.into_iter().map(|(ipv6, socket)| {
-            let hears = streams && (passed || (ipv6 && at.is_none_or(|at| at.is_loopback())));
-            Held { socket, loopback: hears.then_some(wish.inside) }
+            let passes = passed || (ipv6 && at.is_none_or(|at| at.is_loopback()));
+            Held { socket, ipv6, streams, inside: passes.then_some(inside) }
         }));
     }
     Ok(taken)
@@ -147,10 +155,10 @@ fn one(at: IpAddr, protocol: Protocol, port: u16) -> sys::Result<(u16, OwnedFd)>
 }
 
 impl Taken {
-    /// Leaves the ports to a process of their own, until the container's first process ends. Who starts it goes on. What
-    /// comes for ::1, which the packet filter can lead nowhere else, it passes on to the container's address itself. Comes
-    /// back with its number.
-    pub fn guard(self, pidfd: &OwnedFd, container: Option<IpAddr>) -> Result<Option<i32>> {
+    /// Leaves the ports to a process of their own, until the container's first process ends. Who starts it goes on. It
+    /// passes on to the container what the packet filter does not: what comes for ::1, which that can lead nowhere else,
+    /// and all that is to be passed on. Comes back with its number.
+    pub fn guard(self, pidfd: &OwnedFd, target: &Target) -> Result<Option<i32>> {
         if self.sockets.is_empty() {
             return Ok(None);
         }
@@ -160,51 +168,18 @@ impl Taken {
             if sys::detached::apart(&kept).is_err() {
                 return 1;
             }
-            let heard = |held: &&Held| held.loopback.is_some() && listen(&held.socket, 128).is_ok();
-            let heard: Vec<_> = sockets.iter().filter(heard).collect();
+            // Each that speaks to it costs two.
+            let most = rustix::process::getrlimit(Resource::Nofile);
+            let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: most.maximum, ..most });
             sys::memory::let_go();
-            while !serve(pidfd, &heard, container) {}
+            match Relay::new(pidfd, &sockets, target.clone()) {
+                Ok(mut relay) => relay.run(),
+                Err(_) => drop(poll(&mut [PollFd::new(pidfd, PollFlags::IN)], None)),
+            }
             0
         };
         sys::process::fork(guard).map(|child| Some(child.pid)).map_err(Error::system("hold the published ports"))
     }
-}
-
-/// Passes on what comes; whether the container has ended.
-fn serve(pidfd: &OwnedFd, heard: &[&Held], container: Option<IpAddr>) -> bool {
-    let fds = std::iter::once(pidfd).chain(heard.iter().map(|held| &held.socket));
-    let mut fds: Vec<_> = fds.map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
-    if poll(&mut fds, None).is_err() {
-        return false;
-    }
-    let ready = |at: usize| fds.get(at).is_some_and(|fd| !fd.revents().is_empty());
-    for (number, held) in heard.iter().enumerate() {
-        if !ready(number + 1) {
-            continue;
-        }
-        let (Ok(stream), Some(address), Some(port)) =
-            (accept_with(&held.socket, SocketFlags::CLOEXEC), container, held.loopback)
-        else {
-            continue;
-        };
-        let pass_on = move || pass_on(TcpStream::from(stream), SocketAddr::new(address, port));
-        let _ = std::thread::Builder::new().stack_size(64 << 10).spawn(pass_on);
-    }
-    ready(0)
-}
-
-/// Both ways, each to its end.
-fn pass_on(from: TcpStream, to: SocketAddr) -> Option<()> {
-    let to = TcpStream::connect_timeout(&to, Duration::from_secs(10)).ok()?;
-    let (mut back, mut forth) = ((to.try_clone().ok()?, from.try_clone().ok()?), (from, to));
-    let other = std::thread::Builder::new().stack_size(64 << 10).spawn(move || copy(&mut back.0, &mut back.1)).ok()?;
-    copy(&mut forth.0, &mut forth.1);
-    other.join().ok()
-}
-
-fn copy(from: &mut TcpStream, to: &mut TcpStream) {
-    let _ = std::io::copy(from, to);
-    let _ = to.shutdown(std::net::Shutdown::Write);
 }
 
 /// The program that has a port, as far as /proc tells us.

@@ -13,6 +13,7 @@ pub mod detached;
 pub mod direct;
 mod error;
 pub mod fs;
+pub mod inet;
 pub mod memfd;
 pub mod memory;
 pub mod mount;

@@ -44,6 +44,10 @@ pub enum Key {
     Source6,
     /// The other one.
     Target6,
+    /// What was written to it by who sent it, or passed it on.
+    Mark,
+    /// What was written to its connection.
+    ConnectionMark,
 }
 
 /// Where an address lies, by the routes of this machine.
@@ -75,6 +79,12 @@ enum Expression {
     Compare(u32, bool, Vec<u8>),
     /// lookup: the first register, the set, where the data goes, and whether it is not there.
     Lookup(u32, String, Option<u32>, bool),
+    /// immediate: the register, what it is to hold.
+    Immediate(u32, [u8; 4]),
+    /// meta, set: the register.
+    SetMark(u32),
+    /// ct, set: the register.
+    SetConnectionMark(u32),
     /// The end.
     Verdict(Verdict),
     /// nat: the family, the registers of address and port.
@@ -84,6 +94,8 @@ enum Expression {
 }
 
 const EQUAL: bool = false;
+/// `NFT_META_MARK`, and `NFT_CT_MARK`.
+const MARK: u32 = 3;
 const VERDICT: u32 = 0;
 
 impl Rule {
@@ -118,6 +130,8 @@ impl Rule {
             Key::Target4 => payload(NETWORK, 16, 4),
             Key::Source6 => payload(NETWORK, 8, 16),
             Key::Target6 => payload(NETWORK, 24, 16),
+            Key::Mark => Expression::Meta(register, MARK),
+            Key::ConnectionMark => Expression::Track(register, MARK),
         };
         self.with(expression)
     }
@@ -216,6 +230,18 @@ impl Rule {
         rule.with(Expression::Translate(family, GIVEN, port))
     }
 
+    /// Its mark is its connection's from now on.
+    #[must_use]
+    pub fn mark_connection(self) -> Self {
+        self.load(Key::Mark, KEYS).with(Expression::SetConnectionMark(KEYS))
+    }
+
+    /// This is its mark from now on.
+    #[must_use]
+    pub fn mark(self, mark: u32) -> Self {
+        self.with(Expression::Immediate(KEYS, mark.to_ne_bytes())).with(Expression::SetMark(KEYS))
+    }
+
     /// Sends it with this machine's address.
     #[must_use]
     pub fn masquerade(self) -> Self {
@@ -254,6 +280,15 @@ impl Expression {
             }),
             Self::Track(register, key) => {
                 named("ct", &|r| r.attribute(2, &number(*key)).attribute(1, &number(*register)))
+            }
+            Self::Immediate(register, bytes) => {
+                named("immediate", &|r| value(r.attribute(1, &number(*register)), 2, bytes))
+            }
+            Self::SetMark(register) => {
+                named("meta", &|r| r.attribute(2, &number(MARK)).attribute(3, &number(*register)))
+            }
+            Self::SetConnectionMark(register) => {
+                named("ct", &|r| r.attribute(2, &number(MARK)).attribute(4, &number(*register)))
             }
             Self::Fib(register) => named("fib", &|r| {
                 const ADDRESS_TYPE: u32 = 3;
