@@ -6,7 +6,7 @@ mod machine;
 
 use std::time::Duration;
 
-use machine::{SOON, World, ip};
+use machine::{SOON, World, ip, name_server};
 use testkit::{Invocation, requires, within};
 
 /// What dig(1) gets in a container.
@@ -22,20 +22,7 @@ fn sleeper(world: &World, name: &str, options: &str) {
 /// asked. `root` is the other end of a wire to it.
 fn upstream(world: &World) -> std::path::PathBuf {
     let heard = world.sandbox.join("heard");
-    let script = format!(
-        "import socket\n\
-         s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
-         s.setsockopt(socket.SOL_IP, 15, 1)\n\
-         s.bind(('192.0.2.2', 53))\n\
-         while True:\n\
-         \x20   q, who = s.recvfrom(512)\n\
-         \x20   open('{}', 'ab').write(q)\n\
-         \x20   end = q.index(0, 12) + 5\n\
-         \x20   s.sendto(q[:2] + bytes([0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]) + q[12:end]\n\
-         \x20            + bytes([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 198, 51, 100, 7]), who)\n",
-        heard.display()
-    );
-    let file = world.sandbox.file("upstream.py", script);
+    let file = world.sandbox.file("upstream.py", name_server("192.0.2.2", &heard));
     let binds = [format!("{}:/upstream.py:ro", file.display()), format!("{0}:{0}", world.sandbox.path().display())];
     let words = ["run", "-d", "--name", "outside", "--network", "none", "-v", &binds[0], "-v", &binds[1], "host:"];
     world.words(&[&words[..], &["python3", "/upstream.py"]].concat()).code(0);

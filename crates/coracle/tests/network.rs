@@ -5,7 +5,7 @@
 
 mod machine;
 
-use machine::{SOON, World, devices, get, ip};
+use machine::{SOON, World, devices, get, ip, said};
 use serde_json::Value;
 use testkit::{Invocation, requires, within};
 
@@ -251,7 +251,29 @@ fn the_machines_own_firewall_decides_who_reaches_a_port_where_that_is_wanted() {
     }
     assert_eq!(get("http://10.64.0.1:8080/").as_deref(), Some("open"), "led on before those rules");
     assert!(urls(8081).iter().all(|url| get(url).is_none()));
-    world.run("run -p 53:53/udp --publish-policy host host: true").code(125).stderr_contains("TCP alone");
+    world.run("run -p 53:53/sctp --publish-policy host host: true").code(125).stderr_contains("TCP and UDP alone");
+}
+
+#[test]
+fn datagrams_are_led_on_and_passed_on_and_answered_from_where_they_were_sent_to() {
+    requires!(root, cgroups, package = "ip");
+    let world = World::new();
+    world.echo("led", "-p 5000:53/udp");
+    world.echo("passed", "-p 5001:53/udp --publish-policy host");
+    ip("addr add 192.0.2.1/24 dev lo");
+    ip("addr add 192.0.2.9/24 dev lo");
+    for port in [5000, 5001] {
+        for at in ["127.0.0.1", "::1", "192.0.2.1", "192.0.2.9", "10.64.0.1"] {
+            assert_eq!(said(at, port, "hello").as_deref(), Some("hello"), "{at} {port}");
+        }
+    }
+    // Who comes back at once after an end is not led to where it was.
+    for _ in 0..3 {
+        world.run("restart -t 0 led passed").code(0);
+        for (port, at) in [(5000, "127.0.0.1"), (5000, "::1"), (5001, "127.0.0.1"), (5001, "::1")] {
+            assert!(within(SOON, || said(at, port, "again").as_deref() == Some("again")), "{at} {port}");
+        }
+    }
 }
 
 #[test]

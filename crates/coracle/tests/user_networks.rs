@@ -4,7 +4,7 @@
 
 mod machine;
 
-use machine::{Neighbour, SOON, World, get, open_tun};
+use machine::{Neighbour, SOON, World, get, open_tun, said};
 use testkit::{Invocation, Sandbox, requires, within};
 
 #[test]
@@ -104,4 +104,115 @@ fn an_ordinary_users_containers_share_networks() {
     world.run("rm -f -t 0 web").code(0);
     assert!(within(SOON, || get("http://127.0.0.1:8080/").is_none()));
     world.run("network rm shop other").code(0);
+}
+
+#[test]
+fn datagrams_come_with_the_address_of_who_has_sent_them() {
+    requires!(subuid_user, user_namespaces, package = "ip", package = "pasta");
+    let (world, neighbour) = world();
+    world.echo("echo", "--network bridge -p 5000:53/udp");
+    for at in ["127.0.0.1", "192.0.2.1", "::1", "2001:db8::1"] {
+        assert_eq!(said(at, 5000, "hello").as_deref(), Some("hello"), "{at}");
+    }
+    for (at, from) in [("192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8::2")] {
+        let script = format!(
+            "import socket; f = socket.getaddrinfo('{at}', 5000)[0][0]; s = socket.socket(f, socket.SOCK_DGRAM); \
+             s.settimeout(2); s.connect(('{at}', 5000)); s.send(b'hi'); print(s.recv(9).decode())"
+        );
+        neighbour.words(&["python3", "-c", &script]).code(0).stdout_is("hi\n");
+        let logs = world.run("logs echo").stdout.clone();
+        assert!(logs.lines().any(|line| line.ends_with(from)), "{logs}");
+    }
+    world.run("run -p 80:80/sctp --network bridge host: true").code(125).stderr_contains("TCP and UDP alone");
+}
+
+#[test]
+fn other_names_are_asked_for_by_pasta_and_those_of_internal_networks_stay_there() {
+    requires!(subuid_user, user_namespaces, package = "ip", package = "pasta", package = "dig");
+    let (world, neighbour) = world();
+    // This machine asks its neighbour.
+    let resolv = world.sandbox.file("resolv.conf", "nameserver 192.0.2.2\n".to_owned());
+    Invocation::new("mount").args(["--bind", &resolv.display().to_string(), "/etc/resolv.conf"]).ok();
+    let heard = world.sandbox.join("heard");
+    let server = world.sandbox.file("upstream.py", machine::name_server("192.0.2.2", &heard));
+    let _server = neighbour.start(&format!("python3 {}", server.display()));
+    let answers = || Invocation::new("dig").args(["+short", "+time=1", "+tries=1", "@192.0.2.2", "x.test"]).run();
+    assert!(within(SOON, || answers().stdout == "198.51.100.7\n"));
+    world.run("network create app").code(0);
+    world.run("network create inner --internal").code(0);
+    let dig = |network: &str, words: &str| {
+        world.run(&format!("run --rm --network {network} host: dig +time=2 +tries=2 {words}")).code(0).stdout.clone()
+    };
+    assert_eq!(dig("app", "+short outside.test"), "198.51.100.7\n");
+    assert_eq!(dig("app", "+tcp +short alone"), "");
+    world.server("db", "--network inner");
+    assert!(dig("inner", "secret.test").contains("NXDOMAIN"));
+    assert_eq!(dig("inner", "+short db A"), world.of("db", "{{.NetworkSettings.Networks.inner.IPAddress}}") + "\n");
+    world.run("run --rm --network inner host: curl -s --max-time 1 http://192.0.2.2/").code(7);
+    let heard = String::from_utf8_lossy(&std::fs::read(heard).expect("what was heard")).into_owned();
+    assert!(heard.contains("outside") && !heard.contains("secret"), "{heard}");
+}
+
+#[test]
+fn containers_come_and_leave_while_they_run() {
+    requires!(subuid_user, user_namespaces, package = "ip", package = "curl", package = "pasta");
+    let (world, _neighbour) = world();
+    world.run("network create one").code(0);
+    world.run("network create two").code(0);
+    for name in ["alone", "other"] {
+        world.run(&format!("run -d --name {name} --network none host: sleep 1000")).code(0);
+    }
+    world.server("web", "--network one --userns keep-id --cap-add NET_RAW");
+    world.run("network connect two web").code(0);
+    world.run("run --rm --network two host: curl -s http://web/").code(0).stdout_is("web");
+    world.run("network disconnect one web").code(0);
+    world.run("run --rm --network one host: curl -s --max-time 1 http://web/").code(6);
+    world.run("run --rm --network two host: curl -s http://web/").code(0).stdout_is("web");
+    world.run("update --publish-add 8080:80 web").code(0);
+    assert_eq!(get("http://127.0.0.1:8080/").as_deref(), Some("web"));
+    world.run("update --publish-rm 80 web").code(0);
+    assert_eq!(get("http://127.0.0.1:8080/"), None);
+    // Who was born before there were networks has to be born again.
+    world.run("network connect two alone").code(1).one_line_error("stop it, connect it, and start it again");
+    world.run("stop -t 0 alone").code(0);
+    world.run("network connect two alone").code(0);
+    world.run("start alone").code(0);
+    world.run("exec alone curl -s http://web/").code(0).stdout_is("web");
+    world.run("run --userns ns:/proc/self/ns/user --network one host: true").code(125).stderr_contains("leave out one");
+}
+
+/// The processes of this user's commons: who keeps them, and pasta.
+fn commons(world: &World) -> [Option<i32>; 2] {
+    let read = |name: &str| std::fs::read_to_string(world.sandbox.runroot().join(name)).ok();
+    let pid = |text: String| text.trim().split('-').next().and_then(|pid| pid.parse().ok());
+    ["commons", "commons.pasta"].map(|name| read(name).and_then(pid).filter(|pid| sys::process::kill(*pid, 0).is_ok()))
+}
+
+#[test]
+fn the_namespaces_of_networks_outlive_who_keeps_them_and_nobody_else() {
+    requires!(subuid_user, user_namespaces, package = "ip", package = "curl", package = "pasta");
+    let (world, _neighbour) = world();
+    world.run("network create shop").code(0);
+    world.server("web", "--network shop -p 8080:80");
+    for victim in [0, 1] {
+        let before = commons(&world);
+        sys::process::kill(before[victim].expect("a process"), 9).expect("killed");
+        assert!(within(SOON, || commons(&world)[victim].is_none()));
+        world.run("run --rm --network shop host: curl -s http://web/").code(0).stdout_is("web");
+        let after = commons(&world);
+        assert!(after[victim].is_some() && after[victim] != before[victim] && after[1 - victim] == before[1 - victim]);
+        assert_eq!(get("http://127.0.0.1:8080/").as_deref(), Some("web"));
+    }
+    // Everything of ours at once; the container stays, and is found again.
+    let runroot = world.sandbox.runroot().display().to_string();
+    for pid in Invocation::new("pgrep").args(["-U", "coracle-test", "-x", "coracle"]).ok().stdout.lines() {
+        sys::process::kill(pid.parse().expect("a pid"), 9).expect("killed");
+    }
+    assert_eq!(world.of("web", "{{.State.Status}}"), "running", "{runroot}");
+    world.run("rm -f -t 0 web").code(0);
+    world.run("run --rm --network shop host: true").code(0);
+    let gone = || commons(&world) == [None, None];
+    assert!(within(std::time::Duration::from_secs(40), gone), "{:?}", commons(&world));
+    world.run("network rm shop").code(0);
+    assert!(!world.sandbox.runroot().join("networks/shop").exists());
 }

@@ -65,15 +65,19 @@ impl Commons {
             Some(commons) => commons.join()?,
             None => own()?,
         };
-        let keeper = match files.keeper() {
-            Some(keeper) => keeper.pid,
-            None => keep(engine, &files, there.as_ref())?,
+        let (keeper, new) = match files.keeper() {
+            Some(keeper) => (keeper.pid, None),
+            None => keep(engine, &files, there.as_ref()).map(|(pid, socket)| (pid, Some(socket)))?,
         };
         if wants_pasta && files.pasta().is_none() {
             pasta::start(&files.pasta, keeper, &[])?;
         }
-        let commons = files.look().ok_or_else(|| {
-            Error::System { what: WHAT, source: sys::Error::new("open", "/proc/PID/ns", sys::Errno::SRCH) }
+        if let (Some(keeper), Some((_, pasta))) = (new, pasta::running(&files.pasta)) {
+            sys::socket::send_with(&keeper, b".", &[pasta.as_fd()]).map_err(Error::system(WHAT))?;
+        }
+        let commons = files.look().ok_or_else(|| Error::System {
+            what: WHAT,
+            source: sys::Error::new("open", "/proc/PID/ns", sys::Errno::SRCH),
         })?;
         flock(&lock, FlockOperation::LockShared)
             .map_err(|errno| Error::file("lock", &*files.keeper)(sys::Error::new("flock", "", errno)))?;
@@ -122,17 +126,36 @@ impl Files {
 
     /// By the keeper, or by pasta where that was killed.
     fn look(&self) -> Option<Commons> {
-        let pid = self.keeper().map(|keeper| keeper.pid).or_else(|| self.pasta())?;
-        let open = |kind| sys::fs::open(format!("/proc/{pid}/ns/{kind}"), OFlags::RDONLY, Mode::empty()).ok();
-        let found = Commons { user: open("user")?, net: open("net")?, _lock: None };
-        // Whoever has that number now had it then.
-        (self.keeper().is_some_and(|keeper| keeper.pid == pid) || self.pasta() == Some(pid)).then_some(found)
+        let net = match self.keeper() {
+            Some(keeper) => {
+                let net = open(&format!("/proc/{}/ns/net", keeper.pid))?;
+                // Whoever has that number now had it then.
+                keeper.lives().then_some(net)?
+            }
+            None => self.held_by_pasta()?,
+        };
+        Some(Commons { user: sys::process::namespace_owner(&net).ok()?, net, _lock: None })
+    }
+
+    /// pasta stays in the machine's, and holds the other one.
+    fn held_by_pasta(&self) -> Option<OwnedFd> {
+        let (pid, _pidfd) = pasta::running(&self.pasta)?;
+        let fds = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten();
+        let mut namespaces = fds.filter(|fd| {
+            std::fs::read_link(fd.path()).is_ok_and(|link| link.as_os_str().as_encoded_bytes().starts_with(b"net:["))
+        });
+        open(&namespaces.next()?.path().display().to_string())
     }
 }
 
+fn open(path: &str) -> Option<OwnedFd> {
+    sys::fs::open(path, OFlags::RDONLY, Mode::empty()).ok()
+}
+
 /// Starts the process that keeps the namespaces: the user namespace that we are in, and a network namespace that is
-/// there already, or a new one. Comes back with its number.
-fn keep(engine: &Engine, files: &Files, there: Option<&Commons>) -> Result<i32> {
+/// there already, or a new one. Comes back with its number, and a socket by which it waits for the pasta that it is to end
+/// with it.
+fn keep(engine: &Engine, files: &Files, there: Option<&Commons>) -> Result<(i32, OwnedFd)> {
     let networks = Networks::of(&engine.locations().runroot);
     let child = |ready: OwnedFd| {
         let kept: Vec<_> = there.map(|commons| commons.net.as_fd()).into_iter().chain([ready.as_fd()]).collect();
@@ -144,17 +167,22 @@ fn keep(engine: &Engine, files: &Files, there: Option<&Commons>) -> Result<i32> 
         // Whoever has fewer capabilities than a process may not look for its namespaces: pasta has few.
         let none = CapabilitySet::empty();
         let none = CapabilitySets { effective: none, permitted: none, inheritable: none };
-        if !begun || set_capabilities(None, none).is_err() || write(&files.keeper).is_err() || sys::socket::release(&ready).is_err() {
+        if !begun
+            || set_capabilities(None, none).is_err()
+            || write(&files.keeper).is_err()
+            || sys::socket::release(&ready).is_err()
+        {
             return 1;
         }
+        let pasta = sys::socket::receive::<1>(&ready).ok().flatten().and_then(|(_, pidfd)| pidfd);
         drop(ready);
         sys::memory::let_go();
-        stay(files, &networks);
+        stay(files, &networks, pasta);
         0
     };
     let (ready, keeper) = sys::process::fork_connected(child).map_err(Error::system(WHAT))?;
     match sys::socket::receive::<1>(&ready).map_err(Error::system(WHAT))? {
-        Some(_) => Ok(keeper.pid),
+        Some(_) => Ok((keeper.pid, ready)),
         None => Err(Error::System { what: WHAT, source: sys::Error::new("unshare", "CLONE_NEWNET", sys::Errno::PERM) }),
     }
 }
@@ -165,11 +193,11 @@ fn write(path: &Path) -> sys::Result<()> {
 }
 
 /// Waits until nobody has been in a network for a while.
-fn stay(files: &Files, networks: &Networks) {
-    let (mut since, mut pasta) = (Instant::now(), None);
+fn stay(files: &Files, networks: &Networks, mut pasta: Option<OwnedFd>) {
+    let mut since = Instant::now();
     loop {
         std::thread::sleep(IDLE / 2);
-        pasta = pasta::running(&files.pasta).or(pasta);
+        pasta = pasta::running(&files.pasta).map(|(_, pidfd)| pidfd).or(pasta);
         if !networks.are_idle() {
             since = Instant::now();
         } else if since.elapsed() >= IDLE {
@@ -178,8 +206,8 @@ fn stay(files: &Files, networks: &Networks) {
             // Somebody may have removed the run root.
             let is_there = files.keeper.exists();
             if (lock.is_ok() || !is_there) && networks.are_idle() {
-                if let Some((_, pidfd)) = pasta {
-                    pasta::stop(&pidfd);
+                if let Some(pasta) = &pasta {
+                    pasta::stop(pasta);
                 }
                 let _ = lock.map(|lock| rustix::fs::ftruncate(lock, 0));
                 return;

@@ -89,8 +89,13 @@ impl Engine {
         self.cut_off()
     }
 
-    /// Why an ordinary user's containers reach nobody but each other.
-    pub fn cut_off(&self) -> Option<network::Error> {
+    /// Why a container in an ordinary user's networks reaches nobody but those that are in them, too.
+    pub fn lacks_world(&self, config: &ContainerConfig) -> Option<network::Error> {
+        if self.caller().is_root() || joined(config).is_empty() { None } else { self.cut_off() }
+    }
+
+    /// Why no packets pass between an ordinary user's containers and the machine's network.
+    pub(crate) fn cut_off(&self) -> Option<network::Error> {
         if !self.has_pasta() {
             return Some(network::Error::NoPasta);
         }

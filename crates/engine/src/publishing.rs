@@ -20,6 +20,10 @@ pub(crate) fn take(engine: &Engine, record: &Container<Record>) -> Result<Taken>
     let asked = view.ports.iter().map(wanted).chain(exposed(engine, record)?);
     let passed = passes(engine, record);
     let all: Vec<_> = asked.map(|wanted| Wanted { passed, ..wanted }).collect();
+    let sctp = all.iter().find(|wanted| wanted.protocol == Protocol::Sctp);
+    if let Some(wanted) = sctp.filter(|_| !engine.caller().is_root()) {
+        return Err(network::Error::Unpassed(wanted.inside).into());
+    }
     Ok(ports::take(&engine.networks(), &all)?)
 }
 

@@ -139,6 +139,11 @@ pub enum Error {
         /// Why.
         source: sys::Error,
     },
+    /// Only the machine's packet filter leads it on.
+    #[error(
+        "port {0}/sctp cannot be published by an ordinary user, for whom a process passes on TCP and UDP alone: run it as root, or leave it out"
+    )]
+    Unpassed(u16),
     /// No range of addresses is free.
     #[error(
         "no subnet is free: every one that networks are made of overlaps one of this machine's routes; say which with --subnet"

@@ -115,9 +115,7 @@ pub fn receive(socket: impl AsFd, bytes: &mut [u8]) -> Result<Option<Datagram>> 
     let octets = |data: &[u8; 24], at: usize| [data[at], data[at + 1], data[at + 2], data[at + 3]];
     let to = match (control.level as usize, control.kind) {
         (SOL_IP, IP_PKTINFO) => Some(IpAddr::V4(octets(&control.data, 8).into())),
-        (SOL_IPV6, IPV6_PKTINFO) => {
-            control.data.first_chunk::<16>().map(|octets| IpAddr::V6(Ipv6Addr::from(*octets)))
-        }
+        (SOL_IPV6, IPV6_PKTINFO) => control.data.first_chunk::<16>().map(|octets| IpAddr::V6(Ipv6Addr::from(*octets))),
         _ => None,
     };
     let malformed = || Error::new("recvmsg", "its address", rustix::io::Errno::INVAL);

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use testkit::{Running, Invocation, Outcome, Sandbox, within};
+use testkit::{Invocation, Outcome, Running, Sandbox, within};
 
 pub const SOON: Duration = Duration::from_secs(10);
 
@@ -56,6 +56,48 @@ impl World {
         let ready = || self.run(&format!("exec {name} curl -s http://127.0.0.1/")).exit_code() == Some(0);
         assert!(within(SOON, ready), "{name} serves");
     }
+
+    /// A server in the background that says back what is said to it at its port 53 of UDP, over either family.
+    #[track_caller]
+    pub fn echo(&self, name: &str, options: &str) {
+        let script = "import socket; s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); s.bind(('::', 53))\n\
+                      print('ready', flush=True)\n\
+                      while True: b, a = s.recvfrom(2000); s.sendto(b, a); print(a[0], flush=True)";
+        let mut words = vec!["run", "-d", "--name", name];
+        words.extend(options.split(' ').filter(|word| !word.is_empty()));
+        words.extend(["host:", "python3", "-c", script]);
+        self.words(&words).code(0);
+        assert!(within(SOON, || self.run(&format!("logs {name}")).stdout.contains("ready")), "{name} hears");
+    }
+}
+
+/// What is answered to a datagram.
+pub fn said(at: &str, port: u16, words: &str) -> Option<String> {
+    let at: std::net::IpAddr = at.parse().expect("an address");
+    let socket = std::net::UdpSocket::bind(if at.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" }).ok()?;
+    socket.set_read_timeout(Some(Duration::from_millis(500))).ok()?;
+    socket.connect((at, port)).ok()?;
+    socket.send(words.as_bytes()).ok()?;
+    let mut bytes = [0; 1024];
+    let length = socket.recv(&mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes[..length]).into_owned())
+}
+
+/// A program in Python that answers every question for a name with 198.51.100.7, and writes down what it was asked.
+pub fn name_server(at: &str, heard: &std::path::Path) -> String {
+    format!(
+        "import socket\n\
+         s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
+         s.setsockopt(socket.SOL_IP, 15, 1)\n\
+         s.bind(('{at}', 53))\n\
+         while True:\n\
+         \x20   q, who = s.recvfrom(512)\n\
+         \x20   open('{}', 'ab').write(q)\n\
+         \x20   end = q.index(0, 12) + 5\n\
+         \x20   s.sendto(q[:2] + bytes([0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]) + q[12:end]\n\
+         \x20            + bytes([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 198, 51, 100, 7]), who)\n",
+        heard.display()
+    )
 }
 
 /// What a URL gives, from this machine.
@@ -112,8 +154,13 @@ impl Neighbour {
     /// There.
     #[track_caller]
     pub fn run(&self, words: &str) -> Outcome {
+        self.words(&words.split(' ').collect::<Vec<_>>())
+    }
+
+    #[track_caller]
+    pub fn words(&self, words: &[&str]) -> Outcome {
         let pid = self.namespace.pid().to_string();
-        Invocation::new("nsenter").args(["-t", &pid, "-n"]).args(words.split(' ')).run()
+        Invocation::new("nsenter").args(["-t", &pid, "-n"]).args(words).run()
     }
 
     /// The same in the background.

@@ -124,6 +124,9 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     if let Some(missing) = engine.lacks_network(&asked.config) {
         Failure::warn("the container has no network", &missing);
     }
+    if let Some(missing) = engine.lacks_world(&asked.config) {
+        Failure::warn("the container's networks reach no other machine", &missing);
+    }
     for obstacle in engine.obstacles(&asked.config) {
         Failure::warn("another firewall stands in the way", &obstacle);
     }

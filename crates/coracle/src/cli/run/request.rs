@@ -49,10 +49,10 @@ pub fn request(given: Given, words: Vec<String>, around: &Surroundings<'_>) -> R
     let image = image(given.rootfs.as_deref(), &mut words, around)?;
     let (seccomp, privileges) = privileges(&given, around)?;
     let network = network(&given, around)?;
-    if given.pass_ports && given.publish.iter().any(|port| port.protocol != Protocol::Tcp) {
+    if given.pass_ports && given.publish.iter().any(|port| port.protocol == Protocol::Sctp) {
         return Err(Failure::words(
-            "--publish-policy host passes on TCP alone",
-            "leave it out, or publish no other ports",
+            "--publish-policy host passes on TCP and UDP alone",
+            "leave it out, or publish no ports of SCTP",
         ));
     }
     let mut config = ContainerConfig::new(image);
