@@ -7,7 +7,7 @@ mod machine;
 
 use machine::{SOON, World, devices, get, ip, said};
 use serde_json::Value;
-use testkit::{Invocation, requires, within};
+use testkit::{Invocation, Pty, requires, within};
 
 #[test]
 fn a_container_is_in_the_default_network_and_its_ports_are_published() {
@@ -252,6 +252,18 @@ fn the_machines_own_firewall_decides_who_reaches_a_port_where_that_is_wanted() {
     assert_eq!(get("http://10.64.0.1:8080/").as_deref(), Some("open"), "led on before those rules");
     assert!(urls(8081).iter().all(|url| get(url).is_none()));
     world.run("run -p 53:53/sctp --publish-policy host host: true").code(125).stderr_contains("TCP and UDP alone");
+}
+
+#[test]
+fn who_publishes_at_a_terminal_is_told_who_can_reach_it() {
+    requires!(root, cgroups, package = "ip");
+    let world = World::new();
+    world.run("run -d --rm -p 8080:80 host: sleep 1000").code(0).stderr_is("");
+    let words = ["run", "--rm", "-p", "8081:80", "-p", "127.0.0.1:8082:80", "host:", "echo", "done"];
+    let mut pty = Pty::spawn(&world.sandbox.coracle(words).env("CORACLE_NETWORK", ""));
+    let said = pty.expect("done");
+    assert!(said.contains("open to everybody who reaches this machine: port 8081/tcp"), "{said}");
+    assert!(said.contains("open to this machine alone: port 8082/tcp"), "{said}");
 }
 
 #[test]

@@ -159,6 +159,8 @@ fn containers_come_and_leave_while_they_run() {
     let (world, _neighbour) = world();
     world.run("network create one").code(0);
     world.run("network create two").code(0);
+    let macvlan = "network create wire --driver macvlan --opt parent=wire --subnet 192.0.2.0/24";
+    world.run(macvlan).code(1).one_line_error("only root");
     for name in ["alone", "other"] {
         world.run(&format!("run -d --name {name} --network none host: sleep 1000")).code(0);
     }
@@ -204,11 +206,11 @@ fn the_namespaces_of_networks_outlive_who_keeps_them_and_nobody_else() {
         assert_eq!(get("http://127.0.0.1:8080/").as_deref(), Some("web"));
     }
     // Everything of ours at once; the container stays, and is found again.
-    let runroot = world.sandbox.runroot().display().to_string();
-    for pid in Invocation::new("pgrep").args(["-U", "coracle-test", "-x", "coracle"]).ok().stdout.lines() {
+    let program = format!("^{}/bin/coracle ", world.sandbox.path().display());
+    for pid in Invocation::new("pgrep").args(["-f", &program]).ok().stdout.lines() {
         sys::process::kill(pid.parse().expect("a pid"), 9).expect("killed");
     }
-    assert_eq!(world.of("web", "{{.State.Status}}"), "running", "{runroot}");
+    assert_eq!(world.of("web", "{{.State.Status}}"), "running");
     world.run("rm -f -t 0 web").code(0);
     world.run("run --rm --network shop host: true").code(0);
     let gone = || commons(&world) == [None, None];

@@ -44,6 +44,9 @@ pub enum Error {
     /// It is there already.
     #[error("container {0} is in network {1} already")]
     Joined(String, String),
+    /// It would hang on a device that is not his.
+    #[error("a macvlan network hangs on a device of the machine, which only root may do: leave out --driver for a bridge")]
+    MacvlanOfRoot,
     /// It was started in a user namespace beside that of the networks.
     #[error(
         "container {0} was started in no network, and an ordinary user's cannot come to one while it runs: stop it, \

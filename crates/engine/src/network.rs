@@ -64,6 +64,9 @@ impl Engine {
         if ["none", "host", "default", "private", "pasta", "container", "ns"].contains(&new.name.as_str()) {
             return Err(Error::NetworkTaken(new.name));
         }
+        if new.macvlan.is_some() && !self.caller().is_root() {
+            return Err(Error::MacvlanOfRoot);
+        }
         if new.name == DEFAULT {
             self.default_network()?;
         }

@@ -27,6 +27,7 @@ mod logout;
 mod logs;
 mod manifest;
 mod network;
+mod openness;
 mod outgoing;
 mod output;
 mod particulars;

@@ -4,6 +4,7 @@ use super::output::print;
 use super::run::flags::FLAGS;
 use super::run::given::Given;
 use super::{Context, Failure, Verb};
+use crate::cli::openness;
 use crate::cli::output::help;
 use engine::Update;
 use engine::config::{BlockIo, CpuTime, DeviceLimit, LimitsConfig};
@@ -92,6 +93,7 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
             if limited { Some(limits(&given, &engine.container(name)?.container.config.config.limits)?) } else { None };
         let (publish, withdraw) = (given.publish.clone(), given.expose.clone());
         let health = given.health.clone();
+        openness::tell(&publish, false);
         engine.update(name, &Update { limits, restart: given.restart, health, publish, withdraw })?;
         print(&format!("{name}\n"))
     })

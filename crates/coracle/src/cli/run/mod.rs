@@ -11,10 +11,11 @@ use self::provide::{From, provide};
 use self::request::request;
 pub use self::request::{Surroundings, variables, workdir};
 use super::{Context, Failure, Verb};
+use crate::cli::openness;
 use crate::cli::output::{help, print};
 use crate::render::console_size;
 use engine::attach::{How, Left, attach};
-use engine::config::{Bytes, ContainerConfig, LogDriver, ProcessConfig, Ready, StdinMode, TerminalMode};
+use engine::config::{Bytes, ContainerConfig, LogDriver, NetworkMode, ProcessConfig, Ready, StdinMode, TerminalMode};
 use engine::containers::Volumes;
 use engine::supervised::Attached;
 use engine::{Engine, Io, Keys, image_name};
@@ -121,8 +122,11 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
         needs_terminal(&asked.config.process)?;
     }
     let engine = context.engine()?;
+    let view = &asked.config.view;
     if let Some(missing) = engine.lacks_network(&asked.config) {
         Failure::warn("the container has no network", &missing);
+    } else if !asked.from.quiet && matches!(view.network, None | Some(NetworkMode::Networks(_) | NetworkMode::Pasta)) {
+        openness::tell(&view.ports, view.pass_ports);
     }
     if let Some(missing) = engine.lacks_world(&asked.config) {
         Failure::warn("the container's networks reach no other machine", &missing);
