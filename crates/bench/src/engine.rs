@@ -32,6 +32,8 @@ pub(crate) struct Options {
     pub many: usize,
     dir: Option<PathBuf>,
     pub only: Vec<String>,
+    /// An ordinary user, for what is measured without root.
+    pub user: Option<String>,
     coracle: Option<PathBuf>,
 }
 
@@ -61,7 +63,7 @@ pub(crate) struct Engine {
     /// The program with the places of its store.
     pub call: Vec<String>,
     /// The processes that stay for each container, by the name of their program.
-    resident: String,
+    pub resident: String,
 }
 
 impl Engine {
@@ -103,7 +105,7 @@ impl Engine {
 
 pub(crate) fn options(mut parser: lexopt::Parser, (runs, many): (usize, usize)) -> Result<Option<Options>> {
     let usage = |error: lexopt::Error| Error::Usage(error.to_string());
-    let mut options = Options { runs, many, dir: None, only: Vec::new(), coracle: None };
+    let mut options = Options { runs, many, dir: None, only: Vec::new(), user: None, coracle: None };
     while let Some(argument) = parser.next().map_err(usage)? {
         let name = match argument {
             Short('h') => return Ok(None),
@@ -120,6 +122,7 @@ pub(crate) fn options(mut parser: lexopt::Parser, (runs, many): (usize, usize)) 
             "many" => options.many = number()?,
             "dir" => options.dir = Some(word.into()),
             "only" => options.only.push(word),
+            "user" => options.user = Some(word),
             "peer" => {
                 if let Some(("coracle", path)) = word.split_once('=') {
                     options.coracle = Some(path.into());

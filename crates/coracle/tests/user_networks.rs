@@ -40,6 +40,10 @@ fn an_ordinary_users_container_reaches_the_network_and_is_reached() {
     assert!(within(SOON, || get("http://127.0.0.1:8080/").is_some()));
     world.run("rm -f -t 0 web").code(0);
     assert!(within(SOON, || get("http://127.0.0.1:8080/").is_none()));
+    // In the foreground, too, where signals are the container's.
+    let begun = std::time::Instant::now();
+    world.run("run --rm --network pasta -p 8080:80 host: true").code(0);
+    assert!(begun.elapsed() < std::time::Duration::from_secs(1), "{:?}", begun.elapsed());
     let place = world.sandbox.path().display().to_string();
     let pasta = || Invocation::new("pgrep").args(["-f", &format!("^pasta .*{place}")]).run().stdout.clone();
     assert!(within(SOON, || pasta().is_empty()), "{}", pasta());
@@ -123,6 +127,14 @@ fn datagrams_come_with_the_address_of_who_has_sent_them() {
         let logs = world.run("logs echo").stdout.clone();
         assert!(logs.lines().any(|line| line.ends_with(from)), "{logs}");
     }
+    // Large ones go out whole; pasta knows no fragments.
+    let script = "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('192.0.2.2', 6000))\n\
+                  while True: b, a = s.recvfrom(65536); s.sendto(str(len(b)).encode(), a)";
+    let _server = neighbour.start_words(&["python3", "-c", script]);
+    let ask = "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(1); \
+               s.sendto(bytes(4000), ('192.0.2.2', 6000)); print(s.recv(9).decode())";
+    let heard = || world.words(&["exec", "echo", "python3", "-c", ask]).stdout == "4000\n";
+    assert!(within(SOON, heard));
     world.run("run -p 80:80/sctp --network bridge host: true").code(125).stderr_contains("TCP and UDP alone");
 }
 

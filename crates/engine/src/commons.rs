@@ -71,6 +71,11 @@ impl Commons {
         };
         if wants_pasta && files.pasta().is_none() {
             pasta::start(&files.pasta, keeper, &[])?;
+            if let Some(commons) = files.look() {
+                let widen = || i32::from(commons.go().is_err() || pasta::widen().is_err());
+                let done = sys::process::fork(widen).and_then(|child| sys::process::wait(&child.pidfd));
+                done.map_err(Error::system(WHAT))?;
+            }
         }
         if let (Some(keeper), Some((_, pasta))) = (new, pasta::running(&files.pasta)) {
             sys::socket::send_with(&keeper, b".", &[pasta.as_fd()]).map_err(Error::system(WHAT))?;

@@ -45,7 +45,9 @@ pub enum Error {
     #[error("container {0} is in network {1} already")]
     Joined(String, String),
     /// It would hang on a device that is not his.
-    #[error("a macvlan network hangs on a device of the machine, which only root may do: leave out --driver for a bridge")]
+    #[error(
+        "a macvlan network hangs on a device of the machine, which only root may do: leave out --driver for a bridge"
+    )]
     MacvlanOfRoot,
     /// It was started in a user namespace beside that of the networks.
     #[error(

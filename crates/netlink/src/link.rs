@@ -9,6 +9,7 @@ pub mod attribute {
     pub const IFNAME: u16 = 3;
     pub const MTU: u16 = 4;
     pub const LINK: u16 = 5;
+    pub const TXQLEN: u16 = 13;
     pub const MASTER: u16 = 10;
     pub const LINKINFO: u16 = 18;
     pub const IFALIAS: u16 = 20;

@@ -167,6 +167,12 @@ impl Route {
         self.all([request])
     }
 
+    /// So many packets wait for a link at most, before more are dropped.
+    pub fn set_queue(&mut self, index: u32, packets: u32) -> Result<()> {
+        let request = Request::new("RTM_NEWLINK", RTM_NEWLINK, NLM_F_ACK, &Link::fixed(index, 0));
+        self.all([request.attribute(attribute::TXQLEN, &packets.to_ne_bytes())])
+    }
+
     /// Sets a link up.
     pub fn set_up(&mut self, index: u32) -> Result<()> {
         self.all([Self::up_request(index)])

@@ -5,6 +5,7 @@ use crate::endpoint::{Endpoint, Endpoints, RESOLVER};
 use crate::error::{Error, Result};
 use crate::networks::Networks;
 use crate::published::{Port, Protocol, Published};
+use netlink::Route;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
@@ -43,6 +44,8 @@ pub fn start(pid_file: &Path, pid: i32, ports: &[Port]) -> Result<()> {
     }
     command.arg("--pid").arg(pid_file);
     command.arg("--netns-only").arg("--netns").arg(format!("/proc/{pid}/ns/net"));
+    // It outlives us, and is ended by a signal.
+    sys::process::hears_signals(&mut command);
     let output = command.stdin(Stdio::null()).output().map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Error::NoPasta,
         _ => Error::Pasta(error.to_string()),
@@ -55,6 +58,15 @@ pub fn start(pid_file: &Path, pid: i32, ports: &[Port]) -> Result<()> {
     // As udev makes it, everybody may open it; it gives nothing that its user does not have.
     let hint = if said.contains("tun") { " (may this user open /dev/net/tun? chmod 0666 lets him)" } else { "" };
     Err(Error::Pasta(format!("{said}{hint}")))
+}
+
+/// Lets more packets wait for pasta, in the network namespace that we are in: those of many containers come at once, cut
+/// into small ones, and each that is dropped costs a pause of its sender.
+pub fn widen() -> netlink::Result<()> {
+    const PACKETS: u32 = 10_000;
+    let mut route = Route::open()?;
+    let paths = route.paths()?;
+    paths.iter().filter(|path| path.to.1 == 0).try_for_each(|path| route.set_queue(path.link, PACKETS))
 }
 
 /// Connects a container, whose first process this is.

@@ -22,13 +22,14 @@ pub fn spawn(work: impl FnOnce()) -> Result<Child> {
     })
 }
 
-/// Leaves whoever started this process: a session of its own, no terminal, no directory held, and no fd but those that
-/// are kept. What else is open is closed behind the back of the values that own it: none of them may be used any more,
+/// Leaves whoever started this process: a session of its own, no terminal, no signal blocked, no directory held, and no fd
+/// but those that are kept. What else is open is closed behind the back of the values that own it: none of them may be used any more,
 /// nor dropped.
 pub fn apart(kept: &[BorrowedFd<'_>]) -> Result<()> {
     let failed = |name: &'static str| move |errno| Error::new(name, "", errno);
     // SAFETY: no pointers.
     unsafe { call(nr::setsid, [0; 6]) }.map_err(failed("setsid"))?;
+    crate::signal::hear_all()?;
     crate::cwd::fchdir(fs::open("/", OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?)?;
     let null = fs::open("/dev/null", OFlags::RDWR, Mode::empty())?;
     for number in 0..3 {

@@ -360,6 +360,13 @@ pub fn die_with_us(command: &mut std::process::Command) {
     unsafe { command.pre_exec(child) };
 }
 
+/// Has the command's process hear all signals, whatever this one has blocked: else nobody could end it but by SIGKILL.
+pub fn hears_signals(command: &mut std::process::Command) {
+    use std::os::unix::process::CommandExt as _;
+    // SAFETY: one system call, no lock and no allocation but that of an error.
+    unsafe { command.pre_exec(|| crate::signal::hear_all().map_err(|error| error.errno.into())) };
+}
+
 /// Forks; `child` runs in the copy and its value is the copy's exit code. For work in other namespaces, in a process
 /// with one thread.
 pub fn fork(child: impl FnOnce() -> i32) -> Result<Child> {

@@ -52,6 +52,11 @@ impl Drop for Signals {
     }
 }
 
+/// This thread hears all signals.
+pub fn hear_all() -> Result<()> {
+    set_mask(0).map(drop)
+}
+
 fn set_mask(mask: u64) -> Result<u64> {
     let mut old = 0_u64;
     let (new, old_at) = (&raw const mask as usize, &raw mut old as usize);

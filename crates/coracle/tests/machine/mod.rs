@@ -165,8 +165,12 @@ impl Neighbour {
 
     /// The same in the background.
     pub fn start(&self, words: &str) -> Running {
+        self.start_words(&words.split(' ').collect::<Vec<_>>())
+    }
+
+    pub fn start_words(&self, words: &[&str]) -> Running {
         let pid = self.namespace.pid().to_string();
-        Invocation::new("nsenter").args(["-t", &pid, "-n"]).args(words.split(' ')).spawn()
+        Invocation::new("nsenter").args(["-t", &pid, "-n"]).args(words).spawn()
     }
 }
 
