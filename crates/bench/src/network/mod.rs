@@ -25,7 +25,7 @@ ip and nft with the same rules, through docker's, and by published ports. With -
 ordinary user's containers take and what passes to them. Needs root, ip, nft, iperf3, jq and a static busybox; podman takes
 part where it is installed, with netavark and slirp4netns, and a dockerd of the bench's own where that is.";
 
-/// What is run in each round.
+/// What is run in each round of those who take turns.
 const CASES: [(&str, &[&str]); 4] = [
     ("none", &["--network", "none"]),
     ("bridge", &["--network", "bridge"]),
@@ -54,12 +54,6 @@ pub fn run(parser: lexopt::Parser) -> Result {
     let mut all = engines(&dir, program, &options.only)?;
     all.retain(|engine| engine.name != "docker");
     let wanted = |name: &str| options.only.is_empty() || options.only.iter().any(|only| only == name);
-    let daemon = if wanted("docker") { Daemon::start(&dir)? } else { None };
-    if let Some(daemon) = &daemon {
-        let docker = daemon.engine();
-        docker.once(&["import", text(&dir.join("rootfs.tar"))?, "bench:1"])?;
-        all.push(docker);
-    }
     if let Some(podman) = all.iter_mut().find(|engine| engine.name == "podman") {
         let conf = dir.join("containers.conf");
         fs::write(&conf, "[network]\nnetwork_backend = \"netavark\"\n").doing(|| "writing podman's conf".into())?;
@@ -71,10 +65,17 @@ pub fn run(parser: lexopt::Parser) -> Result {
     }
     println!("{}\n", report::machine());
     rounds(&all, options.runs)?;
+    // After the others, whom its daemon would disturb.
+    let daemon = if wanted("docker") { Daemon::start(&dir)? } else { None };
+    let docker = daemon.as_ref().map(Daemon::engine);
+    if let Some(docker) = &docker {
+        docker.once(&["import", text(&dir.join("rootfs.tar"))?, "bench:1"])?;
+        rounds(std::slice::from_ref(docker), options.runs)?;
+    }
     for engine in all.iter().filter(|engine| engine.name == "coracle") {
         beside(engine, options.many, options.runs)?;
         names(engine)?;
-        throughput::run(engine, daemon.as_ref().map(Daemon::engine).as_ref())?;
+        throughput::run(engine, docker.as_ref())?;
         engine.once(&["rm", "-f", "-a"])?;
     }
     for engine in &all {
@@ -103,8 +104,6 @@ fn rounds(engines: &[Engine], runs: usize) -> Result {
     }
     for round in 0..runs {
         for (engine, samples) in engines.iter().zip(&mut samples) {
-            // What the one before has left goes on for a while.
-            std::thread::sleep(Duration::from_millis(500));
             for ((name, options), samples) in CASES.iter().zip(samples) {
                 // docker takes 16 s for 200.
                 if engine.name != "docker" || *name != "200 ports" || round < 2 {
