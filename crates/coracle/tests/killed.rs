@@ -69,6 +69,7 @@ impl World {
 
     fn leavings(&self, case: &Case) -> Leavings {
         self.coracle(if case.joins() { "run --rm NET host: true" } else { "run --rm BOX host: true" }).ok();
+        self.end_idle();
         Leavings::count(&Scope::new().dir(self.sandbox.path()).cgroup(&self.above))
     }
 
@@ -79,6 +80,25 @@ impl World {
         }
         let strace = ["strace", "-D", "-f", "-qq"].iter().chain(strace);
         self.coracle(case.words).above(strace).run()
+    }
+
+    /// Ends what waits for the next container in a network, and would end by itself after ten seconds: resolvers, and who
+    /// keeps a user's namespaces.
+    fn end_idle(&self) {
+        let run = self.sandbox.runroot();
+        let networks = fs::read_dir(run.join("networks")).into_iter().flatten().flatten();
+        for lock in networks.map(|network| network.path().join("resolver")).filter(|lock| lock.exists()) {
+            let holders = testkit::Invocation::new("fuser").arg(&lock).run();
+            for pid in holders.stdout.split_whitespace().filter_map(|pid| pid.parse().ok()) {
+                let _ = sys::process::kill(pid, 9);
+            }
+        }
+        for name in ["commons", "commons.pasta"] {
+            let text = fs::read_to_string(run.join(name)).unwrap_or_default();
+            if let Some(pid) = text.trim().split('-').next().and_then(|pid| pid.parse().ok()) {
+                let _ = sys::process::kill(pid, 9);
+            }
+        }
     }
 
     /// The commands that follow see what is there, and it can be started and removed.
@@ -103,6 +123,7 @@ fn calls(world: &World, case: &Case) -> Option<BTreeMap<String, usize>> {
     let outcome = world.traced(case, &["-o", &trace.to_string_lossy(), "-e", &format!("trace={CHANGES}")]);
     outcome.exit_code().filter(|code| *code == 0)?;
     world.is_well("nobody was killed");
+    world.end_idle();
     let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
     for line in fs::read_to_string(&trace).expect("a trace").lines() {
         let mut parts = line.split_whitespace();
@@ -136,12 +157,7 @@ fn killed_at_each_call_of(user: Option<&User>, case: &Case) {
     let all: Vec<_> = calls.iter().flat_map(|(name, most)| (1..=*most).map(move |at| (name, at))).collect();
     assert!(all.len() > 10, "{calls:?}");
     // The short round takes others each time that it runs: over many of them, all.
-    // In a network each takes the ten seconds after which an idle resolver goes, so there a long round takes some, too.
-    let step = match (long(), case.joins()) {
-        (true, false) => 1,
-        (true, true) => all.len() / 32 + 1,
-        (false, _) => all.len() / 8 + 1,
-    };
+    let step = if long() { 1 } else { all.len() / 8 + 1 };
     let first = std::process::id() as usize % step;
     let mut hit = 0;
     for (name, at) in all.iter().skip(first).step_by(step) {
@@ -151,6 +167,7 @@ fn killed_at_each_call_of(user: Option<&User>, case: &Case) {
         let told = format!("{inject} of {:?}", case.words);
         assert!(!outcome.stderr.contains("panicked"), "{told}\n{outcome}");
         world.is_well(&told);
+        world.end_idle();
         // Who is killed at the very end leaves it to the next command.
         let clean = within(LIMIT, || world.coracle("ps -aq").ok().stdout.is_empty() && leavings.new_since().is_empty());
         assert!(clean, "{told} leaves {:#?}\n{outcome}", leavings.new_since());
@@ -166,14 +183,14 @@ fn machine() {
 
 #[test]
 fn run_in_a_network_killed_at_each_change() {
-    requires!(root, cgroups, timing, package = "strace", package = "ip");
+    requires!(root, cgroups, timing, package = "strace", package = "ip", package = "fuser");
     machine();
     killed_at_each_call(&Case { before: &[], words: "run -d NET host: sleep 1000" });
 }
 
 #[test]
 fn rm_from_a_network_killed_at_each_change() {
-    requires!(root, cgroups, timing, package = "strace", package = "ip");
+    requires!(root, cgroups, timing, package = "strace", package = "ip", package = "fuser");
     machine();
     killed_at_each_call(&Case { before: &["run -d NET host: sleep 1000"], words: "rm -f box" });
 }
@@ -250,6 +267,20 @@ fn rm_by_force_killed_at_each_change() {
 #[track_caller]
 fn a_users_killed_at_each_call(before: &'static [&'static str], words: &'static str) {
     killed_at_each_call_of(Some(&User::with_subuids()), &Case { before, words });
+}
+
+#[test]
+fn a_users_run_in_a_network_killed_at_each_change() {
+    requires!(subuid_user, user_namespaces, timing, package = "strace", package = "ip", package = "fuser");
+    machine();
+    a_users_killed_at_each_call(&[], "run -d NET host: sleep 1000");
+}
+
+#[test]
+fn a_users_rm_from_a_network_killed_at_each_change() {
+    requires!(subuid_user, user_namespaces, timing, package = "strace", package = "ip", package = "fuser");
+    machine();
+    a_users_killed_at_each_call(&["run -d NET host: sleep 1000"], "rm -f box");
 }
 
 #[test]
