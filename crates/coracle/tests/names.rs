@@ -119,6 +119,20 @@ fn other_names_are_asked_for_outside_and_not_from_an_internal_network() {
 }
 
 #[test]
+fn a_network_of_ipv6_alone_has_names_too() {
+    requires!(root, cgroups, package = "ip", package = "dig", package = "curl");
+    let world = World::new();
+    world.run("network create six --subnet fd00:6::/64").code(0);
+    world.server("web", "--network six");
+    let address = world.of("web", "{{.NetworkSettings.Networks.six.GlobalIPv6Address}}");
+    sleeper(&world, "job", "--network six --cap-add NET_RAW");
+    assert_eq!(dig(&world, "job", "+short web AAAA"), format!("{address}\n"));
+    assert_eq!(dig(&world, "job", "+tcp +short web AAAA"), format!("{address}\n"));
+    assert_eq!(dig(&world, "job", &format!("+short -x {address}")), "web.\n");
+    world.run("exec job curl -s http://web/").code(0).stdout_is("web");
+}
+
+#[test]
 fn a_resolver_goes_when_nobody_is_there_and_comes_again_when_it_was_killed() {
     requires!(root, cgroups, package = "ip", package = "dig");
     let world = World::new();

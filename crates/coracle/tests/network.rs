@@ -5,7 +5,7 @@
 
 mod machine;
 
-use machine::{SOON, World, devices, get, ip, said};
+use machine::{Neighbour, SOON, World, devices, get, ip, said};
 use serde_json::Value;
 use testkit::{Invocation, Pty, requires, within};
 
@@ -252,6 +252,68 @@ fn the_machines_own_firewall_decides_who_reaches_a_port_where_that_is_wanted() {
     assert_eq!(get("http://10.64.0.1:8080/").as_deref(), Some("open"), "led on before those rules");
     assert!(urls(8081).iter().all(|url| get(url).is_none()));
     world.run("run -p 53:53/sctp --publish-policy host host: true").code(125).stderr_contains("TCP and UDP alone");
+}
+
+/// What must not be reached: by a neighbour, from another network, and from an internal one.
+fn leaks(world: &World, neighbour: &Neighbour) -> Vec<String> {
+    let web = world.of("web", "{{.NetworkSettings.Networks.one.IPAddress}}");
+    let from =
+        |container: &str, url: &str| world.run(&format!("exec {container} curl -s --max-time 1 {url}")).stdout.clone();
+    let near = |url: &str| neighbour.run(&format!("curl -s --max-time 1 {url}")).stdout.clone();
+    let tries = [
+        ("a port that is published for loopback", near("http://192.0.2.1:8081/")),
+        ("a port that is not published", near(&format!("http://{web}/"))),
+        ("another network", from("two", &format!("http://{web}/"))),
+        ("the machine, from within", from("inner", "http://10.93.0.1:8080/")),
+        ("outside, from within", from("inner", "http://192.0.2.2:8000/")),
+    ];
+    tries.into_iter().filter(|(_, got)| !got.is_empty()).map(|(what, got)| format!("{what}: {got}")).collect()
+}
+
+#[test]
+fn nothing_leaks_before_and_after_the_filter_was_flushed_cve_2025_54388_cve_2025_54410() {
+    requires!(root, cgroups, package = "ip", package = "curl", package = "nft");
+    let world = World::new();
+    let neighbour = Neighbour::new();
+    for (name, options) in [("one", "10.91.0.0/24"), ("two", "10.92.0.0/24"), ("inner", "10.93.0.0/24 --internal")] {
+        world.run(&format!("network create {name} --subnet {options}")).code(0);
+    }
+    world.server("web", "--network one -p 8080:80 -p 127.0.0.1:8081:80");
+    for name in ["two", "inner"] {
+        world.run(&format!("run -d --name {name} --network {name} host: sleep 1000")).code(0);
+    }
+    // A neighbour who knows the way.
+    neighbour.run("ip route add 10.0.0.0/8 via 192.0.2.1").code(0);
+    let root = world.sandbox.path().display().to_string();
+    std::fs::write(world.sandbox.join("index.html"), "next door").expect("a file");
+    let _server = neighbour.start(&format!("python3 -m http.server -d {root} 8000"));
+    let serves = || get("http://192.0.2.2:8000/").as_deref() == Some("next door");
+    assert!(within(SOON, serves));
+    let open = |told: &str| {
+        neighbour.run("curl -s --max-time 2 http://192.0.2.1:8080/").code(0).stdout_is("web");
+        assert_eq!(get("http://127.0.0.1:8081/").as_deref(), Some("web"), "{told}");
+        world.run("exec two curl -s --max-time 2 http://192.0.2.2:8000/").code(0).stdout_is("next door");
+    };
+    open("before");
+    assert_eq!(leaks(&world, &neighbour), [""; 0]);
+    for round in 0..2 {
+        Invocation::new("nft").args(["flush", "ruleset"]).ok();
+        // By hand, or by the next container that starts.
+        world.run(if round == 0 { "network reload" } else { "run --rm --network one host: true" }).code(0);
+        open("after");
+        assert_eq!(leaks(&world, &neighbour), [""; 0], "round {round}");
+    }
+}
+
+#[test]
+fn who_has_the_machines_network_finds_no_socket_of_ours_in_it_cve_2020_15257() {
+    requires!(root, cgroups, package = "ip");
+    let world = World::new();
+    world.run("run -d -t --name web -p 8080:80 --health-cmd true host: sleep 1000").code(0);
+    world.run("run -d --name beside host: sleep 1000").code(0);
+    // Those in the file system are out of reach; those without a place in it would be everybody's who has this network.
+    let script = "grep -c @ /proc/net/unix; test -e /proc/net/unix";
+    world.words(&["run", "--rm", "--network", "host", "host:", "sh", "-c", script]).code(0).stdout_is("0\n");
 }
 
 #[test]

@@ -143,7 +143,7 @@ fn other_names_are_asked_for_by_pasta_and_those_of_internal_networks_stay_there(
     requires!(subuid_user, user_namespaces, package = "ip", package = "pasta", package = "dig");
     let (world, neighbour) = world();
     // This machine asks its neighbour.
-    let resolv = world.sandbox.file("resolv.conf", "nameserver 192.0.2.2\n".to_owned());
+    let resolv = world.sandbox.file("resolv.conf", "nameserver 192.0.2.2\n");
     Invocation::new("mount").args(["--bind", &resolv.display().to_string(), "/etc/resolv.conf"]).ok();
     let heard = world.sandbox.join("heard");
     let server = world.sandbox.file("upstream.py", machine::name_server("192.0.2.2", &heard));

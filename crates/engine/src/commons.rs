@@ -14,7 +14,6 @@ use crate::error::{Error, Result};
 use monitor::Holder;
 use network::{Networks, pasta};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
-use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -164,19 +163,17 @@ fn keep(engine: &Engine, files: &Files, there: Option<&Commons>) -> Result<(i32,
     let networks = Networks::of(&engine.locations().runroot);
     let child = |ready: OwnedFd| {
         let kept: Vec<_> = there.map(|commons| commons.net.as_fd()).into_iter().chain([ready.as_fd()]).collect();
-        let begun = sys::detached::apart(&kept).and_then(|()| match there {
+        let net = || match there {
             Some(commons) => sys::process::setns(&commons.net, namespace::NET),
             None => sys::process::unshare(namespace::NET),
-        });
-        let begun = begun.is_ok() && network::furnish().is_ok();
-        // Whoever has fewer capabilities than a process may not look for its namespaces: pasta has few.
-        let none = CapabilitySet::empty();
-        let none = CapabilitySets { effective: none, permitted: none, inheritable: none };
-        if !begun
-            || set_capabilities(None, none).is_err()
-            || write(&files.keeper).is_err()
-            || sys::socket::release(&ready).is_err()
-        {
+        };
+        let begun = sys::detached::apart(&kept).and_then(|()| net()).is_ok()
+            && network::furnish().is_ok()
+            // Whoever has fewer capabilities than a process may not look for its namespaces: pasta has few.
+            && sys::process::drop_capabilities().is_ok()
+            && write(&files.keeper).is_ok()
+            && sys::socket::release(&ready).is_ok();
+        if !begun {
             return 1;
         }
         let pasta = sys::socket::receive::<1>(&ready).ok().flatten().and_then(|(_, pidfd)| pidfd);

@@ -4,6 +4,7 @@ use crate::config::{ContainerConfig, NetworkMode};
 use crate::error::{Error, Result};
 use crate::spec::{EtcFiles, files};
 use monitor::RunDir;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 /// Where this machine has the rules of time zones.
@@ -15,7 +16,7 @@ pub fn write(
     config: &ContainerConfig,
     host_name: &str,
     name: &str,
-    has_resolver: bool,
+    resolver: Option<IpAddr>,
 ) -> Result<EtcFiles> {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let host_network = config.view.network == Some(NetworkMode::Host);
@@ -26,7 +27,7 @@ pub fn write(
     }
     run_dir.add("hostname", files::hostname(host_name).as_bytes(), 0o644)?;
     let upstream = std::fs::read_to_string("/run/systemd/resolve/resolv.conf").ok();
-    let resolv = files::resolv_conf(&config.view, &read("/etc/resolv.conf"), upstream.as_deref(), has_resolver);
+    let resolv = files::resolv_conf(&config.view, &read("/etc/resolv.conf"), upstream.as_deref(), resolver);
     run_dir.add("resolv.conf", resolv.as_bytes(), 0o644)?;
     let path = |name: &str| Some(run_dir.path().join(name));
     let mut files = EtcFiles {

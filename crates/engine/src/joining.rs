@@ -245,18 +245,18 @@ fn sends_anything(config: &ContainerConfig) -> bool {
 
 /// The network whose resolver a container asks: the first that asks on, else the first that has one.
 fn teller(networks: &[Network]) -> Option<&Network> {
-    let tells = |network: &&Network| network.names && network.range(false).is_some() && network.bridge().is_some();
+    let tells = |network: &&Network| network::resolver::address(network).is_some();
     networks.iter().filter(tells).find(|network| !network.internal).or_else(|| networks.iter().find(tells))
 }
 
-/// Names of containers are told to this one.
-pub(crate) fn has_resolver(engine: &Engine, config: &ContainerConfig) -> Result<bool> {
+/// Who tells this one names of containers.
+pub(crate) fn resolver(engine: &Engine, config: &ContainerConfig) -> Result<Option<IpAddr>> {
     // pasta passes on what is asked there.
     if config.view.network == Some(NetworkMode::Pasta) {
-        return Ok(true);
+        return Ok(Some(network::pasta::RESOLVER.into()));
     }
     let all = joined(config).iter().map(|joined| engine.network(&joined.network)).collect::<Result<Vec<_>>>()?;
-    Ok(teller(&all).is_some())
+    Ok(teller(&all).and_then(network::resolver::address))
 }
 
 /// A container is in no network any more.

@@ -210,7 +210,7 @@ impl Start<'_> {
             config,
             &etc::host_name(config, &host_name, record.id.as_str()),
             record.name.as_str(),
-            crate::joining::has_resolver(engine, config)?,
+            crate::joining::resolver(engine, config)?,
         )?;
         let secrets = crate::secrets::place(engine, &self.place.run_dir, config, namespace)?;
         Ok(Facts {

@@ -152,12 +152,11 @@ impl Place {
         let given: Vec<_> = addresses.iter().map(|(address, bits)| Address::new(*address, *bits)).collect();
         let mut ways: Vec<_> =
             gateways.iter().filter(|_| wish.default_route).map(|gateway| way(*gateway, link.index)).collect();
-        if network.names
-            && wish.resolver
-            && let Some(bridge) = master
+        if wish.resolver
+            && let (Some(at), Some(bridge)) = (resolver::address(network), master)
         {
             resolver::ensure(networks, network, &self.path, bridge)?;
-            ways.push(resolver::way(link.index));
+            ways.push(resolver::way(at, link.index));
         }
         inner.equip(link.index, &given, &ways).map_err(failed("give the container its addresses"))?;
         let endpoint = Endpoint {

@@ -7,7 +7,7 @@ use crate::published::Published;
 use netlink::Mac;
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use serde::{Deserialize, Serialize};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,9 @@ pub(crate) const OUTSIDE: &str = "cov";
 
 /// Where containers find the resolver of their network: an address that no router passes on (RFC 3927).
 pub const RESOLVER: Ipv4Addr = Ipv4Addr::new(169, 254, 11, 53);
+
+/// The same in a network of IPv6 alone (RFC 4193).
+pub const RESOLVER6: Ipv6Addr = Ipv6Addr::new(0xfd63, 0x6f72, 0x6163, 0x6c65, 0, 0, 0, 0x53);
 
 /// A container's place in a network.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,7 +10,7 @@ mod obstacle;
 pub use guard::Seat;
 pub use obstacle::{Obstacle, Owner};
 
-use crate::endpoint::{OUTSIDE, RESOLVER};
+use crate::endpoint::{OUTSIDE, RESOLVER, RESOLVER6};
 use crate::error::{Error, Result};
 use crate::ports::{ANSWERED, SENT};
 use crate::published::Published;
@@ -57,7 +57,7 @@ pub struct Firewall {
 }
 
 /// What is written to the table: another version of the rules is made anew.
-const VERSION: &[u8] = b"coracle 3";
+const VERSION: &[u8] = b"coracle 4";
 
 /// IPv4 and IPv6, as the filter has them.
 const IPV4: &[u8] = &[2];
@@ -332,6 +332,8 @@ fn add(batch: &mut Batch<'_>, bridge: &Bridge) {
     }
     // Where bridged packets pass this filter, too.
     let resolver = Rule::new().is(Key::Family, IPV4).is(Key::Source4, &RESOLVER.octets());
+    batch.rule(&from, &resolver.verdict(Verdict::Return));
+    let resolver = Rule::new().is(Key::Family, IPV6).is(Key::Source6, &RESOLVER6.octets());
     batch.rule(&from, &resolver.verdict(Verdict::Return));
     let local = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     let on_link = Rule::new().is(Key::Family, IPV6).within(Key::Source6, &local, 10);

@@ -1,7 +1,8 @@
 //! An ordinary user's container reaches the world by pasta(1), a process of his own that passes its packets on as this
 //! machine's. The real address of who speaks to a published port stays what it is.
 
-use crate::endpoint::{Endpoint, Endpoints, RESOLVER};
+pub use crate::endpoint::RESOLVER;
+use crate::endpoint::{Endpoint, Endpoints};
 use crate::error::{Error, Result};
 use crate::networks::Networks;
 use crate::published::{Port, Protocol, Published};
@@ -45,7 +46,7 @@ pub fn start(pid_file: &Path, pid: i32, ports: &[Port]) -> Result<()> {
     command.arg("--pid").arg(pid_file);
     command.arg("--netns-only").arg("--netns").arg(format!("/proc/{pid}/ns/net"));
     // It outlives us, and is ended by a signal.
-    sys::process::hears_signals(&mut command);
+    sys::command::hears_signals(&mut command);
     let output = command.stdin(Stdio::null()).output().map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Error::NoPasta,
         _ => Error::Pasta(error.to_string()),

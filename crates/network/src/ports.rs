@@ -13,7 +13,6 @@ use crate::published::{Port, Protocol};
 use relay::Relay;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, ipproto, socket_with, sockopt};
-use rustix::process::{Resource, Rlimit};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -50,6 +49,9 @@ struct Held {
     /// The container's port, where what comes to this socket is passed on: what is for ::1, or all of it.
     inside: Option<u16>,
 }
+
+/// `RLIMIT_NOFILE` (getrlimit(2)).
+const NOFILE: u64 = 7;
 
 /// Who has held a port for a container that has just ended may take a moment to go: how often, and after which time, it
 /// is asked for again.
@@ -169,8 +171,8 @@ impl Taken {
                 return 1;
             }
             // Each that speaks to it costs two.
-            let most = rustix::process::getrlimit(Resource::Nofile);
-            let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: most.maximum, ..most });
+            let _ = sys::process::prlimit(NOFILE, None)
+                .and_then(|(_, most)| sys::process::prlimit(NOFILE, Some((most, most))));
             sys::memory::let_go();
             match Relay::new(pidfd, &sockets, target.clone()) {
                 Ok(mut relay) => relay.run(),

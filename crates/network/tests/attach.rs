@@ -114,7 +114,7 @@ fn what_was_asked_for_is_had_and_nothing_is_left_of_what_could_not_be() {
     assert_eq!((left, networks.endpoints("asked").len()), (2, 1));
     networks.disconnect(&network, "aaa").expect("parted");
     assert!(!within(&namespace, || ip("link")).contains("net7"));
-    networks.remove(&network).expect("removed");
+    networks.remove(&network, true).expect("removed");
     assert!(!ip("link").contains("corasked") && networks.names().is_empty());
 }
 

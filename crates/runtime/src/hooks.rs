@@ -194,8 +194,8 @@ fn execute(hook: &Hook, state: &State) -> std::result::Result<(), String> {
     }
     command.env_clear().envs(hook.env.iter().filter_map(|variable| variable.split_once('=')));
     command.stdin(Stdio::from(input)).stdout(Stdio::from(copy()?)).stderr(Stdio::from(copy()?));
-    sys::process::die_with_us(&mut command);
-    sys::process::hears_signals(&mut command);
+    sys::command::die_with_us(&mut command);
+    sys::command::hears_signals(&mut command);
     let mut child = command.spawn().map_err(|error| error.to_string())?;
     let limit = hook.timeout.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
     let pidfd = sys::process::pidfd_open(child.id().cast_signed()).map_err(|error| error.to_string())?;

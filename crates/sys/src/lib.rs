@@ -8,6 +8,7 @@
 
 pub mod bpf;
 mod call;
+pub mod command;
 pub mod cwd;
 pub mod detached;
 pub mod direct;

@@ -277,6 +277,16 @@ unsafe fn keep_capabilities() {
     }
 }
 
+/// Gives up all capabilities of this process, which has one thread.
+pub fn drop_capabilities() -> Result<()> {
+    const VERSION_3: u32 = 0x2008_0522;
+    let (header, none) = ([VERSION_3, 0], [0_u32; 6]);
+    // SAFETY: the kernel reads these locals only.
+    unsafe { call(nr::capset, [header.as_ptr() as usize, none.as_ptr() as usize, 0, 0, 0, 0]) }
+        .map(drop)
+        .map_err(|errno| Error::new("capset", "none", errno))
+}
+
 /// pidfd_open(2).
 pub fn pidfd_open(pid: i32) -> Result<OwnedFd> {
     // SAFETY: no pointers; a result is a new fd.
@@ -343,28 +353,6 @@ pub fn prctl(option: usize, a: usize, b: usize) -> Result<usize> {
     // SAFETY: no pointers by contract of the options that callers use.
     unsafe { call(nr::prctl, [option, a, b, 0, 0, 0]) }
         .map_err(|errno| Error::new("prctl", format!("{option}, {a}, {b}"), errno))
-}
-
-/// Has the command's process end with this thread: it is killed when we are.
-pub fn die_with_us(command: &mut std::process::Command) {
-    use std::os::unix::process::CommandExt as _;
-    const PR_SET_PDEATHSIG: usize = 1;
-    const SIGKILL: usize = 9;
-    let us = std::process::id();
-    let child = move || {
-        prctl(PR_SET_PDEATHSIG, SIGKILL, 0).map_err(|error| error.errno)?;
-        // Who has lost us before that call is never told.
-        if std::os::unix::process::parent_id() == us { Ok(()) } else { Err(rustix::io::Errno::CHILD.into()) }
-    };
-    // SAFETY: two system calls, no lock and no allocation but that of an error.
-    unsafe { command.pre_exec(child) };
-}
-
-/// Has the command's process hear all signals, whatever this one has blocked: else nobody could end it but by SIGKILL.
-pub fn hears_signals(command: &mut std::process::Command) {
-    use std::os::unix::process::CommandExt as _;
-    // SAFETY: one system call, no lock and no allocation but that of an error.
-    unsafe { command.pre_exec(|| crate::signal::hear_all().map_err(|error| error.errno.into())) };
 }
 
 /// Forks; `child` runs in the copy and its value is the copy's exit code. For work in other namespaces, in a process

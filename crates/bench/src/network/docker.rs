@@ -52,9 +52,7 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         let _ = shell(&format!("docker -H {0} ps -aq | xargs -r docker -H {0} rm -f", self.socket));
         // unshare(1) has become it.
-        if let Some(pid) = rustix::process::Pid::from_raw(self.child.id() as i32) {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        }
+        let _ = sys::process::kill(self.child.id() as i32, 15);
         let _ = self.child.wait();
     }
 }

@@ -82,9 +82,9 @@ pub fn run(parser: lexopt::Parser) -> Result {
         let _ = engine.once(&["rmi", "-f", "bench:1"]);
     }
     drop(daemon);
-    match wanted("rootless").then(|| options.user.as_deref()).flatten() {
-        Some(user) => rootless::run(program, user, &dir, options.runs),
-        None => Ok(()),
+    match &options.user {
+        Some(user) if wanted("rootless") => rootless::run(program, user, &dir, options.runs),
+        _ => Ok(()),
     }
 }
 

@@ -74,6 +74,7 @@ impl World {
 /// What is answered to a datagram.
 pub fn said(at: &str, port: u16, words: &str) -> Option<String> {
     let at: std::net::IpAddr = at.parse().expect("an address");
+    #[allow(clippy::disallowed_methods, reason = "an address, no name")]
     let socket = std::net::UdpSocket::bind(if at.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" }).ok()?;
     socket.set_read_timeout(Some(Duration::from_millis(500))).ok()?;
     socket.connect((at, port)).ok()?;

@@ -67,7 +67,7 @@ pub fn hostname(name: &str) -> String {
 /// container without a network reaches none anyway. Where its networks tell names, the resolver of ours is the one server,
 /// which asks this machine's, and a name of one word is asked for as it is. `upstream` is the file that a local stub resolver writes for this
 /// purpose (systemd-resolved's `/run/systemd/resolve/resolv.conf`), used when the host's only servers are local.
-pub fn resolv_conf(view: &ViewConfig, host: &str, upstream: Option<&str>, has_resolver: bool) -> String {
+pub fn resolv_conf(view: &ViewConfig, host: &str, upstream: Option<&str>, resolver: Option<IpAddr>) -> String {
     let on_host = view.network == Some(NetworkMode::Host);
     let mut base = ResolvConf::read(host);
     if !on_host && base.servers_are_local() {
@@ -78,8 +78,8 @@ pub fn resolv_conf(view: &ViewConfig, host: &str, upstream: Option<&str>, has_re
     } else if !on_host {
         base.servers.retain(|server| !is_local(server));
     }
-    if has_resolver {
-        base.servers = vec![network::resolver::ADDRESS.to_string()];
+    if let Some(resolver) = resolver {
+        base.servers = vec![resolver.to_string()];
         base.options.retain(|option| !option.starts_with("ndots:") && option != "edns0" && option != "trust-ad");
         base.options.push("ndots:0".to_owned());
     }
@@ -181,16 +181,16 @@ mod tests {
 
     #[test]
     fn the_hosts_servers_are_taken_but_not_those_on_its_loopback() {
-        let content = resolv_conf(&view(None), HOST, None, false);
+        let content = resolv_conf(&view(None), HOST, None, None);
         assert_eq!(content, "search example.org\nnameserver 10.0.0.2\noptions edns0\n");
-        assert!(resolv_conf(&view(Some(NetworkMode::Host)), HOST, None, false).contains("127.0.0.53"));
-        assert_eq!(resolv_conf(&view(None), "nameserver ::1\nnameserver fe80::1%eth0\n", None, false), "");
+        assert!(resolv_conf(&view(Some(NetworkMode::Host)), HOST, None, None).contains("127.0.0.53"));
+        assert_eq!(resolv_conf(&view(None), "nameserver ::1\nnameserver fe80::1%eth0\n", None, None), "");
     }
 
     #[test]
     fn behind_a_stub_the_servers_that_it_asks_are_taken() {
         let stub = "nameserver 127.0.0.53\noptions edns0\n";
-        let content = resolv_conf(&view(None), stub, Some("nameserver 192.0.2.1\nsearch x\n"), false);
+        let content = resolv_conf(&view(None), stub, Some("nameserver 192.0.2.1\nsearch x\n"), None);
         assert_eq!(content, "nameserver 192.0.2.1\noptions edns0\n");
     }
 
@@ -201,8 +201,8 @@ mod tests {
         asked.dns_search = flags::search_domains(["a.example", "b.example"]).unwrap();
         asked.dns_options = vec!["ndots:2".parse().unwrap()];
         let expected = "search a.example b.example\nnameserver 192.0.2.7\noptions ndots:2\n";
-        assert_eq!(resolv_conf(&asked, HOST, None, false), expected);
+        assert_eq!(resolv_conf(&asked, HOST, None, None), expected);
         asked.dns_search = Some(SearchDomains::Nothing);
-        assert!(!resolv_conf(&asked, HOST, None, false).contains("search"));
+        assert!(!resolv_conf(&asked, HOST, None, None).contains("search"));
     }
 }

@@ -13,7 +13,7 @@ pub type Client = (usize, SocketAddr, IpAddr);
 
 /// How long a client is remembered: as long as the kernel would (`nf_conntrack_udp_timeout`, `…_stream`).
 const ONCE: Duration = Duration::from_secs(30);
-const TALKING: Duration = Duration::from_secs(120);
+const TALKING: Duration = Duration::from_mins(2);
 /// How often it is looked who is to be forgotten.
 const LOOK: Duration = Duration::from_secs(10);
 /// How many clients are remembered; one more takes the place of who has been silent for longest.
@@ -47,7 +47,7 @@ impl Flow {
 /// All of them.
 #[derive(Default)]
 pub struct Flows {
-    flows: BTreeMap<u64, Flow>,
+    all: BTreeMap<u64, Flow>,
     numbers: BTreeMap<Client, u64>,
     looked: Option<Instant>,
 }
@@ -55,7 +55,7 @@ pub struct Flows {
 impl Flows {
     /// Passes on the answers to one, by the port that was spoken to.
     pub fn answer(&mut self, number: u64, doors: &[Held], buffer: &mut [u8]) {
-        let Some(flow) = self.flows.get_mut(&number) else { return };
+        let Some(flow) = self.all.get_mut(&number) else { return };
         if let Some(door) = doors.get(flow.client.0) {
             flow.answer(&door.socket, buffer);
         }
@@ -63,7 +63,7 @@ impl Flows {
 
     /// Sends on what a client says; `false` if he is not known.
     pub fn send(&mut self, client: Client, bytes: &[u8]) -> bool {
-        let Some(flow) = self.numbers.get(&client).and_then(|number| self.flows.get_mut(number)) else { return false };
+        let Some(flow) = self.numbers.get(&client).and_then(|number| self.all.get_mut(number)) else { return false };
         flow.last = Instant::now();
         if send(&flow.socket, bytes, SendFlags::NOSIGNAL).is_err() {
             // An error that an earlier one has met was told instead.
@@ -74,34 +74,36 @@ impl Flows {
 
     /// One more.
     pub fn insert(&mut self, number: u64, flow: Flow) {
-        if self.flows.len() >= MOST
-            && let Some(oldest) = self.flows.iter().min_by_key(|(_, flow)| flow.last).map(|(number, _)| *number)
+        if self.all.len() >= MOST
+            && let Some(oldest) = self.all.iter().min_by_key(|(_, flow)| flow.last).map(|(number, _)| *number)
         {
             self.remove(oldest);
         }
         self.numbers.insert(flow.client, number);
-        self.flows.insert(number, flow);
+        self.all.insert(number, flow);
     }
 
     fn remove(&mut self, number: u64) {
-        if let Some(flow) = self.flows.remove(&number) {
+        if let Some(flow) = self.all.remove(&number) {
             self.numbers.remove(&flow.client);
         }
     }
 
     /// How long may be waited for something to happen; `None` is for ever.
     pub fn patience(&self) -> Option<Timespec> {
-        (!self.flows.is_empty()).then_some(Timespec { tv_sec: LOOK.as_secs() as i64, tv_nsec: 0 })
+        (!self.all.is_empty()).then_some(Timespec { tv_sec: LOOK.as_secs() as i64, tv_nsec: 0 })
     }
 
     /// Forgets who has said nothing for long.
     pub fn forget(&mut self, now: Instant) {
-        if self.flows.is_empty() || self.looked.is_some_and(|looked| now.duration_since(looked) < LOOK) {
+        if self.all.is_empty() || self.looked.is_some_and(|looked| now.duration_since(looked) < LOOK) {
             return;
         }
         self.looked = Some(now);
         let stays = |flow: &Flow| now.duration_since(flow.last) < if flow.answered { TALKING } else { ONCE };
-        let old: Vec<u64> = self.flows.iter().filter(|(_, flow)| !stays(flow)).map(|(number, _)| *number).collect();
-        old.into_iter().for_each(|number| self.remove(number));
+        let old: Vec<u64> = self.all.iter().filter(|(_, flow)| !stays(flow)).map(|(number, _)| *number).collect();
+        for number in old {
+            self.remove(number);
+        }
     }
 }

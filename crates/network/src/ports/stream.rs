@@ -64,17 +64,15 @@ impl Stream {
     /// Passes on what there is, a part of it if it is much.
     pub fn pass_on(&mut self, buffer: &mut [u8]) -> Next {
         let [client, server] = &mut self.ends;
-        let ways = match (one_way(client, server, buffer), one_way(server, client, buffer)) {
-            (Ok(forth), Ok(back)) => [forth, back],
+        let (Ok(forth), Ok(back)) = (one_way(client, server, buffer), one_way(server, client, buffer)) else {
             // The server is not there, or one of both has gone without a word: the other learns it in the same way.
-            _ => {
-                self.ends.iter().for_each(|end| reset(&end.socket));
-                return Next::Over;
-            }
+            reset(&client.socket);
+            reset(&server.socket);
+            return Next::Over;
         };
         if self.ends.iter().all(|end| end.told) {
             Next::Over
-        } else if ways.contains(&Next::More) {
+        } else if [forth, back].contains(&Next::More) {
             Next::More
         } else {
             Next::Wait

@@ -1,7 +1,7 @@
 //! The resolver of a network: a small process that tells its containers each other's names, and asks on for all others.
 //!
 //! It is started with the first container that comes, and ends some time after the last has left. To them it is
-//! [`ADDRESS`], in every network. It listens in a network namespace of its own on the network's bridge, so that no firewall
+//! [`RESOLVER`], in every network that has IPv4, and else [`RESOLVER6`]. It listens in a network namespace of its own on the network's bridge, so that no firewall
 //! of the machine stands between, no port of the machine is taken, and an internal network has its names as well. Whom it
 //! asks on it reaches from the machine's own namespace; the resolver of an internal network asks nobody.
 
@@ -9,8 +9,7 @@ mod names;
 mod upstream;
 mod wire;
 
-pub use crate::endpoint::RESOLVER as ADDRESS;
-use crate::endpoint::{OUTSIDE, mac_of};
+use crate::endpoint::{OUTSIDE, RESOLVER, RESOLVER6, mac_of};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::inside;
@@ -79,9 +78,21 @@ pub fn lives(dir: &Path) -> bool {
     rustix::fs::flock(file, FlockOperation::NonBlockingLockShared).is_err()
 }
 
-/// The way of a container to its resolver.
-pub fn way(link: u32) -> Way {
-    Way { to: (ADDRESS.into(), 32), gateway: None, link, metric: 0 }
+/// Where the containers of a network find its resolver, if it has one.
+pub fn address(network: &Network) -> Option<IpAddr> {
+    network.bridge().filter(|_| network.names)?;
+    let has = |ipv6| network.range(ipv6).is_some();
+    if has(false) { Some(RESOLVER.into()) } else { has(true).then_some(RESOLVER6.into()) }
+}
+
+/// The way of a container to it.
+pub fn way(resolver: IpAddr, link: u32) -> Way {
+    Way { to: (resolver, whole(resolver)), gateway: None, link, metric: 0 }
+}
+
+/// As many bits as an address has.
+fn whole(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 32 } else { 128 }
 }
 
 #[derive(Debug)]
@@ -107,16 +118,17 @@ enum Told {
 impl Resolver {
     fn new(networks: &Networks, network: &Network, path: &Path, bridge: u32) -> Result<Self> {
         let failed = |what| Error::kernel(&network.name, what);
+        let at = address(network).unwrap_or(RESOLVER.into());
         let own = inside::own().map_err(Error::system("find the machine's network namespace"))?;
         sys::process::unshare(sys::process::namespace::NET)
             .map_err(Error::system("make the resolver's network namespace"))?;
         let there = inside::own().map_err(Error::system("find the resolver's network namespace"))?;
         sys::process::setns(&own, sys::process::namespace::NET).map_err(Error::system("leave it"))?;
-        let mut inner = inside::route(&network.name, &there, false)?;
+        let mut inner = inside::route(&network.name, &there, at.is_ipv6())?;
         let name = format!("{OUTSIDE}{}resolver", network.id.get(..4).unwrap_or_default());
         let alias = Some("coracle resolver");
         let end = End { name: &name, mtu: network.mtu, master: Some(bridge), plain: true, alias, ..End::default() };
-        let mac = Some(mac_of(ADDRESS.into()));
+        let mac = Some(mac_of(at));
         let peer = End { name: "eth0", mac, mtu: network.mtu, namespace: Some(there.as_fd()), ..End::default() };
         let mut outer = Route::open().map_err(failed("ask for devices"))?;
         // One whose namespace is about to go may be there yet.
@@ -130,7 +142,7 @@ impl Resolver {
             }
         }
         let link = inner.link("eth0").map_err(failed("find the resolver's device"))?.index;
-        let subnets = network.ranges.iter().map(|range| range.subnet).filter(|subnet| !subnet.is_ipv6());
+        let subnets = network.ranges.iter().map(|range| range.subnet).filter(|subnet| subnet.is_ipv6() == at.is_ipv6());
         let on_link = |subnet: crate::subnet::Subnet| Way {
             to: (subnet.address(), subnet.prefix()),
             gateway: None,
@@ -138,11 +150,11 @@ impl Resolver {
             metric: 0,
         };
         let ways: Vec<_> = subnets.map(on_link).collect();
-        let address = Address::new(ADDRESS.into(), 32);
+        let address = Address::new(at, whole(at));
         inner.equip(link, &[address], &ways).map_err(failed("give the resolver its address"))?;
         let (datagrams, streams) = {
             let _there = inside::Inside::enter(&there)?;
-            (socket(SocketType::DGRAM)?, socket(SocketType::STREAM)?)
+            (socket(at, SocketType::DGRAM)?, socket(at, SocketType::STREAM)?)
         };
         let dir = sys::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty());
         Ok(Self {
@@ -270,12 +282,13 @@ impl Resolver {
     }
 }
 
-fn socket(kind: SocketType) -> Result<OwnedFd> {
+fn socket(at: IpAddr, kind: SocketType) -> Result<OwnedFd> {
     let failed = |call| move |errno| Error::system("listen for questions")(sys::Error::new(call, "", errno));
     let protocol = if kind == SocketType::DGRAM { ipproto::UDP } else { ipproto::TCP };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = socket_with(AddressFamily::INET, kind, flags, Some(protocol)).map_err(failed("socket"))?;
-    bind(&socket, &SocketAddr::from((ADDRESS, PORT))).map_err(failed("bind"))?;
+    let family = if at.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
+    let socket = socket_with(family, kind, flags, Some(protocol)).map_err(failed("socket"))?;
+    bind(&socket, &SocketAddr::new(at, PORT)).map_err(failed("bind"))?;
     if kind == SocketType::STREAM {
         listen(&socket, 64).map_err(failed("listen"))?;
     }
