@@ -7,6 +7,8 @@ mod machine;
 
 use machine::{Neighbour, SOON, World, devices, get, ip, said};
 use serde_json::Value;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use testkit::{Invocation, Pty, requires, within};
 
 #[test]
@@ -347,6 +349,66 @@ fn datagrams_are_led_on_and_passed_on_and_answered_from_where_they_were_sent_to(
         for (port, at) in [(5000, "127.0.0.1"), (5000, "::1"), (5001, "127.0.0.1"), (5001, "::1")] {
             assert!(within(SOON, || said(at, port, "again").as_deref() == Some("again")), "{at} {port}");
         }
+    }
+}
+
+#[test]
+fn what_is_passed_on_arrives_whole_and_in_order_however_many_speak() {
+    requires!(root, cgroups, package = "ip");
+    let world = World::new();
+    // Says back what it hears until there is no more, a connection a thread; at port 81 it ends at once, without a word.
+    let script = "import socket, threading\n\
+                  def echo(c):\n\
+                  \x20   while (b := c.recv(65536)): c.sendall(b)\n\
+                  \x20   c.shutdown(socket.SHUT_WR); c.close()\n\
+                  def end(s):\n\
+                  \x20   while True: s.accept()[0].close()\n\
+                  def serve(port): s = socket.create_server(('0.0.0.0', port), backlog=500); return s\n\
+                  threading.Thread(target=end, args=[serve(81)]).start()\n\
+                  s = serve(80); print('ready', flush=True)\n\
+                  while True: threading.Thread(target=echo, args=[s.accept()[0]]).start()";
+    let ports = "-p 8080:80 -p 8081:81 -p 8082:82 --publish-policy host --ulimit nofile=1024:1024";
+    let mut words: Vec<&str> = "run -d --name echo".split(' ').chain(ports.split(' ')).collect();
+    words.extend(["host:", "python3", "-c", script]);
+    world.words(&words).code(0);
+    assert!(within(SOON, || world.run("logs echo").stdout.contains("ready")));
+    let connect = |port: u16| {
+        let to = SocketAddr::from(([127, 0, 0, 1], port));
+        TcpStream::connect_timeout(&to, SOON).expect("a connection")
+    };
+    let bytes: Vec<u8> = (0..700_001_u32).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    // All are open at once before anybody says a thing.
+    let mut streams: Vec<TcpStream> = (0..200).map(|_| connect(8080)).collect();
+    let many = streams.split_off(4);
+    std::thread::scope(|scope| {
+        for stream in &streams {
+            let bytes = &bytes;
+            scope.spawn(move || {
+                let mut stream = stream;
+                stream.write_all(bytes).expect("it takes all");
+                stream.shutdown(std::net::Shutdown::Write).expect("an end");
+            });
+            scope.spawn(move || {
+                let (mut stream, mut heard) = (stream, Vec::new());
+                stream.read_to_end(&mut heard).expect("an end");
+                assert!(heard == *bytes, "{} of {}", heard.len(), bytes.len());
+            });
+        }
+    });
+    for (number, mut stream) in many.into_iter().enumerate() {
+        let word = format!("number {number}");
+        stream.write_all(word.as_bytes()).expect("it takes all");
+        stream.shutdown(std::net::Shutdown::Write).expect("an end");
+        let mut heard = String::new();
+        stream.read_to_string(&mut heard).expect("an end");
+        assert_eq!(heard, word);
+    }
+    // Who ends at once, and who is not there at all: neither leaves anybody waiting.
+    for (port, refused) in [(8081, false), (8082, true)] {
+        let mut stream = connect(port);
+        stream.set_read_timeout(Some(SOON)).expect("a limit");
+        let heard = stream.read(&mut [0; 1]);
+        assert!(if refused { heard.is_err() } else { heard.is_ok_and(|length| length == 0) }, "{port}");
     }
 }
 

@@ -16,6 +16,8 @@ fn an_ordinary_users_container_reaches_the_network_and_is_reached() {
     // Without a way out there is nothing that pasta could do, and a container that has asked for nothing runs all the same.
     let offline = world.run("run --rm host: ls /sys/class/net");
     offline.code(0).stdout_is("lo\n").stderr_contains("this machine has no way to others");
+    let among = world.run("run --rm --network bridge host: ls /sys/class/net");
+    among.code(0).stdout_is("eth0\nlo\n").stderr_contains("networks reach no other machine");
     let neighbour = Neighbour::new();
     let there = |words: &str| neighbour.run(words);
     world.server("web", "-p 8080:80 -p 127.0.0.1:8081:80");

@@ -9,7 +9,6 @@
 //! A process that does nothing else keeps both namespaces while a container is in a network. Whoever enters the network
 //! namespace does not come back: only a process that has nothing left to do outside does, or a child.
 
-use crate::engine::Engine;
 use crate::error::{Error, Result};
 use monitor::Holder;
 use network::{Networks, pasta};
@@ -40,15 +39,14 @@ pub(crate) struct Commons {
 
 impl Commons {
     /// Those that are there, for who is outside of them or in their user namespace.
-    pub fn find(engine: &Engine) -> Option<Self> {
-        Files::of(engine).look()
+    pub fn find(runroot: &Path) -> Option<Self> {
+        Files::of(runroot).look()
     }
 
     /// Enters their user namespace; where there are none yet, that which `own` enters becomes it. `true` if setgroups(2)
     /// is denied there.
-    pub fn enter(engine: &Engine, own: impl FnOnce() -> Result<bool>) -> Result<(Self, bool)> {
-        let files = Files::of(engine);
-        let wants_pasta = engine.cut_off().is_none();
+    pub fn enter(runroot: &Path, wants_pasta: bool, own: impl FnOnce() -> Result<bool>) -> Result<(Self, bool)> {
+        let files = Files::of(runroot);
         let lock = files.lock(FlockOperation::LockShared)?;
         if files.keeper().is_some()
             && (!wants_pasta || files.pasta().is_some())
@@ -66,7 +64,7 @@ impl Commons {
         };
         let (keeper, new) = match files.keeper() {
             Some(keeper) => (keeper.pid, None),
-            None => keep(engine, &files, there.as_ref()).map(|(pid, socket)| (pid, Some(socket)))?,
+            None => keep(runroot, &files, there.as_ref()).map(|(pid, socket)| (pid, Some(socket)))?,
         };
         if wants_pasta && files.pasta().is_none() {
             pasta::start(&files.pasta, keeper, &[])?;
@@ -106,8 +104,7 @@ struct Files {
 }
 
 impl Files {
-    fn of(engine: &Engine) -> Self {
-        let runroot = &engine.locations().runroot;
+    fn of(runroot: &Path) -> Self {
         Self { keeper: runroot.join(KEEPER), pasta: runroot.join(PASTA) }
     }
 
@@ -159,8 +156,8 @@ fn open(path: &str) -> Option<OwnedFd> {
 /// Starts the process that keeps the namespaces: the user namespace that we are in, and a network namespace that is
 /// there already, or a new one. Comes back with its number, and a socket by which it waits for the pasta that it is to end
 /// with it.
-fn keep(engine: &Engine, files: &Files, there: Option<&Commons>) -> Result<(i32, OwnedFd)> {
-    let networks = Networks::of(&engine.locations().runroot);
+fn keep(runroot: &Path, files: &Files, there: Option<&Commons>) -> Result<(i32, OwnedFd)> {
+    let networks = Networks::of(runroot);
     let child = |ready: OwnedFd| {
         let kept: Vec<_> = there.map(|commons| commons.net.as_fd()).into_iter().chain([ready.as_fd()]).collect();
         let net = || match there {

@@ -1,6 +1,6 @@
 //! A container before it runs: its name, its record, and the layer that it writes to.
 
-use crate::config::{Changes, ContainerConfig, ImageRef};
+use crate::config::{Changes, ContainerConfig, ImageRef, UsernsMode};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::record::{Maps, Record, now};
@@ -16,7 +16,11 @@ use store::{Container, ContainerDir, ContainerId, Durability, NewContainer};
 impl Engine {
     /// Makes a container that does not run yet.
     pub fn create(&self, config: &ContainerConfig) -> Result<ContainerId> {
-        self.enter_for(config)?;
+        match config.view.userns {
+            Some(UsernsMode::Path(_)) => self.enter_for(config)?,
+            // It joins its networks when it starts.
+            _ => self.enter()?,
+        }
         self.clean_up();
         let id = ContainerId::random()?;
         let source = root::find(self, config)?;

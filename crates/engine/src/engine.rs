@@ -146,7 +146,7 @@ impl Engine {
         if self.caller.is_root() || self.entered.get() {
             return Ok(());
         }
-        let denied = match Commons::find(self) {
+        let denied = match Commons::find(&self.locations.runroot) {
             Some(commons) => {
                 let denied = commons.join()?;
                 let _ = self.commons.set(commons);
@@ -163,7 +163,7 @@ impl Engine {
         if self.caller.is_root() {
             return Ok(());
         }
-        let in_networks = !crate::joining::joined(config).is_empty();
+        let in_networks = !config.networks().is_empty();
         if let Some(UsernsMode::Path(path)) = &config.view.userns {
             if in_networks {
                 let problem = "one in a network is born beside the others there: leave out one of both".to_owned();
@@ -178,7 +178,7 @@ impl Engine {
             return self.enter();
         }
         let own = || if self.entered.get() { Ok(self.no_setgroups.get()) } else { self.enter_own() };
-        let (commons, denied) = Commons::enter(self, own)?;
+        let (commons, denied) = Commons::enter(&self.locations.runroot, self.cut_off().is_none(), own)?;
         let _ = self.commons.set(commons);
         self.has_entered(denied);
         Ok(())
@@ -201,7 +201,7 @@ impl Engine {
             return Ok(true);
         }
         if self.commons.get().is_none() {
-            let Some(commons) = Commons::find(self) else { return Ok(false) };
+            let Some(commons) = Commons::find(&self.locations.runroot) else { return Ok(false) };
             if !self.entered.get() {
                 self.has_entered(commons.join()?);
             }
@@ -217,7 +217,7 @@ impl Engine {
     /// Does what has to be done where the networks are, and comes back: a child goes there. Elsewhere files alone are
     /// changed.
     pub(crate) fn among_networks(&self, work: impl Fn()) {
-        if self.caller.is_root() || self.among_networks.get() || Commons::find(self).is_none() {
+        if self.caller.is_root() || self.among_networks.get() || Commons::find(&self.locations.runroot).is_none() {
             return work();
         }
         let child = || {

@@ -91,7 +91,7 @@ impl Engine {
 
     /// Why a container in an ordinary user's networks reaches nobody but those that are in them, too.
     pub fn lacks_world(&self, config: &ContainerConfig) -> Option<network::Error> {
-        if self.caller().is_root() || joined(config).is_empty() { None } else { self.cut_off() }
+        if self.caller().is_root() || config.networks().is_empty() { None } else { self.cut_off() }
     }
 
     /// Why no packets pass between an ordinary user's containers and the machine's network.
@@ -122,17 +122,9 @@ pub(crate) fn shared(engine: &Engine, config: &ContainerConfig) -> Result<Option
     Ok(Some(format!("/proc/{}/ns/net", process.pid).into()))
 }
 
-/// The networks that a container is in.
-pub(crate) fn joined(config: &ContainerConfig) -> &[Joined] {
-    match &config.view.network {
-        Some(NetworkMode::Networks(joined)) => joined,
-        _ => &[],
-    }
-}
-
 /// What has to be there before a container is made: its networks.
 pub(crate) fn are_there(engine: &Engine, config: &ContainerConfig) -> Result<()> {
-    joined(config).iter().try_for_each(|joined| engine.network(&joined.network).map(drop))
+    config.networks().iter().try_for_each(|joined| engine.network(&joined.network).map(drop))
 }
 
 /// Joins a container, whose first process waits, to its networks.
@@ -141,7 +133,7 @@ pub(crate) fn join(engine: &Engine, record: &Container<Record>, run_dir: &RunDir
     if config.view.network == Some(NetworkMode::Pasta) {
         return join_pasta(engine, record, run_dir, pid);
     }
-    let joined = joined(config);
+    let joined = config.networks();
     if joined.is_empty() {
         return Ok(());
     }
@@ -255,7 +247,7 @@ pub(crate) fn resolver(engine: &Engine, config: &ContainerConfig) -> Result<Opti
     if config.view.network == Some(NetworkMode::Pasta) {
         return Ok(Some(network::pasta::RESOLVER.into()));
     }
-    let all = joined(config).iter().map(|joined| engine.network(&joined.network)).collect::<Result<Vec<_>>>()?;
+    let all = config.networks().iter().map(|joined| engine.network(&joined.network)).collect::<Result<Vec<_>>>()?;
     Ok(teller(&all).and_then(network::resolver::address))
 }
 

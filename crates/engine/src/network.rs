@@ -6,7 +6,7 @@ use crate::create::durability;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::events::Kind;
-use crate::joining::{free_ranges, joined, namespace_of, wish};
+use crate::joining::{free_ranges, namespace_of, wish};
 use crate::record::{Record, now};
 use ::network::taken_subnets;
 pub use ::network::{DEFAULT, Driver, Endpoint, Network, Obstacle, Published, Range, Subnet, mac_text};
@@ -142,7 +142,7 @@ impl Engine {
         let containers: Vec<_> = self.containers()?.into_iter().flatten().collect();
         let users = |network: &Network| {
             let uses = |listed: &&crate::containers::Listed| {
-                joined(&listed.container.config.config).iter().any(|joined| joined.network == network.name)
+                listed.container.config.config.networks().iter().any(|joined| joined.network == network.name)
             };
             containers.iter().filter(uses).map(|listed| listed.container.name.to_string()).collect()
         };
@@ -171,7 +171,7 @@ impl Engine {
         let place = |joined: &Joined| {
             Some((self.network(&joined.network).ok()?, self.networks().endpoint(&joined.network, id)?))
         };
-        joined(config).iter().filter_map(place).collect()
+        config.networks().iter().filter_map(place).collect()
     }
 
     /// Ports of this machine that lead to a container.
@@ -211,7 +211,7 @@ impl Engine {
         let network = self.find_network(network)?;
         place.network.clone_from(&network.name);
         let (dir, mut record) = self.record_of(container)?;
-        let before = joined(&record.config.config).to_vec();
+        let before = record.config.config.networks().to_vec();
         match &record.config.config.view.network {
             None | Some(NetworkMode::None | NetworkMode::Networks(_)) => {}
             other => return Err(Error::NotJoinable(container.to_owned(), NetworkMode::text(other.as_ref()))),
@@ -240,11 +240,11 @@ impl Engine {
         let network = self.find_network(network)?;
         let (dir, mut record) = self.record_of(container)?;
         let id = record.id.as_str().to_owned();
-        let before = joined(&record.config.config).len();
+        let before = record.config.config.networks().len();
         if let Some(NetworkMode::Networks(all)) = &mut record.config.config.view.network {
             all.retain(|joined| joined.network != network.name);
         }
-        if joined(&record.config.config).len() == before {
+        if record.config.config.networks().len() == before {
             return Err(Error::NotJoined(container.to_owned(), network.name));
         }
         if self.go_to_networks()? {

@@ -3,7 +3,6 @@
 use crate::config::{NetworkMode, PortRequest, Protocol};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::joining::joined;
 use crate::record::Record;
 use crate::update::Update;
 use monitor::{Holder, RunDir};
@@ -30,7 +29,7 @@ pub(crate) fn take(engine: &Engine, record: &Container<Record>) -> Result<Taken>
 /// Publishes ports of a container that runs, and takes others away.
 pub(crate) fn republish(engine: &Engine, record: &Container<Record>, update: &Update) -> Result<()> {
     let id = record.id.as_str();
-    let Some(first) = joined(&record.config.config).first() else {
+    let Some(first) = record.config.config.networks().first() else {
         let mode = NetworkMode::text(record.config.config.view.network.as_ref());
         return Err(Error::NotJoinable(record.name.to_string(), mode));
     };

@@ -15,7 +15,6 @@ const RTM_GETLINK: u16 = 18;
 const RTM_NEWADDR: u16 = 20;
 const RTM_GETADDR: u16 = 22;
 const RTM_NEWROUTE: u16 = 24;
-const RTM_DELROUTE: u16 = 25;
 const RTM_GETROUTE: u16 = 26;
 
 /// A socket of rtnetlink(7).
@@ -115,17 +114,6 @@ impl Route {
 
     fn up_request(index: u32) -> Request {
         Request::new("RTM_NEWLINK", RTM_NEWLINK, NLM_F_ACK, &Link::fixed(index, IFF_UP))
-    }
-
-    /// Adds routes; those to the same places are replaced.
-    pub fn add_paths(&mut self, paths: &[Path]) -> Result<()> {
-        self.all(paths.iter().map(Self::path_request))
-    }
-
-    /// Removes a route.
-    pub fn remove_path(&mut self, path: &Path) -> Result<()> {
-        let request = Request::new("RTM_DELROUTE", RTM_DELROUTE, NLM_F_ACK, &path.fixed());
-        self.all([path.describe(request)])
     }
 
     /// The routes of the main table.

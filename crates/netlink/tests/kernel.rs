@@ -151,12 +151,11 @@ fn addresses_and_routes_are_given_in_one_message() {
     );
     let given = route.addresses(index).expect("addresses");
     assert!(given.iter().any(|address| address.address() == Some(v4) && address.prefix == 16));
-    route.remove_path(&paths[2]).expect("removal");
-    assert!(!ip("route").contains("169.254.11.53"));
     let wrong = by(any("203.0.113.0", 24), Some("192.0.2.1"));
-    let error = route.add_paths(&[wrong, paths[2]]).expect_err("a gateway that is nowhere");
+    let behind = by(any("198.51.100.0", 24), None);
+    let error = route.equip(index, &[], &[wrong, behind]).expect_err("a gateway that is nowhere");
     assert!(error.to_string().starts_with("RTM_NEWROUTE = ") && error.to_string().contains("gateway"), "{error}");
-    assert!(ip("route").contains("169.254.11.53"), "what stands behind a failed one is done all the same");
+    assert!(ip("route").contains("198.51.100.0/24 dev one"), "what stands behind a failed one is done all the same");
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! The whole of one request: `coracle run` with all its flags.
 
-use super::{FilesConfig, ImageRef, LimitsConfig, OnFailure, PrivilegesConfig, ProcessConfig, Pull, ViewConfig};
+use super::{
+    FilesConfig, ImageRef, Joined, LimitsConfig, NetworkMode, OnFailure, PrivilegesConfig, ProcessConfig, Pull,
+    ViewConfig,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -54,6 +57,14 @@ pub struct ContainerConfig {
 }
 
 impl ContainerConfig {
+    /// The networks that it is in.
+    pub fn networks(&self) -> &[Joined] {
+        match &self.view.network {
+            Some(NetworkMode::Networks(joined)) => joined,
+            _ => &[],
+        }
+    }
+
     /// A request with all flags left out.
     pub fn new(image: ImageRef) -> Self {
         Self {
