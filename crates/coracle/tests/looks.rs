@@ -88,6 +88,8 @@ fn nothing_of_the_container_is_executed_to_look_at_it() {
     let command = ["/bin/busybox", "sh", "-c", "/bin/busybox sleep 1000; true", name];
     let run = world.invocation(&["-d", "--network=none", "--rootfs", &path], &command).ok();
     let id = run.stdout.trim_end().to_owned();
+    // The shell and what it runs.
+    assert!(within(SOON, || world.sandbox.run(["top", &id]).stdout.lines().count() == 3));
     for (words, count) in [(&["top", &id][..], 3), (&["top", &id, "args"], 3), (&["stats", "--no-stream", &id], 2)] {
         let said = world.sandbox.run(words).code(0).stdout.clone();
         assert!(!said.contains('\x1b') && said.lines().count() == count, "{said:?}");
@@ -102,7 +104,9 @@ fn an_ordinary_user_sees_his_containers_processes_with_their_ids() {
     requires!(subuid_user, user_namespaces);
     for world in [World::user(), World::single_id()] {
         let id = detached(&world, &[], &["sh", "-c", "sleep 1000; true"]);
-        let top = world.sandbox.run(["top", &id, "pid", "user", "comm"]).code(0).stdout.clone();
+        let top = || world.sandbox.run(["top", &id, "pid", "user", "comm"]).code(0).stdout.clone();
+        assert!(within(SOON, || top().contains("sleep")));
+        let top = top();
         assert_eq!(cells(&top), [["1", "root", "sh"], ["2", "root", "sleep"]], "{top}");
         world.sandbox.run(["stats", "--no-stream", &id]).code(0);
         world.sandbox.run(["rm", "-f", &id]).code(0);

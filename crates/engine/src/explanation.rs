@@ -40,6 +40,38 @@ pub struct Call {
     pub inside: bool,
 }
 
+impl Call {
+    /// Who made it.
+    pub fn side(&self) -> &'static str {
+        if self.inside { "inside" } else { "engine" }
+    }
+
+    /// Why it failed, if it did.
+    pub fn error(&self) -> Option<sys::Named> {
+        let number = i32::try_from(self.result.unsigned_abs()).ok().filter(|_| self.result < 0)?;
+        Some(sys::Named(sys::Errno::from_raw_os_error(number)))
+    }
+}
+
+impl Step {
+    /// Nanoseconds from the first call of all to its own first.
+    pub fn start(&self) -> u64 {
+        self.calls.first().map_or(0, |call| call.start)
+    }
+
+    /// Nanoseconds from the beginning of its first call to the end of its last.
+    pub fn duration(&self) -> u64 {
+        self.calls.last().map_or(0, |call| call.start + call.duration - self.start())
+    }
+}
+
+impl Explanation {
+    /// Nanoseconds from the first call to the end of the last.
+    pub fn duration(&self) -> u64 {
+        self.steps.iter().map(|step| step.start() + step.duration()).max().unwrap_or_default()
+    }
+}
+
 fn origin(subject: &Subject, ended: &Ended) -> Option<Origin> {
     let path = subject.spec_path(&ended.composed.spec);
     let mut origins = ended.composed.origins.iter();

@@ -4,6 +4,10 @@
 
 #![forbid(unsafe_code)]
 
+mod json;
 mod text;
+mod trace;
 
+pub use json::json;
 pub use text::text;
+pub use trace::trace;

@@ -26,14 +26,10 @@ pub fn text(explanation: &Explanation) -> String {
 }
 
 fn line(text: &mut String, call: &Call) {
-    let side = if call.inside { "inside" } else { "engine" };
-    _ = write!(text, "    {:>9} µs  {side}  {}", micros(call.start), call.name);
-    match i32::try_from(call.result.unsigned_abs()) {
-        Ok(number) if call.result < 0 => {
-            let error = sys::Named(sys::Errno::from_raw_os_error(number));
-            _ = write!(text, " = {error}");
-        }
-        _ => _ = write!(text, " = {}", call.result),
+    _ = write!(text, "    {:>9} µs  {}  {}", micros(call.start), call.side(), call.name);
+    match call.error() {
+        Some(error) => _ = write!(text, " = {error}"),
+        None => _ = write!(text, " = {}", call.result),
     }
     _ = writeln!(text, "  ({} µs)", micros(call.duration));
 }

@@ -534,6 +534,13 @@ pub const FLAGS: &[Flag<Given>] = &[
     .under(OTHER),
     F::switch("disable-content-trust", |_, _| (), ""),
     F::switch("explain", |g, on| g.explain = on, "Tell each step of the start, and who asked for it").under(OTHER),
+    F::takes(
+        "explain-file",
+        "FILE",
+        |g, w| put_word(&mut g.explain_file, w),
+        "The same in a file: FILE.json, FILE.trace (Perfetto), else text",
+    )
+    .under(OTHER),
 ];
 
 #[allow(clippy::unnecessary_wraps, reason = "the shape of a setter")]

@@ -113,6 +113,7 @@ pub struct Given {
     pub remote: Remote,
     pub machine: Machine,
     pub explain: bool,
+    pub explain_file: Option<String>,
 }
 
 crate::cli::parts!(Given { remote: Remote, machine: Machine });

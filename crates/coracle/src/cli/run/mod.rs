@@ -1,10 +1,12 @@
 //! `coracle run`: a container in the foreground.
 
+mod explained;
 pub mod flags;
 pub mod given;
 mod provide;
 mod request;
 
+use self::explained::Explained;
 use self::flags::{FLAGS, LATER};
 use self::given::{Given, Stream};
 use self::provide::{From, provide};
@@ -21,6 +23,7 @@ use engine::supervised::Attached;
 use engine::{Engine, Io, Keys, image_name};
 use flag::{Help, Order, Usage, parse};
 use std::io::Write;
+use std::path::PathBuf;
 
 const HELP: Help = Help {
     usage: &["run [OPTIONS] IMAGE [COMMAND [ARG...]]", "run [OPTIONS] --rootfs PATH[:O] [COMMAND [ARG...]]"],
@@ -67,6 +70,8 @@ struct Asked {
     remove_image: bool,
     /// The only streams that it is attached to; none for all.
     attach: Vec<Stream>,
+    /// Where its start is explained; none is standard error.
+    explain_file: Option<PathBuf>,
 }
 
 fn read(words: &[String]) -> Result<Asked, Failure> {
@@ -86,13 +91,18 @@ fn read(words: &[String]) -> Result<Asked, Failure> {
     if detach && !attach.is_empty() {
         return Err(Failure::words("--attach and --detach exclude each other", "leave out either of them"));
     }
+    let explain_file = given.explain_file.clone().map(PathBuf::from);
+    if detach && (given.explain || explain_file.is_some()) {
+        let problem = "--explain and --detach exclude each other";
+        return Err(Failure::words(problem, "leave out --detach: the steps are told when it has ended"));
+    }
     let keys = given.detach_keys.take().unwrap_or_default();
     if replace && given.name.is_none() {
         return Err(Failure::words("--replace: no name was given", "add --name"));
     }
     let config = request(given, words, &around)?;
     engine::spec::sources(&config.files.mounts).map_err(engine::Error::from)?;
-    Ok(Asked { config, from, detach, keys, replace, remove_image, attach })
+    Ok(Asked { config, from, detach, keys, replace, remove_image, attach, explain_file })
 }
 
 /// Sees to what has to be there, or not to be there, before the container is made.
@@ -153,9 +163,13 @@ fn alone(engine: &Engine, mut asked: Asked) -> Result<u8, Failure> {
     if let Some(code) = prepare(engine, &mut asked)? {
         return Ok(code);
     }
+    // Opened first: nothing is run whose steps could not be written.
+    let file = asked.explain_file.as_ref().map(|path| Explained::create(path)).transpose()?;
     let outcome = engine::run::run(engine, &asked.config, Io { console_size: console_size() })?;
-    if let Some(explanation) = &outcome.explanation {
-        tell(&explain::text(explanation));
+    match (&outcome.explanation, file) {
+        (Some(explanation), Some(file)) => file.write(explanation)?,
+        (Some(explanation), None) => tell(&explain::text(explanation)),
+        (None, _) => {}
     }
     if let Some((killed, limit)) = outcome.out_of_memory {
         tell(&out_of_memory(killed, limit));

@@ -86,7 +86,7 @@ pub fn request(given: Given, words: Vec<String>, around: &Surroundings<'_>) -> R
     config.monitor_pidfile = given.conmon_pidfile.map(absolute);
     config.foreground = Foreground {
         proxy_signals: given.sig_proxy.unwrap_or(true),
-        explain: given.explain,
+        explain: given.explain || given.explain_file.is_some(),
         notify: notify(given.sdnotify, around),
     };
     config.view = ViewConfig {
@@ -437,7 +437,7 @@ mod tests {
             --oom-kill-disable --cgroup-parent p --cgroups enabled -v /a:/b --mount type=tmpfs,dst=/c --tmpfs /d --volumes-from web:ro \
             --rootfs /r --read-only --read-only-tmpfs=false --device /dev/null --secret key --cap-add NET_RAW --cap-drop chown \
             --security-opt no-new-privileges --privileged --name web --rm -l a=b \
-            --annotation c=d --cidfile id --pull never -q --platform linux/amd64 --authfile a --cert-dir b --creds c --retry 1 --retry-delay 1s --tls-verify=false --explain cmd";
+            --annotation c=d --cidfile id --pull never -q --platform linux/amd64 --authfile a --cert-dir b --creds c --retry 1 --retry-delay 1s --tls-verify=false --explain --explain-file f cmd";
         let given = config(line);
         let open = ContainerConfig::new(given.image.clone());
         assert_ne!(given.process, open.process);

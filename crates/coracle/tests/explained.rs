@@ -1,0 +1,84 @@
+//! The start of a container, explained to whoever wants to know what it is made of.
+
+#![forbid(unsafe_code)]
+
+use serde_json::Value;
+use testkit::{Sandbox, requires};
+
+fn explained(sandbox: &Sandbox, name: &str) -> String {
+    let file = sandbox.join(name);
+    let told = file.display().to_string();
+    let words = ["run", "--rm", "--explain-file", &told, "--hostname", "box", "-m", "64m", "host:", "echo", "done"];
+    sandbox.run(words).code(0).stdout_is("done\n").stderr_is("");
+    std::fs::read_to_string(file).expect("what was explained")
+}
+
+fn number(value: &Value, name: &str) -> u64 {
+    value[name].as_u64().unwrap_or_else(|| panic!("{name} of {value}"))
+}
+
+#[test]
+fn as_json_each_step_has_its_heading_its_origin_and_its_calls() {
+    requires!(root, cgroups);
+    let sandbox = Sandbox::new();
+    let json: Value = serde_json::from_str(&explained(&sandbox, "steps.json")).expect("JSON");
+    assert_eq!(json["version"], 1);
+    let steps = json["steps"].as_array().expect("steps");
+    for heading in ["sees", "uses", "files", "may do", "runs"] {
+        assert!(steps.iter().any(|step| step["heading"] == heading), "{heading}");
+    }
+    let named =
+        |step: &Value, call: &str| step["calls"].as_array().is_some_and(|all| all.iter().any(|c| c["name"] == call));
+    assert!(steps.iter().any(|step| step["origin"] == "--hostname" && named(step, "sethostname")), "{json:#}");
+    // No call is outside of its step, none before the one that it follows on its side, and the whole is as long as all.
+    let mut end = 0;
+    for step in steps {
+        let (start, mut last) = (number(step, "start"), number(step, "start"));
+        for call in step["calls"].as_array().expect("calls") {
+            assert!(number(call, "start") >= last, "{call}");
+            last = number(call, "start") + number(call, "duration");
+        }
+        assert!(last <= start + number(step, "duration"), "{step}");
+        end = end.max(last);
+    }
+    assert_eq!(number(&json, "duration"), end);
+}
+
+#[test]
+fn as_a_trace_each_call_lies_within_its_step() {
+    requires!(root, cgroups);
+    let sandbox = Sandbox::new();
+    let json: Value = serde_json::from_str(&explained(&sandbox, "steps.trace")).expect("JSON");
+    let events = json["traceEvents"].as_array().expect("events");
+    let slices: Vec<_> = events.iter().filter(|event| event["ph"] == "X").collect();
+    let span = |event: &Value| {
+        let start = event["ts"].as_f64().expect("a time");
+        (start, start + event["dur"].as_f64().expect("a duration"))
+    };
+    let (calls, steps): (Vec<&Value>, Vec<&Value>) =
+        slices.into_iter().partition(|event| event["cat"] == "system call");
+    assert!(calls.len() > 100 && steps.len() > 20, "{} calls in {} steps", calls.len(), steps.len());
+    for call in calls {
+        let (start, end) = span(call);
+        let within = |step: &&&Value| {
+            let (first, last) = span(step);
+            step["tid"] == call["tid"] && first <= start && end <= last + 0.001
+        };
+        assert!(steps.iter().any(|step| within(&step)), "{call}");
+    }
+    for row in ["engine", "inside"] {
+        assert!(events.iter().any(|event| event["ph"] == "M" && event["args"]["name"] == row), "{row}");
+    }
+}
+
+#[test]
+fn as_text_it_is_what_the_terminal_shows() {
+    requires!(root, cgroups);
+    let sandbox = Sandbox::new();
+    let text = explained(&sandbox, "steps.txt");
+    assert!(text.starts_with("prepares\n") && text.contains("[--hostname]\n"), "{text}");
+    // Nothing runs whose steps could not be written, or would be nobody's.
+    let words = ["run", "--rm", "--explain-file", "/no/where", "host:", "touch", "/ran"];
+    sandbox.run(words).code(125).one_line_error("--explain-file /no/where: No such file");
+    sandbox.run(["run", "-d", "--explain", "host:", "true"]).code(125).one_line_error("exclude each other");
+}
