@@ -413,6 +413,30 @@ fn what_is_passed_on_arrives_whole_and_in_order_however_many_speak() {
 }
 
 #[test]
+fn where_there_are_no_descriptors_left_clients_wait_for_their_turn() {
+    requires!(root, cgroups, package = "ip", package = "prlimit");
+    let world = World::new();
+    let script = "import socket, threading\n\
+                  def echo(c): c.sendall(c.recv(100)); c.close()\n\
+                  s = socket.create_server(('0.0.0.0', 80), backlog=100); print('ready', flush=True)\n\
+                  while True: threading.Thread(target=echo, args=[s.accept()[0]]).start()";
+    let words = "run -d --name echo -p 8080:80 --publish-policy host --ulimit nofile=64:64 host: python3 -c";
+    let words: Vec<&str> = words.split(' ').chain([script]).collect();
+    let few = world.sandbox.coracle(words).env("CORACLE_NETWORK", "").above(["prlimit", "--nofile=64:64"]);
+    few.run().code(0);
+    assert!(within(SOON, || world.run("logs echo").stdout.contains("ready")));
+    let to = SocketAddr::from(([127, 0, 0, 1], 8080));
+    let streams: Vec<_> = (0..100).map(|_| TcpStream::connect_timeout(&to, SOON).expect("a connection")).collect();
+    for (number, mut stream) in streams.into_iter().enumerate() {
+        stream.set_read_timeout(Some(SOON)).expect("a limit");
+        stream.write_all(b"hello").expect("it takes all");
+        let mut heard = String::new();
+        stream.read_to_string(&mut heard).unwrap_or_else(|error| panic!("{number}: {error}"));
+        assert_eq!(heard, "hello");
+    }
+}
+
+#[test]
 fn ports_are_published_and_taken_away_while_it_runs() {
     requires!(root, cgroups, package = "ip", package = "curl");
     let world = World::new();

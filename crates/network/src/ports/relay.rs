@@ -8,6 +8,7 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::net::{
     AddressFamily, SocketFlags, SocketType, acceptfrom_with, bind, connect, listen, socket_with, sockopt,
 };
+use rustix::time::Timespec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
@@ -70,8 +71,13 @@ pub struct Relay<'a> {
     busy: BTreeSet<u64>,
     /// There was no fd for one more: nobody is let in until one has gone.
     full: bool,
+    /// For the server of a client who took the last one.
+    spare: Option<OwnedFd>,
     buffer: Vec<u8>,
 }
+
+/// How long nobody is let in where there was no fd for one more.
+const FULL: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
 /// Bytes that are passed on at once.
 const AT_ONCE: usize = 128 << 10;
@@ -91,6 +97,7 @@ impl<'a> Relay<'a> {
             next,
             busy: BTreeSet::new(),
             full: false,
+            spare: None,
             buffer: Vec::new(),
         };
         for (number, door) in doors.iter().enumerate().filter(|(_, door)| door.inside.is_some()) {
@@ -111,8 +118,11 @@ impl<'a> Relay<'a> {
     pub fn run(&mut self) {
         let mut events = Vec::with_capacity(64);
         loop {
-            let now = rustix::time::Timespec::default();
-            let patience = if self.busy.is_empty() { self.flows.patience() } else { Some(now) };
+            let patience = match (self.busy.is_empty(), self.full) {
+                (false, _) => Some(Timespec::default()),
+                (true, true) => Some(FULL),
+                (true, false) => self.flows.patience(),
+            };
             events.clear();
             let waited = epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), patience.as_ref());
             if waited.is_err_and(|errno| errno != rustix::io::Errno::INTR) {
@@ -120,6 +130,10 @@ impl<'a> Relay<'a> {
             }
             if self.buffer.is_empty() && !events.is_empty() {
                 self.buffer = vec![0; AT_ONCE];
+            }
+            if events.is_empty() {
+                // Others may have let go of what there was none of.
+                self.open_doors(true);
             }
             for event in &events {
                 let (number, side, flags) = (event.data.u64() & !1, event.data.u64() & 1, event.flags);
@@ -145,6 +159,12 @@ impl<'a> Relay<'a> {
     fn let_in(&mut self, door: &Held) {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         loop {
+            if self.spare.is_none() {
+                self.spare = rustix::io::dup(&self.epoll).ok();
+            }
+            if self.spare.is_none() {
+                return self.open_doors(false);
+            }
             let client = match acceptfrom_with(&door.socket, flags) {
                 Ok((socket, from)) => from.and_then(|from| SocketAddr::try_from(from).ok()).map(|from| (socket, from)),
                 Err(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE) => return self.open_doors(false),
@@ -154,8 +174,13 @@ impl<'a> Relay<'a> {
             let (Some((client, from)), Some(port)) = (client, door.inside) else { continue };
             // What is left of it when we are gone is no obstacle for who takes the port next.
             let _ = sockopt::set_socket_reuseaddr(&client, true);
+            let mut server = self.target.reach(SocketType::STREAM, port, from);
+            if server.as_ref().is_err_and(|errno| *errno == rustix::io::Errno::MFILE) {
+                self.spare = None;
+                server = self.target.reach(SocketType::STREAM, port, from);
+            }
             // Who cannot be led on learns it as he would from a port that nobody listens at.
-            let Ok(server) = self.target.reach(SocketType::STREAM, port, from) else {
+            let Ok(server) = server else {
                 super::stream::reset(&client);
                 continue;
             };
