@@ -186,6 +186,11 @@ fn containers_come_and_leave_while_they_run() {
     world.run("run --rm --network two host: curl -s http://web/").code(0).stdout_is("web");
     world.run("update --publish-add 8080:80 web").code(0);
     assert_eq!(get("http://127.0.0.1:8080/").as_deref(), Some("web"));
+    world.run("run -d --name beside --network two host: sleep 1000").code(0);
+    let both = world.run("update --publish-add 8081:80 web beside");
+    both.code(1).stdout_is("web\n").stderr_contains("container beside is left as it was");
+    world.run("port beside").code(0).stdout_is("");
+    world.run("rm -f -t 0 beside").code(0);
     world.run("update --publish-rm 80 web").code(0);
     assert_eq!(get("http://127.0.0.1:8080/"), None);
     // Who was born before there were networks has to be born again.

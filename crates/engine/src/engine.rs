@@ -214,6 +214,11 @@ impl Engine {
         Ok(true)
     }
 
+    /// This process is an ordinary user's, and where his networks are.
+    pub(crate) fn has_gone_to_networks(&self) -> bool {
+        self.among_networks.get()
+    }
+
     /// Does what has to be done where the networks are, and comes back: a child goes there. Elsewhere files alone are
     /// changed.
     pub(crate) fn among_networks(&self, work: impl Fn()) {

@@ -44,6 +44,9 @@ pub enum Error {
     /// It is there already.
     #[error("container {0} is in network {1} already")]
     Joined(String, String),
+    /// Its ports cannot be changed by the process that has changed another's.
+    #[error("container {0} is left as it was: an ordinary user changes the ports of one container at a time")]
+    OneAtATime(String),
     /// It would hang on a device that is not his.
     #[error(
         "a macvlan network hangs on a device of the machine, which only root may do: leave out --driver for a bridge"

@@ -29,6 +29,10 @@ pub(crate) fn take(engine: &Engine, record: &Container<Record>) -> Result<Taken>
 /// Publishes ports of a container that runs, and takes others away.
 pub(crate) fn republish(engine: &Engine, record: &Container<Record>, update: &Update) -> Result<()> {
     let id = record.id.as_str();
+    if engine.has_gone_to_networks() {
+        // Ports are taken outside, and there is no way back.
+        return Err(Error::OneAtATime(record.name.to_string()));
+    }
     let Some(first) = record.config.config.networks().first() else {
         let mode = NetworkMode::text(record.config.config.view.network.as_ref());
         return Err(Error::NotJoinable(record.name.to_string(), mode));
