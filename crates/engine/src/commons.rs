@@ -12,7 +12,7 @@
 use crate::error::{Error, Result};
 use monitor::Holder;
 use network::{Networks, pasta};
-use rustix::fs::{FlockOperation, Mode, OFlags, flock};
+use rustix::fs::{FlockOperation, Mode, OFlags};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -27,6 +27,10 @@ const PASTA: &str = "commons.pasta";
 const IDLE: Duration = Duration::from_secs(10);
 
 const WHAT: &str = "reach the namespaces of this user's networks";
+const ENDED: &str = "the process that keeps their namespaces has ended";
+
+/// What the keeper says when it has made them; else why it has not.
+const READY: &[u8] = b".";
 
 /// The namespaces.
 #[derive(Debug)]
@@ -43,13 +47,18 @@ impl Commons {
         Files::of(runroot).look()
     }
 
-    /// Enters their user namespace; where there are none yet, that which `own` enters becomes it. `true` if setgroups(2)
-    /// is denied there.
-    pub fn enter(runroot: &Path, wants_pasta: bool, own: impl FnOnce() -> Result<bool>) -> Result<(Self, bool)> {
+    /// Enters their user namespace; where there are none yet, that which `own` enters becomes it. pasta is seen to where
+    /// it is wanted. `true` if setgroups(2) is denied there.
+    pub fn enter(
+        runroot: &Path,
+        wants_pasta: impl Fn() -> bool,
+        own: impl FnOnce() -> Result<bool>,
+    ) -> Result<(Self, bool)> {
         let files = Files::of(runroot);
+        let lacks_pasta = || pasta::running(&files.pasta).is_none() && wants_pasta();
         let lock = files.lock(FlockOperation::LockShared)?;
         if files.keeper().is_some()
-            && (!wants_pasta || files.pasta().is_some())
+            && !lacks_pasta()
             && let Some(commons) = files.look()
         {
             let denied = commons.join()?;
@@ -66,7 +75,7 @@ impl Commons {
             Some(keeper) => (keeper.pid, None),
             None => keep(runroot, &files, there.as_ref()).map(|(pid, socket)| (pid, Some(socket)))?,
         };
-        if wants_pasta && files.pasta().is_none() {
+        if lacks_pasta() {
             pasta::start(&files.pasta, keeper, &[])?;
             if let Some(commons) = files.look() {
                 let widen = || i32::from(commons.go().is_err() || pasta::widen().is_err());
@@ -77,12 +86,8 @@ impl Commons {
         if let (Some(keeper), Some((_, pasta))) = (new, pasta::running(&files.pasta)) {
             sys::socket::send_with(&keeper, b".", &[pasta.as_fd()]).map_err(Error::system(WHAT))?;
         }
-        let commons = files.look().ok_or_else(|| Error::System {
-            what: WHAT,
-            source: sys::Error::new("open", "/proc/PID/ns", sys::Errno::SRCH),
-        })?;
-        flock(&lock, FlockOperation::LockShared)
-            .map_err(|errno| Error::file("lock", &*files.keeper)(sys::Error::new("flock", "", errno)))?;
+        let commons = files.look().ok_or_else(|| Error::NoCommons(ENDED.to_owned()))?;
+        network::lock(&lock, FlockOperation::LockShared, &files.keeper)?;
         Ok((Self { _lock: Some(lock), ..commons }, denied))
     }
 
@@ -109,20 +114,14 @@ impl Files {
     }
 
     fn lock(&self, how: FlockOperation) -> Result<OwnedFd> {
-        let failed = || Error::file("lock", self.keeper.as_path());
-        let flags = OFlags::RDWR | OFlags::CREATE;
-        let file = sys::fs::open(&self.keeper, flags, Mode::RUSR | Mode::WUSR).map_err(failed())?;
-        flock(&file, how).map_err(|errno| failed()(sys::Error::new("flock", "", errno)))?;
+        let file = network::open_lock(&self.keeper)?;
+        network::lock(&file, how, &self.keeper)?;
         Ok(file)
     }
 
     fn keeper(&self) -> Option<Holder> {
         let text = std::fs::read_to_string(&self.keeper).ok()?;
         text.parse().ok().filter(Holder::lives)
-    }
-
-    fn pasta(&self) -> Option<i32> {
-        pasta::running(&self.pasta).map(|(pid, _)| pid)
     }
 
     /// By the keeper, or by pasta where that was killed.
@@ -164,13 +163,17 @@ fn keep(runroot: &Path, files: &Files, there: Option<&Commons>) -> Result<(i32, 
             Some(commons) => sys::process::setns(&commons.net, namespace::NET),
             None => sys::process::unshare(namespace::NET),
         };
-        let begun = sys::detached::apart(&kept).and_then(|()| net()).is_ok()
-            && network::furnish().is_ok()
+        let begun = || {
+            sys::detached::apart(&kept).and_then(|()| net()).map_err(Error::system(WHAT))?;
+            network::furnish()?;
             // Whoever has fewer capabilities than a process may not look for its namespaces: pasta has few.
-            && sys::process::drop_capabilities().is_ok()
-            && write(&files.keeper).is_ok()
-            && sys::socket::release(&ready).is_ok();
-        if !begun {
+            sys::process::drop_capabilities().and_then(|()| write(&files.keeper)).map_err(Error::system(WHAT))
+        };
+        if let Err(error) = begun() {
+            let _ = sys::socket::send(&ready, error.to_string().as_bytes());
+            return 1;
+        }
+        if sys::socket::send(&ready, READY).is_err() {
             return 1;
         }
         let pasta = sys::socket::receive::<1>(&ready).ok().flatten().and_then(|(_, pidfd)| pidfd);
@@ -180,9 +183,10 @@ fn keep(runroot: &Path, files: &Files, there: Option<&Commons>) -> Result<(i32, 
         0
     };
     let (ready, keeper) = sys::process::fork_connected(child).map_err(Error::system(WHAT))?;
-    match sys::socket::receive::<1>(&ready).map_err(Error::system(WHAT))? {
-        Some(_) => Ok((keeper.pid, ready)),
-        None => Err(Error::System { what: WHAT, source: sys::Error::new("unshare", "CLONE_NEWNET", sys::Errno::PERM) }),
+    match sys::socket::receive_text(&ready).map_err(Error::system(WHAT))? {
+        Some(text) if text.as_bytes() == READY => Ok((keeper.pid, ready)),
+        Some(text) => Err(Error::NoCommons(text)),
+        None => Err(Error::NoCommons(ENDED.to_owned())),
     }
 }
 
@@ -197,14 +201,14 @@ fn stay(files: &Files, networks: &Networks, mut pasta: Option<OwnedFd>) {
     loop {
         std::thread::sleep(IDLE / 2);
         pasta = pasta::running(&files.pasta).map(|(_, pidfd)| pidfd).or(pasta);
-        if !networks.are_idle() {
+        if !networks.are_empty() {
             since = Instant::now();
         } else if since.elapsed() >= IDLE {
             // Who comes meanwhile holds the lock, and finds nothing when this is gone.
             let lock = files.lock(FlockOperation::NonBlockingLockExclusive);
             // Somebody may have removed the run root.
             let is_there = files.keeper.exists();
-            if (lock.is_ok() || !is_there) && networks.are_idle() {
+            if (lock.is_ok() || !is_there) && networks.are_empty() && networks.have_no_resolvers() {
                 if let Some(pasta) = &pasta {
                     pasta::stop(pasta);
                 }

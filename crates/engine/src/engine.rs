@@ -178,7 +178,7 @@ impl Engine {
             return self.enter();
         }
         let own = || if self.entered.get() { Ok(self.no_setgroups.get()) } else { self.enter_own() };
-        let (commons, denied) = Commons::enter(&self.locations.runroot, self.cut_off().is_none(), own)?;
+        let (commons, denied) = Commons::enter(&self.locations.runroot, || self.cut_off().is_none(), own)?;
         let _ = self.commons.set(commons);
         self.has_entered(denied);
         Ok(())
@@ -221,7 +221,7 @@ impl Engine {
 
     /// Does what has to be done where the networks are, and comes back: a child goes there. Elsewhere files alone are
     /// changed.
-    pub(crate) fn among_networks(&self, work: impl Fn()) {
+    pub(crate) fn where_networks_are(&self, work: impl Fn()) {
         if self.caller.is_root() || self.among_networks.get() || Commons::find(&self.locations.runroot).is_none() {
             return work();
         }

@@ -47,6 +47,9 @@ pub enum Error {
     /// Its ports cannot be changed by the process that has changed another's.
     #[error("container {0} is left as it was: an ordinary user changes the ports of one container at a time")]
     OneAtATime(String),
+    /// An ordinary user's are in namespaces of his own.
+    #[error("this user's networks cannot be reached: {0}")]
+    NoCommons(String),
     /// It would hang on a device that is not his.
     #[error(
         "a macvlan network hangs on a device of the machine, which only root may do: leave out --driver for a bridge"

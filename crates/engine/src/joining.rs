@@ -192,7 +192,7 @@ fn join_all(
             let _ = writeln!(lines, "{address}\t{} {}", host_name(record), record.name);
         }
         if number == 0 {
-            first = publishing::addresses(&endpoint);
+            first = endpoint.hosts();
             // What an ordinary user's networks have for a gateway is not this machine.
             for gateway in endpoint.gateways.iter().filter(|_| engine.caller().is_root()) {
                 let _ = writeln!(lines, "{gateway}\thost.containers.internal host.docker.internal");
@@ -253,7 +253,7 @@ pub(crate) fn resolver(engine: &Engine, config: &ContainerConfig) -> Result<Opti
 
 /// A container is in no network any more.
 pub(crate) fn leave(engine: &Engine, id: &str) {
-    engine.among_networks(|| part(&engine.networks(), &engine.run_dir(id)));
+    engine.where_networks_are(|| part(&engine.networks(), &engine.run_dir(id)));
 }
 
 /// The same by its run directory, which its id names.

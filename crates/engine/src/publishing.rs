@@ -6,8 +6,8 @@ use crate::error::{Error, Result};
 use crate::record::Record;
 use crate::update::Update;
 use monitor::{Holder, RunDir};
+use network::Published;
 use network::ports::{self, Taken, Target, Wanted};
-use network::{Endpoint, Published};
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -56,7 +56,7 @@ pub(crate) fn republish(engine: &Engine, record: &Container<Record>, update: &Up
     };
     engine.go_to_networks()?;
     let place = if failed.is_none() { networks.republish(&first.network, id, &taken.ports)? } else { place };
-    guard(engine, &run_dir, taken, &pidfd, addresses(&place))?;
+    guard(engine, &run_dir, taken, &pidfd, place.hosts())?;
     failed.map_or(Ok(()), |error| Err(error.into()))
 }
 
@@ -77,11 +77,6 @@ fn held(port: &Published) -> Wanted {
     }
 }
 
-/// Where a container is.
-pub(crate) fn addresses(place: &Endpoint) -> Vec<IpAddr> {
-    place.addresses.iter().map(|(address, _)| *address).collect()
-}
-
 /// In a run directory: the process that holds the published ports.
 const PORTS: &str = "ports";
 
@@ -95,7 +90,7 @@ pub(crate) fn guard(
 ) -> Result<()> {
     // An ordinary user's are in a network namespace of his own, which has what that takes.
     let target = Target { addresses, sees_clients: !engine.caller().is_root() };
-    if let Some(pid) = taken.guard(pidfd, &target)? {
+    if let Some(pid) = taken.guard(pidfd, target)? {
         run_dir.put(PORTS, Holder::of(pid).to_string().as_bytes(), 0o600)?;
     }
     Ok(())

@@ -155,7 +155,7 @@ impl Place {
         if wish.resolver
             && let (Some(at), Some(bridge)) = (resolver::address(network), master)
         {
-            resolver::ensure(networks, network, &self.path, bridge)?;
+            resolver::ensure(networks, network, &self.path, at, bridge)?;
             ways.push(resolver::way(at, link.index));
         }
         inner.equip(link.index, &given, &ways).map_err(failed("give the container its addresses"))?;
@@ -279,7 +279,7 @@ impl Place {
         });
         let leases = Leases::open(&self.path.join(LEASES))?;
         let addresses = match endpoint {
-            Some(endpoint) => endpoint.addresses.into_iter().map(|(address, _)| address).collect(),
+            Some(endpoint) => endpoint.hosts(),
             // Who did not come as far as to write it down may have taken some.
             None => leases.of(container),
         };

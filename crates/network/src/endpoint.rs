@@ -46,6 +46,11 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// Its addresses alone.
+    pub fn hosts(&self) -> Vec<IpAddr> {
+        self.addresses.iter().map(|(address, _)| *address).collect()
+    }
+
     /// Its address of one family.
     pub fn address(&self, ipv6: bool) -> Option<(IpAddr, u8)> {
         self.addresses.iter().copied().find(|(address, _)| address.is_ipv6() == ipv6)

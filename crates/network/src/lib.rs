@@ -27,6 +27,7 @@ pub use attach::Wish;
 pub use bridge::{can_bridge, has_way_out, taken_subnets};
 pub use endpoint::{Endpoint, mac_text, parse_mac};
 pub use error::{Error, Result};
+pub use files::{lock, open_lock};
 pub use firewall::{Bridge, Firewall, Obstacle, Owner, Seat};
 pub use inside::furnish;
 pub use netlink::Mac;

@@ -41,10 +41,19 @@ impl Networks {
         self.behind_pasta.then_some(RESOLVER.into())
     }
 
-    /// Nobody is in any of them, nor anybody's resolver.
-    pub fn are_idle(&self) -> bool {
-        let idle = |name: &String| self.endpoints(name).is_empty() && !resolver::lives(&self.path.join(name));
-        self.names().iter().filter(|name| *name != pasta::NAME).all(idle)
+    /// No container is in any of them.
+    pub fn are_empty(&self) -> bool {
+        self.all_but_pasta().iter().all(|name| self.endpoints(name).is_empty())
+    }
+
+    /// None of them has a resolver. For who holds off everybody that may come: a resolver that is started meanwhile would
+    /// take the look for another one.
+    pub fn have_no_resolvers(&self) -> bool {
+        !self.all_but_pasta().iter().any(|name| resolver::lives(&self.path.join(name)))
+    }
+
+    fn all_but_pasta(&self) -> Vec<String> {
+        self.names().into_iter().filter(|name| name != pasta::NAME).collect()
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -160,7 +160,7 @@ impl Taken {
     /// Leaves the ports to a process of their own, until the container's first process ends. Who starts it goes on. It
     /// passes on to the container what the packet filter does not: what comes for ::1, which that can lead nowhere else,
     /// and all that is to be passed on. Comes back with its number.
-    pub fn guard(self, pidfd: &OwnedFd, target: &Target) -> Result<Option<i32>> {
+    pub fn guard(self, pidfd: &OwnedFd, target: Target) -> Result<Option<i32>> {
         if self.sockets.is_empty() {
             return Ok(None);
         }
@@ -174,7 +174,7 @@ impl Taken {
             let _ = sys::process::prlimit(NOFILE, None)
                 .and_then(|(_, most)| sys::process::prlimit(NOFILE, Some((most, most))));
             sys::memory::let_go();
-            match Relay::new(pidfd, &sockets, target.clone()) {
+            match Relay::new(pidfd, &sockets, target) {
                 Ok(mut relay) => relay.run(),
                 Err(_) => drop(poll(&mut [PollFd::new(pidfd, PollFlags::IN)], None)),
             }

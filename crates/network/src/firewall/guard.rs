@@ -23,9 +23,8 @@ pub struct Seat {
 impl Seat {
     /// That of a container, if it has one.
     pub fn of(endpoint: &Endpoint) -> Option<Self> {
-        let addresses = endpoint.addresses.iter().map(|(address, _)| *address).collect();
         let mac = parse_mac(&endpoint.mac).filter(|_| endpoint.guarded)?;
-        Some(Self { interface: endpoint.outside.clone(), mac, addresses })
+        Some(Self { interface: endpoint.outside.clone(), mac, addresses: endpoint.hosts() })
     }
 }
 

@@ -58,6 +58,17 @@ fn stand_in(socket: &OwnedFd, client: SocketAddr) -> bool {
 /// The event that says that the container has ended.
 const END: u64 = 0;
 
+/// That of a port that passes on, by its place among all.
+fn event_of(door: usize) -> EventData {
+    EventData::new_u64(2 * (door as u64 + 1))
+}
+
+/// The number of a new stream or flow; the one behind it is its, too.
+fn next(last: &mut u64) -> u64 {
+    *last += 2;
+    *last
+}
+
 /// Who passes on.
 pub struct Relay<'a> {
     epoll: OwnedFd,
@@ -109,7 +120,7 @@ impl<'a> Relay<'a> {
             } else {
                 let _ = sys::inet::tell_target(&door.socket, door.ipv6);
             }
-            epoll::add(&relay.epoll, &door.socket, EventData::new_u64(2 * (number as u64 + 1)), EventFlags::IN)?;
+            epoll::add(&relay.epoll, &door.socket, event_of(number), EventFlags::IN)?;
         }
         Ok(relay)
     }
@@ -184,8 +195,7 @@ impl<'a> Relay<'a> {
                 super::stream::reset(&client);
                 continue;
             };
-            self.next += 2;
-            let number = self.next;
+            let number = next(&mut self.next);
             let stream = Stream::new(client, server);
             let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
             let watch = |socket: &OwnedFd, side| {
@@ -205,7 +215,7 @@ impl<'a> Relay<'a> {
         self.full = !open;
         let flags = if open { EventFlags::IN } else { EventFlags::empty() };
         for (number, door) in self.doors.iter().enumerate().filter(|(_, door)| door.inside.is_some() && door.streams) {
-            let _ = epoll::modify(&self.epoll, &door.socket, EventData::new_u64(2 * (number as u64 + 1)), flags);
+            let _ = epoll::modify(&self.epoll, &door.socket, event_of(number), flags);
         }
     }
 
@@ -220,8 +230,7 @@ impl<'a> Relay<'a> {
             }
             let Some(port) = door.inside else { return };
             let Ok(socket) = self.target.reach(SocketType::DGRAM, port, datagram.from) else { continue };
-            self.next += 2;
-            let flow = self.next;
+            let flow = next(&mut self.next);
             if epoll::add(&self.epoll, &socket, EventData::new_u64(flow), EventFlags::IN).is_ok() {
                 self.flows.insert(flow, Flow::new(client, socket));
                 self.flows.send(client, bytes);

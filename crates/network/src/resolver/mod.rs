@@ -47,8 +47,8 @@ const STREAM: Duration = Duration::from_secs(5);
 /// In a network's directory: held by its resolver.
 const LOCK: &str = "resolver";
 
-/// Sees to it that a network has its resolver. Its directory is held by the caller, together with others.
-pub fn ensure(networks: &Networks, network: &Network, dir: &Path, bridge: u32) -> Result<()> {
+/// Sees to it that a network has its resolver, at this address and on this bridge. Its directory is held by the caller, together with others.
+pub fn ensure(networks: &Networks, network: &Network, dir: &Path, at: IpAddr, bridge: u32) -> Result<()> {
     let path = dir.join(LOCK);
     let lock = files::open_lock(&path)?;
     match files::lock(&lock, FlockOperation::NonBlockingLockExclusive, &path) {
@@ -59,7 +59,7 @@ pub fn ensure(networks: &Networks, network: &Network, dir: &Path, bridge: u32) -
         if sys::detached::apart(&[lock.as_fd(), ready.as_fd()]).is_err() {
             return 1;
         }
-        let Ok(mut resolver) = Resolver::new(networks, network, dir, bridge) else { return 1 };
+        let Ok(mut resolver) = Resolver::new(networks, network, dir, at, bridge) else { return 1 };
         let _ = sys::socket::release(&ready);
         drop(ready);
         resolver.serve();
@@ -116,9 +116,8 @@ enum Told {
 }
 
 impl Resolver {
-    fn new(networks: &Networks, network: &Network, path: &Path, bridge: u32) -> Result<Self> {
+    fn new(networks: &Networks, network: &Network, path: &Path, at: IpAddr, bridge: u32) -> Result<Self> {
         let failed = |what| Error::kernel(&network.name, what);
-        let at = address(network).unwrap_or(RESOLVER.into());
         let own = inside::own().map_err(Error::system("find the machine's network namespace"))?;
         sys::process::unshare(sys::process::namespace::NET)
             .map_err(Error::system("make the resolver's network namespace"))?;

@@ -86,7 +86,7 @@ impl Names {
         for network in self.networks_of(asker) {
             for (_, endpoint) in self.endpoints(&network).values() {
                 if endpoint.names.iter().any(|own| own.eq_ignore_ascii_case(name)) {
-                    found.extend(endpoint.addresses.iter().map(|(address, _)| *address));
+                    found.extend(endpoint.hosts());
                 }
             }
         }
