@@ -6,7 +6,7 @@ mod machine;
 
 use std::time::Duration;
 
-use machine::{SOON, World, ip, name_server};
+use machine::{Neighbour, SOON, World, ip};
 use testkit::{Invocation, requires, within};
 
 /// What dig(1) gets in a container.
@@ -16,34 +16,6 @@ fn dig(world: &World, container: &str, words: &str) -> String {
 
 fn sleeper(world: &World, name: &str, options: &str) {
     world.run(&format!("run -d --name {name} {options} host: sleep 1000")).code(0);
-}
-
-/// A server of names on another machine, which answers every question with 198.51.100.7 and writes down what it was
-/// asked. `root` is the other end of a wire to it.
-fn upstream(world: &World) -> std::path::PathBuf {
-    let heard = world.sandbox.join("heard");
-    let file = world.sandbox.file("upstream.py", name_server("192.0.2.2", &heard));
-    let binds = [format!("{}:/upstream.py:ro", file.display()), format!("{0}:{0}", world.sandbox.path().display())];
-    let words = ["run", "-d", "--name", "outside", "--network", "none", "-v", &binds[0], "-v", &binds[1], "host:"];
-    world.words(&[&words[..], &["python3", "/upstream.py"]].concat()).code(0);
-    let pid = world.of("outside", "{{.State.Pid}}");
-    for words in [
-        "link add wire type veth peer name wire0",
-        "addr add 192.0.2.1/24 dev wire",
-        "link set wire up",
-        &format!("link set wire0 netns {pid}"),
-    ] {
-        ip(words);
-    }
-    let inside = |words: &str| {
-        let words = ["-t", &pid, "-n"].into_iter().chain(words.split(' ')).collect::<Vec<_>>();
-        Invocation::new("nsenter").args(words).ok();
-    };
-    inside("ip addr add 192.0.2.2/24 dev wire0");
-    inside("ip link set wire0 up");
-    let answers = || Invocation::new("dig").args(["+short", "+time=1", "+tries=1", "@192.0.2.2", "x.test"]).run();
-    assert!(within(SOON, || answers().stdout == "198.51.100.7\n"));
-    heard
 }
 
 #[test]
@@ -94,7 +66,8 @@ fn containers_have_names_aliases_and_names_for_addresses() {
 fn other_names_are_asked_for_outside_and_not_from_an_internal_network() {
     requires!(root, cgroups, package = "ip", package = "dig", package = "nsenter");
     let world = World::new();
-    let heard = upstream(&world);
+    let neighbour = Neighbour::new();
+    let (_server, heard) = neighbour.serve_names(&world.sandbox);
     world.run("network create app --dns 192.0.2.2").code(0);
     world.run("network create slow --dns 192.0.2.77 --dns 192.0.2.2").code(0);
     world.run("network create inner --internal --dns 192.0.2.2").code(0);

@@ -147,11 +147,7 @@ fn other_names_are_asked_for_by_pasta_and_those_of_internal_networks_stay_there(
     // This machine asks its neighbour.
     let resolv = world.sandbox.file("resolv.conf", "nameserver 192.0.2.2\n");
     Invocation::new("mount").args(["--bind", &resolv.display().to_string(), "/etc/resolv.conf"]).ok();
-    let heard = world.sandbox.join("heard");
-    let server = world.sandbox.file("upstream.py", machine::name_server("192.0.2.2", &heard));
-    let _server = neighbour.start(&format!("python3 {}", server.display()));
-    let answers = || Invocation::new("dig").args(["+short", "+time=1", "+tries=1", "@192.0.2.2", "x.test"]).run();
-    assert!(within(SOON, || answers().stdout == "198.51.100.7\n"));
+    let (_server, heard) = neighbour.serve_names(&world.sandbox);
     world.run("network create app").code(0);
     world.run("network create inner --internal").code(0);
     let dig = |network: &str, words: &str| {

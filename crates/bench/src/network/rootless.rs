@@ -3,26 +3,11 @@
 
 use super::shell;
 use super::throughput::rates;
+use crate::engine::Engine;
 use crate::error::{Doing as _, Error, Result, text};
-use crate::measure::{PATH, Samples, once};
+use crate::measure::{PATH, Samples};
 use std::fs;
 use std::path::Path;
-
-/// One who takes part.
-struct Engine {
-    name: &'static str,
-    call: Vec<String>,
-}
-
-impl Engine {
-    fn words(&self, more: &[&str]) -> Vec<String> {
-        self.call.iter().cloned().chain(more.iter().map(|word| (*word).to_owned())).collect()
-    }
-
-    fn once(&self, more: &[&str]) -> Result<crate::measure::Sample> {
-        once(self.name, &self.words(more))
-    }
-}
 
 /// With the programs of this user, who has subordinate ids, and his stores below a directory. Leaves the network
 /// namespace that the process is in for another one.
@@ -62,12 +47,13 @@ fn engines(user: &str, home: &str, tar: &str) -> Result<Vec<Engine>> {
         let words = before.iter().chain(&user).map(ToString::to_string).chain(env);
         words.chain(program.iter().map(ToString::to_string)).collect()
     };
-    let mut all = vec![Engine { name: "coracle", call: call(&[], &[&format!("{home}/coracle")]) }];
+    let of = |name, call| Engine { name, call, resident: String::new() };
+    let mut all = vec![of("coracle", call(&[], &[&format!("{home}/coracle")]))];
     // crun, since runc wants cgroups; which refuses those of both versions at once.
     let podman = ["podman", "--runtime", "crun", "--cgroup-manager", "cgroupfs"];
     let one_version = ["unshare", "-m", "sh", "-c", "umount -l /sys/fs/cgroup/unified; exec \"$@\"", "sh"];
     if shell("command -v podman slirp4netns crun").is_ok() {
-        all.push(Engine { name: "podman", call: call(&one_version, &podman) });
+        all.push(of("podman", call(&one_version, &podman)));
     }
     for engine in &all {
         engine.once(&["import", tar, "bench:1"])?;
@@ -80,22 +66,21 @@ fn networks(engine: &Engine) -> [&'static str; 3] {
     if engine.name == "coracle" { ["none", "pasta", "bridge"] } else { ["none", "slirp4netns", "bridge"] }
 }
 
-/// podman can raise no limits here, and has no cgroups.
+/// podman has no cgroups here.
 fn options(engine: &Engine) -> &'static [&'static str] {
-    let podman: &[&str] = &["--cgroups=disabled", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"];
-    if engine.name == "podman" { podman } else { &[] }
+    if engine.name == "podman" { &["--cgroups=disabled"] } else { &[] }
 }
 
 fn starts(engines: &[Engine], runs: usize) -> Result {
     let one = |engine: &Engine, network: &str, port: &[&str]| {
-        let words = [&["run", "--rm", "--network", network], port, options(engine), &["bench:1", "true"]];
-        engine.once(&words.concat())
+        let words = [&["--rm", "--network", network], port, options(engine), &["bench:1", "true"]];
+        engine.run(&words.concat())
     };
     let mut samples: Vec<[Samples; 4]> = engines.iter().map(|_| Default::default()).collect();
     // Somebody is there already, as is usual.
     for engine in engines {
-        let words = [&["run", "-d", "--network", "bridge"], options(engine), &["bench:1", "sleep", "100000"]];
-        engine.once(&words.concat())?;
+        let words = [&["-d", "--network", "bridge"], options(engine), &["bench:1", "sleep", "100000"]];
+        engine.run(&words.concat())?;
     }
     for _ in 0..runs {
         for (engine, samples) in engines.iter().zip(&mut samples) {
@@ -125,12 +110,12 @@ fn passes(engines: &[Engine]) -> Result {
         for network in &networks(engine)[1..] {
             let tree = ["-v", "/usr:/usr:ro", "-v", "/lib:/lib:ro", "-v", "/lib64:/lib64:ro", "--tmpfs", "/tmp"];
             let words = [
-                &["run", "-d", "--name", "iperf", "--network", network, "-p", "5201:5201"],
+                &["-d", "--name", "iperf", "--network", network, "-p", "5201:5201"],
                 options(engine),
                 &tree,
                 &["bench:1", "/usr/bin/iperf3", "-s"],
             ];
-            engine.once(&words.concat())?;
+            engine.run(&words.concat())?;
             // What a shell would take for its own.
             let client: Vec<String> = engine.words(&["exec", "iperf"]).iter().map(|word| format!("'{word}'")).collect();
             let client = client.join(" ");

@@ -10,15 +10,14 @@ const SECONDS: u32 = 3;
 const TIMES: usize = 5;
 
 /// A median of rates in Gbit/s.
-pub fn median(mut rates: Vec<f64>) -> f64 {
+fn median(mut rates: Vec<f64>) -> f64 {
     rates.sort_by(f64::total_cmp);
     rates.get(rates.len() / 2).copied().unwrap_or_default()
 }
 
 /// One time, by a client that is started by these words.
-pub fn once(client: &str, to: &str) -> Result<f64> {
-    let port = to.rsplit_once('@').map_or(5201, |(_, port)| port.parse().unwrap_or(5201));
-    let to = to.rsplit_once('@').map_or(to, |(to, _)| to);
+fn once(client: &str, to: &str) -> Result<f64> {
+    let (to, port) = to.split_once('@').unwrap_or((to, "5201"));
     let script = format!("{client} iperf3 -J -t {SECONDS} -p {port} -c {to} | jq .end.sum_received.bits_per_second");
     Ok(shell(&script)?.parse::<f64>().unwrap_or(0.0) / 1e9)
 }

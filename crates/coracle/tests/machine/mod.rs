@@ -85,7 +85,7 @@ pub fn said(at: &str, port: u16, words: &str) -> Option<String> {
 }
 
 /// A program in Python that answers every question for a name with 198.51.100.7, and writes down what it was asked.
-pub fn name_server(at: &str, heard: &std::path::Path) -> String {
+fn name_server(at: &str, heard: &std::path::Path) -> String {
     format!(
         "import socket\n\
          s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
@@ -162,6 +162,16 @@ impl Neighbour {
     pub fn words(&self, words: &[&str]) -> Outcome {
         let pid = self.namespace.pid().to_string();
         Invocation::new("nsenter").args(["-t", &pid, "-n"]).args(words).run()
+    }
+
+    /// A server of names there, which answers; and the file of what it was asked.
+    pub fn serve_names(&self, sandbox: &Sandbox) -> (Running, std::path::PathBuf) {
+        let heard = sandbox.join("heard");
+        let program = sandbox.file("upstream.py", name_server("192.0.2.2", &heard));
+        let server = self.start(&format!("python3 {}", program.display()));
+        let answers = || Invocation::new("dig").args(["+short", "+time=1", "+tries=1", "@192.0.2.2", "x.test"]).run();
+        assert!(within(SOON, || answers().stdout == "198.51.100.7\n"));
+        (server, heard)
     }
 
     /// The same in the background.
