@@ -4,36 +4,11 @@
 //! directory, the environment or on other flags stays words until [`super::request`] looks at it. Docker's and
 //! podman's spellings are taken where they differ.
 
-use super::given::{Given, MountWord, SdNotify, Stream};
+use super::given::{Given, MountWord};
+use super::words::{add, capability, health_action, health_command, io_weight, keep, mount, network, sdnotify, stream};
 use crate::cli::remote;
-use engine::config::{CapabilityChange, NetworkMode, OnFailure};
-use engine::flags::{self, Invalid};
+use engine::flags;
 use flag::{Flag, push, push_word, put, put_word};
-
-fn stream(given: &mut Given, word: &str) -> Result<(), Invalid> {
-    given.attach.push(match word.to_ascii_lowercase().as_str() {
-        "stdin" => Stream::Input,
-        "stdout" => Stream::Output,
-        "stderr" => Stream::Error,
-        _ => return Err(Invalid::new(word, "not a stream").hint("stdin, stdout or stderr")),
-    });
-    Ok(())
-}
-
-fn sdnotify(given: &mut Given, word: &str) -> Result<(), Invalid> {
-    given.sdnotify = Some(match word {
-        "ignore" => SdNotify::Ignore,
-        "conmon" => SdNotify::Conmon,
-        "container" => SdNotify::Container,
-        _ => return Err(Invalid::new(word, "nobody who could say it").hint("ignore, conmon or container")),
-    });
-    Ok(())
-}
-
-fn io_weight(given: &mut Given, word: &str) -> Result<(), Invalid> {
-    given.block_io.weight = flags::io_weight(word)?;
-    Ok(())
-}
 
 const PROCESS: &str = "Process";
 const SEES: &str = "Sees";
@@ -41,24 +16,6 @@ const USES: &str = "Uses";
 const FILES: &str = "Files";
 const MAY: &str = "May do";
 const OTHER: &str = "Other";
-
-/// Keeps what a function of `engine::flags` reads.
-fn keep<V>(slot: &mut Option<V>, value: Result<V, Invalid>) -> Result<(), Invalid> {
-    *slot = Some(value?);
-    Ok(())
-}
-
-/// Adds what a function of `engine::flags` reads.
-fn add<V>(list: &mut Vec<V>, value: Result<V, Invalid>) -> Result<(), Invalid> {
-    list.push(value?);
-    Ok(())
-}
-
-/// Reads capabilities to find mistakes, and keeps the words: several flags make one set.
-fn capability(list: &mut Vec<String>, word: &str) -> Result<(), Invalid> {
-    let _: CapabilityChange = flags::capabilities([word])?;
-    push_word(list, word)
-}
 
 type F = Flag<Given>;
 
@@ -542,48 +499,6 @@ pub const FLAGS: &[Flag<Given>] = &[
     )
     .under(OTHER),
 ];
-
-#[allow(clippy::unnecessary_wraps, reason = "the shape of a setter")]
-fn mount(given: &mut Given, word: MountWord) -> Result<(), Invalid> {
-    given.mounts.push(word);
-    Ok(())
-}
-
-/// A text for the container's shell, or the very words as JSON; `none` for no checks at all.
-fn health_command(health: &mut engine::config::Health, word: &str) -> Result<(), Invalid> {
-    if word == "none" {
-        health.off = true;
-        return Ok(());
-    }
-    health.command = Some(if word.starts_with('[') {
-        let wrong = |error: serde_json::Error| Invalid::new(word, error.to_string()).hint("[\"WORD\", ...]");
-        serde_json::from_str(word).map_err(wrong)?
-    } else {
-        engine::health::shell(word)
-    });
-    Ok(())
-}
-
-/// A mode stands alone; networks add up.
-fn network(given: &mut Given, word: &str) -> Result<(), Invalid> {
-    match (&mut given.network, word.parse()?) {
-        (Some(NetworkMode::Networks(all)), NetworkMode::Networks(more)) => all.extend(more),
-        (Some(_), _) => return Err(Invalid::new(word, "stands beside another mode, and only networks add up")),
-        (none, mode) => *none = Some(mode),
-    }
-    Ok(())
-}
-
-fn health_action(health: &mut engine::config::Health, word: &str) -> Result<(), Invalid> {
-    health.on_failure = Some(match word {
-        "none" => OnFailure::None,
-        "kill" => OnFailure::Kill,
-        "restart" => OnFailure::Restart,
-        "stop" => OnFailure::Stop,
-        _ => return Err(Invalid::new(word, "no such action").hint("none, kill, restart or stop")),
-    });
-    Ok(())
-}
 
 /// Flags of docker's and podman's `run` that mean something there and nothing here yet, with what is missing. Refused
 /// by name: a container that quietly lacks its port or its restart would be worse than none.

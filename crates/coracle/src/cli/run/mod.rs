@@ -5,6 +5,7 @@ pub mod flags;
 pub mod given;
 mod provide;
 mod request;
+mod words;
 
 use self::explained::Explained;
 use self::flags::{FLAGS, LATER};
