@@ -11,6 +11,7 @@ fn main() {
     println!("cargo::rerun-if-changed=../sys/src/raw.rs");
     println!("cargo::rerun-if-changed=../sys/src/nr.rs");
     println!("cargo::rerun-if-changed=../sys/src/record.rs");
+    println!("cargo::rerun-if-changed=../sys/src/capture.rs");
     let variable = |name: &str| env::var_os(name).unwrap_or_else(|| panic!("cargo sets {name}"));
     let out = PathBuf::from(variable("OUT_DIR")).join("stub");
     // The stub links no libc, so the machine's own target serves for musl, too, and needs no start files left out.

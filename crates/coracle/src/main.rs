@@ -17,6 +17,7 @@ mod render;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    sys::begin();
     let mut words = std::env::args_os();
     let first = cli::words_of_name(words.next());
     cli::main(first.into_iter().chain(words))

@@ -3,6 +3,7 @@
 use crate::config::{Capability, CapabilitySet, ContainerConfig, Joined, NetworkMode};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::part::Part;
 use crate::publishing;
 use crate::record::{Record, now};
 use monitor::RunDir;
@@ -129,6 +130,7 @@ pub(crate) fn are_there(engine: &Engine, config: &ContainerConfig) -> Result<()>
 
 /// Joins a container, whose first process waits, to its networks.
 pub(crate) fn join(engine: &Engine, record: &Container<Record>, run_dir: &RunDir, pid: i32) -> Result<()> {
+    Part::Network.begin();
     let config = &record.config.config;
     if config.view.network == Some(NetworkMode::Pasta) {
         return join_pasta(engine, record, run_dir, pid);

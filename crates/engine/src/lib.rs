@@ -39,6 +39,7 @@ pub mod logs;
 mod mounted;
 mod names;
 pub mod network;
+mod part;
 mod pause;
 mod processes;
 pub mod prune;

@@ -5,7 +5,8 @@ use crate::create::Made;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::events::Actor;
-use crate::explanation::Explanation;
+use crate::explanation::{Explanation, Recorded, Root};
+use crate::part::Part;
 use crate::record::{End, Record, now};
 use crate::spec::Composed;
 use crate::start::{Hold, Io, SPEC, Start};
@@ -33,10 +34,15 @@ pub struct Outcome {
 pub fn run(engine: &Engine, config: &ContainerConfig, io: Io) -> Result<Outcome> {
     let recorder = config.foreground.explain.then(sys::Recorder::start).transpose();
     let recorder = recorder.map_err(Error::system("record the steps"))?;
+    Part::Begin.begin();
     engine.enter_for(config)?;
+    Part::Tidy.begin();
     engine.clean_up();
     let id = ContainerId::random()?;
+    Part::Find.begin();
     let source = root::find(engine, config)?;
+    let root = recorder.as_ref().map(|_| Root::of(engine, config, &source));
+    Part::Make.begin();
     // From here on things are made that must be removed again: no signal may end us before they are.
     let signals = Signals::block().map_err(Error::system("take over the signals"))?;
     let mut made = Made::new(engine, config, &id, &source, Holder::me())?;
@@ -66,6 +72,7 @@ pub fn run(engine: &Engine, config: &ContainerConfig, io: Io) -> Result<Outcome>
             let failed = RefCell::new(None);
             let complete: &dyn Fn(i32) -> bool = &|pid| {
                 let joined = joining::join(engine, record, &place.run_dir, pid);
+                Part::Start.begin();
                 joined.map_err(|error| *failed.borrow_mut() = Some(error)).is_ok()
             };
             let begun: &dyn Fn() = &|| engine.tell_of(record, "start", &[]);
@@ -95,22 +102,13 @@ pub fn run(engine: &Engine, config: &ContainerConfig, io: Io) -> Result<Outcome>
     cleared?;
     place.run_dir.remove()?;
     let (code, killed) = (ended.exit.code(), ended.oom_kills);
-    let explanation = recorder.map(|recorder| {
-        Explanation::new(recorder.records(), &Ended { exit: ended.exit, subjects: ended.subjects, composed })
+    let explanation = recorder.zip(root).map(|(recorder, root)| {
+        let name = record.name.as_str();
+        let recorded = Recorded { id: id.as_str(), name, root, subjects: &ended.subjects, composed: &composed };
+        Explanation::new(&recorder.records(), recorded)
     });
     let limit = config.limits.memory.map(crate::config::Bytes::get);
     Ok(Outcome { code, out_of_memory: (killed > 0).then_some((killed, limit)), explanation })
-}
-
-/// A run that has ended, for its explanation.
-#[derive(Debug)]
-pub struct Ended {
-    /// How.
-    pub exit: Exit,
-    /// What each step was for.
-    pub subjects: Vec<runtime::Subject>,
-    /// The specification that ran, with who asked for what.
-    pub composed: Composed,
 }
 
 /// What is to be written down of a run that has ended.

@@ -4,6 +4,7 @@
 use crate::config::{CgroupUse, Changes, ContainerConfig, Mount, Ready, SeccompChoice};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::part::Part;
 use crate::record::Record;
 use crate::root::{self, Source};
 use crate::spec::{Composed, Facts, UserNamespace, compose, user};
@@ -121,15 +122,19 @@ impl Start<'_> {
         hold: Hold,
         make: impl FnOnce(Request<'_>, &Composed) -> Result<T>,
     ) -> Result<(T, Composed)> {
+        Part::Reserve.begin();
         let (engine, config) = (self.engine, self.config);
         let id = self.container.id().as_str().to_owned();
         let Place { layout, cgroup: path, ids, .. } = self.place;
         // Root's is made while the container is: what an ordinary user gets has to be known before.
         let reserve = if runtime::is_root() { Cgroup::reserve } else { Cgroup::create };
         let mut cgroup = Limited { cgroup: path.as_ref().map(|path| reserve(layout, path)).transpose()? };
+        Part::Root.begin();
         let root = root::make(engine, config, &source, self.container, &ids.namespace)?;
+        Part::Volumes.begin();
         // Mounted by fd in part: they are held until the container is made.
         let (volumes, _held) = mounted::ready(engine, self.record, &root, &ids.namespace)?;
+        Part::Compose.begin();
         let facts = self.facts(&source, &root, volumes, cgroup.cgroup.as_ref())?;
         let mut composed = compose(config, &facts)?;
         if config.foreground.notify.as_ref().is_some_and(|notify| notify.ready == Ready::Said) {

@@ -18,6 +18,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::events::Actor;
 use crate::health::Checks;
+use crate::part::Part;
 use crate::record::Record;
 use crate::root::{self, Source};
 use crate::run::{Run, command_of, finish};
@@ -233,6 +234,7 @@ impl Engine {
             };
             let complete = |pid| {
                 joining::join(self, record, &place.run_dir, pid)?;
+                Part::Start.begin();
                 write_pid(config.pidfile.as_deref(), "write --pidfile", pid)?;
                 write_pid(config.monitor_pidfile.as_deref(), "write --conmon-pidfile", starter.monitor.pid)
             };

@@ -16,20 +16,21 @@ fn step(step: &Step) -> Value {
     json!({
         "heading": step.heading.map(runtime::Heading::title),
         "intent": step.intent,
-        "origin": step.origin.map(|origin| origin.to_string()),
-        "start": step.start(),
-        "duration": step.duration(),
-        "calls": step.calls.iter().map(call).collect::<Vec<_>>(),
+        "origin": step.origin.as_ref().map(ToString::to_string),
+        "start": step.start,
+        "duration": step.duration,
+        "calls": step.calls.iter().map(|call| of(call, step.side())).collect::<Vec<_>>(),
     })
 }
 
-fn call(call: &Call) -> Value {
+fn of(call: &Call, side: &str) -> Value {
     json!({
-        "name": call.name,
+        "name": call.name(),
+        "call": crate::call(call),
         "result": call.result,
         "error": call.error().map(|error| error.to_string()),
         "start": call.start,
         "duration": call.duration,
-        "side": call.side(),
+        "side": side,
     })
 }

@@ -4,10 +4,12 @@
 
 #![forbid(unsafe_code)]
 
+mod call;
 mod json;
 mod text;
 mod trace;
 
+pub use call::call;
 pub use json::json;
 pub use text::text;
 pub use trace::trace;

@@ -3,30 +3,31 @@
 use engine::explanation::{Call, Explanation, Step};
 use std::fmt::Write;
 
-/// A line for each step with who asked for it, under a heading where the question changes, and below it a line for each system call: how
-/// long after the first it began, who made it, what it was, what it returned, how long it took.
+/// A line for each step with who asked for it, under a heading where the question changes, and below it a line for each
+/// system call: how long after the beginning it began, who made it, what it was, what it returned, how long it took.
 pub fn text(explanation: &Explanation) -> String {
     let mut text = String::new();
     let mut heading = None;
-    for Step { heading: of_step, intent, origin, calls } in &explanation.steps {
-        let title = of_step.map_or("prepares", runtime::Heading::title);
+    for step in &explanation.steps {
+        let title = step.heading.map_or("prepares", runtime::Heading::title);
         if heading != Some(title) {
             _ = writeln!(text, "{title}");
             heading = Some(title);
         }
-        match origin {
-            Some(origin) => _ = writeln!(text, "  {intent}  [{origin}]"),
-            None => _ = writeln!(text, "  {intent}"),
+        _ = write!(text, "  {}  ({} µs)", step.intent, micros(step.duration));
+        match &step.origin {
+            Some(origin) => _ = writeln!(text, "  [{origin}]"),
+            None => text.push('\n'),
         }
-        for call in calls {
-            line(&mut text, call);
+        for call in &step.calls {
+            line(&mut text, step, call);
         }
     }
     text
 }
 
-fn line(text: &mut String, call: &Call) {
-    _ = write!(text, "    {:>9} µs  {}  {}", micros(call.start), call.side(), call.name);
+fn line(text: &mut String, step: &Step, call: &Call) {
+    _ = write!(text, "    {:>9} µs  {}  {}", micros(call.start), step.side(), crate::call(call));
     match call.error() {
         Some(error) => _ = write!(text, " = {error}"),
         None => _ = write!(text, " = {}", call.result),
@@ -41,28 +42,37 @@ fn micros(nanoseconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use engine::explanation::{Asked, Root};
     use runtime::Heading;
+
+    fn step(heading: Option<Heading>, intent: &str, inside: bool, calls: Vec<Call>) -> Step {
+        let intent = intent.to_owned();
+        Step { heading, intent, effect: String::new(), origin: None, start: 0, duration: 2500, inside, calls }
+    }
+
+    fn explained(steps: Vec<Step>) -> String {
+        let (id, name) = (String::new(), String::new());
+        text(&Explanation { id, name, root: Root::Host, spec: Box::default(), origins: Vec::new(), steps })
+    }
 
     #[test]
     fn a_step_says_who_asked_for_it() {
-        let origin = Some(engine::spec::Origin::Flag("--hostname"));
-        let step = Step { heading: Some(Heading::Sees), intent: "set the host name".to_owned(), origin, calls: vec![] };
-        assert_eq!(text(&Explanation { steps: vec![step] }), "sees\n  set the host name  [--hostname]\n");
+        let mut step = step(Some(Heading::Sees), "set the host name", true, vec![]);
+        step.origin = Some(Asked::Flag("--hostname".to_owned()));
+        assert_eq!(explained(vec![step]), "sees\n  set the host name  (2.5 µs)  [--hostname]\n");
     }
 
     #[test]
     fn steps_stand_under_their_headings_with_their_calls() {
-        let call = |name, result, start, inside| Call { name, result, start, duration: 1500, inside };
-        let step = |heading, intent: &str, calls| Step { heading, intent: intent.to_owned(), origin: None, calls };
-        let explanation = Explanation {
-            steps: vec![
-                step(None, "prepare", vec![call("openat", 3, 0, false)]),
-                step(Some(Heading::Files), "mount /proc", vec![call("fsopen", -1, 2100, true)]),
-                step(Some(Heading::Files), "mount /sys", vec![]),
-            ],
-        };
-        let expected = "prepares\n  prepare\n          0.0 µs  engine  openat = 3  (1.5 µs)\n\
-            files\n  mount /proc\n          2.1 µs  inside  fsopen = EPERM (operation not permitted)  (1.5 µs)\n  mount /sys\n";
-        assert_eq!(text(&explanation), expected);
+        let call =
+            |number, result, start| Call { number, args: [0; 6], captured: vec![], result, start, duration: 1500 };
+        let steps = vec![
+            step(None, "prepare", false, vec![call(sys::nr::close, 3, 0)]),
+            step(Some(Heading::Files), "mount /proc", true, vec![call(sys::nr::fsopen, -1, 2100)]),
+            step(Some(Heading::Files), "mount /sys", true, vec![]),
+        ];
+        let expected = "prepares\n  prepare  (2.5 µs)\n          0.0 µs  engine  close(0) = 3  (1.5 µs)\n\
+            files\n  mount /proc  (2.5 µs)\n          2.1 µs  inside  fsopen(\"\", 0) = EPERM (operation not permitted)  (1.5 µs)\n  mount /sys  (2.5 µs)\n";
+        assert_eq!(explained(steps), expected);
     }
 }

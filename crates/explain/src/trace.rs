@@ -15,7 +15,7 @@ pub fn trace(explanation: &Explanation) -> String {
     ];
     for step in explanation.steps.iter().filter(|step| !step.calls.is_empty()) {
         events.push(slice(step));
-        events.extend(step.calls.iter().map(below));
+        events.extend(step.calls.iter().map(|call| below(call, step.inside)));
     }
     format!("{}\n", json!({"displayTimeUnit": "ns", "traceEvents": events}))
 }
@@ -32,21 +32,20 @@ fn micros(nanoseconds: u64) -> f64 {
 }
 
 fn slice(step: &Step) -> Value {
-    let inside = step.calls.first().is_some_and(|call| call.inside);
     json!({
-        "ph": "X", "pid": 1, "tid": row(inside),
+        "ph": "X", "pid": 1, "tid": row(step.inside),
         "name": step.intent,
         "cat": step.heading.map_or("prepares", runtime::Heading::title),
-        "ts": micros(step.start()), "dur": micros(step.duration()),
-        "args": {"asked for by": step.origin.map(|origin| origin.to_string())},
+        "ts": micros(step.start), "dur": micros(step.duration),
+        "args": {"asked for by": step.origin.as_ref().map(ToString::to_string)},
     })
 }
 
-fn below(call: &Call) -> Value {
+fn below(call: &Call, inside: bool) -> Value {
     json!({
-        "ph": "X", "pid": 1, "tid": row(call.inside),
-        "name": call.name, "cat": "system call",
+        "ph": "X", "pid": 1, "tid": row(inside),
+        "name": call.name(), "cat": "system call",
         "ts": micros(call.start), "dur": micros(call.duration),
-        "args": {"result": call.result, "error": call.error().map(|error| error.to_string())},
+        "args": {"call": crate::call(call), "result": call.result, "error": call.error().map(|error| error.to_string())},
     })
 }

@@ -6,6 +6,9 @@
 #![no_std]
 #![no_main]
 
+#[path = "../../sys/src/capture.rs"]
+#[allow(dead_code)]
+mod capture;
 #[path = "../../sys/src/nr.rs"]
 #[allow(dead_code)]
 mod nr;

@@ -1,6 +1,7 @@
 //! The stub's calls into the kernel: each notes itself in the recorder's ring, if there is one, and remembers its
 //! number, so that a failure can name it.
 
+use crate::capture::capture;
 use crate::raw;
 use crate::record::{Record, Ring};
 use core::ffi::CStr;
@@ -95,6 +96,8 @@ pub unsafe fn call(number: u32, args: [usize; 6]) -> Outcome<usize> {
             },
             start,
             end: now(),
+            // SAFETY: the arguments are those of a call that was just made.
+            captured: unsafe { capture(number, args) },
             side: 1,
             complete: 1,
         };

@@ -14,6 +14,7 @@ use crate::inherit::{Entered, Raised};
 use crate::launch::{self, Ear, Launched};
 use crate::listener::Agent;
 use crate::namespace::{Namespaces, flag_of};
+use crate::part::Part;
 use crate::parts::{self, Packed};
 use crate::plan::{Map, Plan};
 use crate::process::{self, Holding, Last};
@@ -80,6 +81,7 @@ pub fn create(request: Request<'_>) -> Result<Container> {
     let default = Linux::default();
     let linux = spec.linux.as_ref().unwrap_or(&default);
     let umask = sys::process::umask(0);
+    Part::Plan.begin();
     let refused =
         check(spec).and_then(|()| hooks::check(spec)).and_then(|()| process::check_preserved(holding.preserve_fds));
     let born = refused.and_then(|()| Namespaces::open(spec)).and_then(|mut namespaces| {
@@ -113,6 +115,7 @@ pub fn create(request: Request<'_>) -> Result<Container> {
         };
         let at_once = |socket: &OwnedFd| match &group {
             Some(Group::Reserved(reserved)) => {
+                Part::Cgroup.begin();
                 admit(reserved.make(layout)?, socket).map(|made| drop(complete.set(made)))
             }
             _ => Ok(()),
@@ -284,6 +287,7 @@ fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
         ids: maps.map_or([0, 0], |maps| idmap::maker(maps, process)),
         sibling: holding.sibling,
     };
+    Part::Clone.begin();
     let born = sys::process::clone_stub(&order).what("create the container's namespaces");
     let born = born.and_then(|born| group::settle_in(born, cgroup, preparation.layout, directory.is_some()));
     drop((entered, entered_pid, time, limits, given, theirs, proc, bytes));

@@ -6,6 +6,7 @@
 use crate::error::{Error, Result, What};
 use crate::handle::Handle;
 use crate::listener::Agent;
+use crate::part::Part;
 use crate::plan::Map;
 use crate::subject::Subject;
 use crate::{idmap, report};
@@ -71,6 +72,7 @@ pub fn launch(
             let linux = spec.linux.as_ref();
             let empty: &[_] = &[];
             let maps = linux.map_or((empty, empty), |linux| (&linux.uid_mappings[..], &linux.gid_mappings[..]));
+            Part::IdMaps.begin();
             idmap::write(born.child.pid, maps.0, maps.1)
                 .and_then(|_| sys::socket::release(gate).what("let the child go"))
         }
@@ -78,7 +80,10 @@ pub fn launch(
     // Its end is what a child that waits for maps that never come reads.
     drop(gate);
     let listened = match mapped.and_then(|()| (ear.at_once)(&socket)) {
-        Ok(()) => follow(&socket, &mut born.child, ear, &told(subjects, spec), &mut Vec::new()),
+        Ok(()) => {
+            Part::Listen.begin();
+            follow(&socket, &mut born.child, ear, &told(subjects, spec), &mut Vec::new())
+        }
         Err(error) => {
             let _ = sys::process::pidfd_send_signal(&born.child.pidfd, 9);
             let _ = sys::process::wait(&born.child.pidfd);

@@ -22,6 +22,9 @@ pub enum Heading {
 }
 
 impl Heading {
+    /// All, in their order.
+    pub const ALL: [Self; 5] = [Self::Sees, Self::Uses, Self::Files, Self::MayDo, Self::Runs];
+
     /// The heading as a person reads it.
     pub fn title(self) -> &'static str {
         match self {

@@ -1,14 +1,17 @@
 //! The one gate through which our wrappers reach the kernel, and the recorder at it.
 
+use crate::capture::{CAPTURE, NOTHING, capture};
+use crate::nr;
 use crate::raw;
-use crate::record::{NO_STEP, Record, Ring};
+use crate::record::{BEGUN, NO_STEP, OPEN, PART, Record, Ring};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 static RING: AtomicPtr<Ring> = AtomicPtr::new(std::ptr::null_mut());
 static STEP: AtomicU32 = AtomicU32::new(NO_STEP);
+static BEGAN: AtomicU64 = AtomicU64::new(0);
 
 /// From here on, every call of this process that goes through this crate is noted in the ring in `memory`, a memfd of
 /// at least [`Ring::SIZE`] bytes. The mapping stays until the process ends.
@@ -32,9 +35,16 @@ fn map(memory: BorrowedFd<'_>) -> crate::Result<NonNull<Ring>> {
     NonNull::new(address.cast()).ok_or_else(|| crate::Error::new("mmap", "the recorder's ring", Errno::NOMEM))
 }
 
-/// Says to which step of the plan the calls that follow belong.
+/// Says to which step of the plan, or to which part of the work around it ([`PART`]), belongs what follows.
 pub fn step(index: u32) {
     STEP.store(index, Ordering::Relaxed);
+    note(start(), BEGUN, [0; 6], NOTHING, Ok(0));
+}
+
+/// What was written may be told. What is not known to be harmless may be a secret.
+fn is_open() -> bool {
+    let step = STEP.load(Ordering::Relaxed);
+    step != NO_STEP && step & PART != 0 && step & OPEN != 0
 }
 
 /// Calls the kernel, and notes the call when a ring is there.
@@ -45,7 +55,11 @@ pub(crate) unsafe fn call(number: u32, args: [usize; 6]) -> Result<usize, Errno>
     let begun = start();
     // SAFETY: passed on to the caller.
     let result = unsafe { raw::syscall(number, args) };
-    note(begun, number, args, result);
+    if begun.is_some() {
+        // SAFETY: the arguments are those of the call that was just made.
+        let captured = if number == nr::write && !is_open() { NOTHING } else { unsafe { capture(number, args) } };
+        note(begun, number, args, captured, result);
+    }
     result.map_err(Errno::from_raw_os_error)
 }
 
@@ -55,7 +69,13 @@ pub(crate) fn start() -> Option<u64> {
 }
 
 /// Notes a call that began at `begun`.
-pub(crate) fn note(begun: Option<u64>, number: u32, args: [usize; 6], result: Result<usize, i32>) {
+pub(crate) fn note(
+    begun: Option<u64>,
+    number: u32,
+    args: [usize; 6],
+    captured: [u8; CAPTURE],
+    result: Result<usize, i32>,
+) {
     let Some(start) = begun else { return };
     let ring = RING.load(Ordering::Relaxed);
     let record = Record {
@@ -65,6 +85,7 @@ pub(crate) fn note(begun: Option<u64>, number: u32, args: [usize; 6], result: Re
         result: result.map_or_else(|errno| -i64::from(errno), |value| value as i64),
         start,
         end: now(),
+        captured,
         side: 0,
         complete: 1,
     };
@@ -73,6 +94,19 @@ pub(crate) fn note(begun: Option<u64>, number: u32, args: [usize; 6], result: Re
         if let Some(slot) = (*ring).claim() {
             (&raw mut (*ring).records).cast::<Record>().add(slot).write_volatile(record);
         }
+    }
+}
+
+/// A program says that it begins: from here on time counts, and also for those that it forks.
+pub fn begin() {
+    BEGAN.store(now(), Ordering::Relaxed);
+}
+
+/// When the program began (CLOCK_BOOTTIME, nanoseconds); of one that has not said so, now.
+pub fn began() -> u64 {
+    match BEGAN.load(Ordering::Relaxed) {
+        0 => now(),
+        began => began,
     }
 }
 

@@ -8,6 +8,7 @@
 
 pub mod bpf;
 mod call;
+pub mod capture;
 pub mod command;
 pub mod cwd;
 pub mod detached;
@@ -32,6 +33,6 @@ pub mod time;
 pub mod usage;
 pub mod xattr;
 
-pub use call::{Recorder, step};
+pub use call::{Recorder, began, begin, now, step};
 pub use error::{Error, Named, Result, text};
 pub use rustix::io::Errno;

@@ -5,6 +5,7 @@
 //! `explain` joins it with that step's intent and origin. When nobody asked, there is no ring, and the cost is one
 //! comparison a call. Knows only `core`; shared with `init`.
 
+use crate::capture::CAPTURE;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 /// How many records a ring holds; later ones are counted and dropped.
@@ -12,6 +13,15 @@ pub const CAPACITY: usize = 2040;
 
 /// No plan step: the call belongs to the work around the plan.
 pub const NO_STEP: u32 = u32::MAX;
+
+/// In a step's number: a part of the work around the plan, by whoever does it.
+pub const PART: u32 = 1 << 31;
+
+/// In the number of a part: what it writes may be told, for it is limits and id maps, and no secret.
+pub const OPEN: u32 = 1 << 30;
+
+/// In the place of a call's number: none was made, a step has begun.
+pub const BEGUN: u32 = u32::MAX;
 
 /// One system call.
 #[repr(C)]
@@ -21,7 +31,7 @@ pub struct Record {
     pub step: u32,
     /// System call number.
     pub number: u32,
-    /// Arguments as registers; pointers mean nothing outside their process.
+    /// Arguments as registers; what pointers point to is in `captured`.
     pub args: [u64; 6],
     /// Result, or the negative error number.
     pub result: i64,
@@ -29,6 +39,8 @@ pub struct Record {
     pub start: u64,
     /// CLOCK_BOOTTIME after it, nanoseconds.
     pub end: u64,
+    /// What its pointers pointed to, as [`capture`](crate::capture::capture) takes it.
+    pub captured: [u8; CAPTURE],
     /// 0: the parent; 1: the stub.
     pub side: u32,
     /// Set to 1 last, so that a reader never takes a half-written record.

@@ -11,6 +11,7 @@ use super::source::{FileSystem, Item, Parameter, Rootfs};
 use super::{cgroup_view, inside, proc_mount};
 use crate::context::Context;
 use crate::error::{Error, Result, What};
+use crate::part::Part;
 use crate::plan::{Param, Plan, Slot};
 use crate::subject::Subject;
 use crate::{hooks, idmap, label};
@@ -43,7 +44,7 @@ pub fn compose(
     }
     plan.begin();
     devices(plan, spec, dev, context)?;
-    sys::step(sys::record::NO_STEP);
+    Part::Plan.begin();
     protect(plan, spec, false)
 }
 
