@@ -76,9 +76,71 @@ fn as_text_it_is_what_the_terminal_shows() {
     requires!(root, cgroups);
     let sandbox = Sandbox::new();
     let text = explained(&sandbox, "steps.txt");
-    assert!(text.starts_with("prepares\n") && text.contains("[--hostname]\n"), "{text}");
+    assert!(text.contains("\nprepares  (") && text.contains("[--hostname]\n"), "{text}");
     // Nothing runs whose steps could not be written, or would be nobody's.
     let words = ["run", "--rm", "--explain-file", "/no/where", "host:", "touch", "/ran"];
     sandbox.run(words).code(125).one_line_error("--explain-file /no/where: No such file");
-    sandbox.run(["run", "-d", "--explain", "host:", "true"]).code(125).one_line_error("exclude each other");
+}
+
+#[test]
+fn what_runs_in_the_background_is_explained_later_also_when_it_has_ended() {
+    requires!(root, cgroups, busybox);
+    let sandbox = Sandbox::new();
+    sandbox.rootfs("rootfs");
+    let words = ["run", "-d", "--name", "box", "--hostname", "web", "-m", "64m", "--rootfs", "rootfs", "sleep", "1000"];
+    sandbox.run(words).code(0);
+    let text = sandbox.run(["explain", "box"]).code(0).stdout.clone();
+    for heading in ["\nsees  (", "\nuses  (", "\nfiles  (", "\nmay do  (", "\nruns  ("] {
+        assert!(text.contains(heading), "{heading} in {text}");
+    }
+    // The calls have their arguments, and who asked for a step stands behind it.
+    for told in ["sethostname(\"web\", 3) = 0", "[--hostname]", "/sleep\") = 0", "clone3(CLONE_NEWNS|"] {
+        assert!(text.contains(told), "{told} in {text}");
+    }
+    sandbox.run(["stop", "-t", "0", "box"]).code(0);
+    sandbox.run(["explain", "box"]).code(0).stdout_is(&text);
+    let json: Value =
+        serde_json::from_str(&sandbox.run(["explain", "--format", "json", "box"]).code(0).stdout).expect("JSON");
+    let trace = sandbox.join("box.trace");
+    sandbox.run(["explain", "-o", &trace.display().to_string(), "box"]).code(0).stdout_is("");
+    let trace: Value = serde_json::from_str(&std::fs::read_to_string(trace).expect("a trace")).expect("JSON");
+    let slices =
+        trace["traceEvents"].as_array().expect("events").iter().filter(|event| event["cat"] == "system call").count();
+    let calls: usize =
+        json["steps"].as_array().expect("steps").iter().map(|step| step["calls"].as_array().map_or(0, Vec::len)).sum();
+    assert_eq!(slices, calls);
+}
+
+#[test]
+fn a_start_that_fails_is_explained_up_to_there() {
+    requires!(root, cgroups, busybox);
+    let sandbox = Sandbox::new();
+    sandbox.rootfs("rootfs");
+    sandbox.run(["create", "--name", "box", "--rootfs", "rootfs", "/nope"]).code(0);
+    sandbox.run(["explain", "box"]).code(1).one_line_error("has not been started yet");
+    sandbox.run(["start", "box"]).code(127);
+    let text = sandbox.run(["explain", "box"]).code(0).stdout.clone();
+    assert!(text.contains("faccessat2(AT_FDCWD, \"/nope\") = ENOENT"), "{text}");
+    for words in [&["run", "--rm", "--explain"][..], &["run", "-d", "--explain"]] {
+        let told = sandbox.run(words.iter().chain(&["--rootfs", "rootfs", "/nope"])).code(127).stderr.clone();
+        assert!(told.contains("faccessat2(AT_FDCWD, \"/nope\") = ENOENT"), "{told}");
+        assert!(told.ends_with("no such file or directory\n"), "{told}");
+    }
+}
+
+#[test]
+fn what_is_written_is_told_of_limits_and_of_nothing_that_may_be_a_secret() {
+    requires!(root, cgroups, busybox);
+    let sandbox = Sandbox::new();
+    sandbox.rootfs("rootfs");
+    sandbox.coracle(["secret", "create", "key", "-"]).stdin("sesame-open").ok();
+    let words = ["run", "-d", "--explain", "--name", "box", "--secret", "key", "--secret", "key,type=env,target=KEY"];
+    let rest = ["--cpu-shares", "777", "--rootfs", "rootfs", "sleep", "1000"];
+    let told = sandbox.run(words.iter().chain(&rest)).code(0).stderr.clone();
+    let kept = sandbox.run(["explain", "--format", "json", "box"]).code(0).stdout.clone();
+    for text in [told, kept] {
+        assert!(!text.contains("sesame"), "{text}");
+    }
+    sandbox.run(["run", "-d", "--explain=false", "--name", "none", "--rootfs", "rootfs", "sleep", "1000"]).code(0);
+    sandbox.run(["explain", "none"]).code(1).one_line_error("--explain=false");
 }

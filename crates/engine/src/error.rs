@@ -119,6 +119,9 @@ pub enum Error {
     /// The process that holds a container was killed.
     #[error("the container's monitor has ended unexpectedly: coracle ps -a tells what became of the container")]
     MonitorLost,
+    /// Nobody has written down how it was started.
+    #[error("how container {0} was started was not recorded: it has not been started yet, or with --explain=false")]
+    NotRecorded(String),
     /// It was made so that nothing is kept.
     #[error("container {0} keeps no log: it was made with --log-driver {1}")]
     NoLog(String, &'static str),

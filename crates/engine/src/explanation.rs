@@ -1,21 +1,21 @@
 //! The steps of a real start, joined with what each was for and who asked for it: what `--explain` shows, and what a
 //! container's directory keeps for `coracle explain`.
 
-use crate::config::{ContainerConfig, ImageRef};
+use crate::effect;
 use crate::engine::Engine;
+use crate::error::Result;
 use crate::part::Part;
-use crate::root::Source;
-use crate::spec::{Composed, Origin};
+use crate::recorded::Recorded;
+use crate::spec::Origin;
 use oci::runtime::Spec;
 use runtime::{Heading, Subject};
 use serde::{Deserialize, Serialize};
-use std::os::fd::{AsFd as _, AsRawFd as _};
-use std::path::{Path, PathBuf};
-use store::Layer;
+use std::borrow::Cow;
+use std::path::PathBuf;
 use sys::record::{BEGUN, NO_STEP, Record};
 
 /// A start, step by step.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct Explanation {
     /// The container's id.
     pub id: String,
@@ -41,27 +41,6 @@ pub enum Root {
     Directory(PathBuf),
     /// An image's layers, lowest first: directories, or images of EROFS. The container's own is on top.
     Layers(Vec<PathBuf>),
-}
-
-impl Root {
-    /// That of a container that is about to be made.
-    pub(crate) fn of(engine: &Engine, config: &ContainerConfig, source: &Source) -> Self {
-        match &config.image {
-            ImageRef::Host => Self::Host,
-            ImageRef::Rootfs(rootfs) => Self::Directory(rootfs.path.clone()),
-            ImageRef::Name(_) => Self::Layers(source.layers.iter().map(|layer| place(engine, layer)).collect()),
-        }
-    }
-}
-
-/// Where a layer lies: that of an image is a mount that is attached nowhere, whose path is its own root.
-fn place(engine: &Engine, layer: &Layer) -> PathBuf {
-    let seen = std::fs::read_link(format!("/proc/self/fd/{}", layer.as_fd().as_raw_fd())).unwrap_or_default();
-    if seen != Path::new("/") {
-        return seen;
-    }
-    let root = &engine.locations().root;
-    root.join("layers").join(layer.id.0.hex()).join("layer.erofs")
 }
 
 /// Who asked for something.
@@ -97,10 +76,9 @@ impl std::fmt::Display for Asked {
 }
 
 /// One step, with the system calls that it was.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct Step {
     /// Under which of the four questions it stands; `None` for what prepares or cleans up.
-    #[serde(with = "heading")]
     pub heading: Option<Heading>,
     /// What it was to do.
     pub intent: String,
@@ -119,7 +97,7 @@ pub struct Step {
 }
 
 /// One system call.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct Call {
     /// Its number ([`sys::nr`]).
     pub number: u32,
@@ -147,14 +125,14 @@ impl Call {
         Some(sys::Named(sys::Errno::from_raw_os_error(number)))
     }
 
-    fn of(record: &Record, begin: u64) -> Self {
+    fn of(record: &Record, began: u64) -> Self {
         let used = record.captured.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         Self {
             number: record.number,
             args: record.args,
             captured: record.captured[..used].to_vec(),
             result: record.result,
-            start: record.start.saturating_sub(begin),
+            start: record.start.saturating_sub(began),
             duration: record.end.saturating_sub(record.start),
         }
     }
@@ -167,18 +145,11 @@ impl Step {
     }
 }
 
-/// What is known of a container whose start was recorded.
-pub(crate) struct Recorded<'a> {
-    /// Its id.
-    pub id: &'a str,
-    /// Its name.
-    pub name: &'a str,
-    /// Of what its root is made.
-    pub root: Root,
-    /// What each step of the plan was for; none of one that was not made.
-    pub subjects: &'a [Subject],
-    /// The specification, with who asked for what.
-    pub composed: &'a Composed,
+impl Engine {
+    /// How a container was started last, as far as it came.
+    pub fn explanation(&self, container: &str) -> Result<Explanation> {
+        Recorded::find(self, container).map(Explanation::from)
+    }
 }
 
 impl Explanation {
@@ -186,11 +157,13 @@ impl Explanation {
     pub fn duration(&self) -> u64 {
         self.steps.iter().map(|step| step.start + step.duration).max().unwrap_or_default()
     }
+}
 
-    /// Joins records and plan.
-    pub(crate) fn new(records: &[Record], recorded: Recorded<'_>) -> Self {
-        let Recorded { id, name, root, subjects, composed } = recorded;
-        let begin = sys::began();
+/// Joins records and plan.
+impl From<Recorded> for Explanation {
+    fn from(recorded: Recorded) -> Self {
+        let Recorded { began, ref records, ref subjects, .. } = recorded;
+        let known = Known { subjects, spec: &recorded.spec, origins: &recorded.origins };
         let mut steps: Vec<Step> = Vec::new();
         // The last step of each side, and what it was.
         let mut open: [Option<(usize, u32)>; 2] = [None, None];
@@ -203,25 +176,26 @@ impl Explanation {
             let at = match open[side] {
                 Some((at, step)) if is_same(step, record.step, subjects) => at,
                 before => {
-                    let start = record.start.saturating_sub(begin);
+                    let start = record.start.saturating_sub(began);
                     if let (Some((at, _)), 0) = (before, side) {
                         // What is between two calls belongs to the step that it was in.
                         steps[at].duration = start.saturating_sub(steps[at].start);
                     }
-                    steps.push(step(record, subjects, composed, start));
+                    // What was before the first mark belongs to the beginning.
+                    let start = if steps.is_empty() { 0 } else { start };
+                    steps.push(known.step(record, start));
                     steps.len() - 1
                 }
             };
             open[side] = Some((at, record.step));
             if record.number != BEGUN {
-                let call = Call::of(record, begin);
+                let call = Call::of(record, began);
                 steps[at].duration = (call.start + call.duration).saturating_sub(steps[at].start);
                 steps[at].calls.push(call);
             }
         }
-        let origins = composed.origins.iter().map(|(path, origin)| (path.to_string(), (*origin).into())).collect();
-        let spec = Box::new(composed.spec.clone());
-        Self { id: id.to_owned(), name: name.to_owned(), root, spec, origins, steps }
+        let Recorded { id, name, root, spec, origins, .. } = recorded;
+        Self { id, name, root, spec, origins, steps }
     }
 }
 
@@ -231,41 +205,34 @@ fn is_same(one: u32, other: u32, subjects: &[Subject]) -> bool {
     one == other || (subject(one).is_some() && subject(one) == subject(other))
 }
 
-fn step(record: &Record, subjects: &[Subject], composed: &Composed, start: u64) -> Step {
-    let inside = record.side == 1;
-    let part = Part::of_step(record.step).map(|part| (part.heading(), part.intent().to_owned()));
-    let part = part.or_else(|| {
-        let part = runtime::Part::of_step(record.step)?;
-        Some((part.heading(), part.intent().to_owned()))
-    });
-    let subject = subjects.get(record.step as usize).filter(|_| record.step != NO_STEP);
-    let (heading, intent) = match (part, subject) {
-        (Some(part), _) => part,
-        (None, Some(subject)) => (Some(subject.heading()), subject.intent(&composed.spec)),
-        (None, None) => (None, if inside { "read the plan" } else { "prepare" }.to_owned()),
-    };
-    let origin = subject.and_then(|subject| origin(subject, composed));
-    Step { heading, intent, effect: String::new(), origin, start, duration: 0, inside, calls: Vec::new() }
+/// What steps are joined with.
+struct Known<'a> {
+    subjects: &'a [Subject],
+    spec: &'a Spec,
+    origins: &'a [(String, Asked)],
 }
 
-fn origin(subject: &Subject, composed: &Composed) -> Option<Asked> {
-    let path = subject.spec_path(&composed.spec);
-    let mut origins = composed.origins.iter();
-    origins.find(|(known, _)| !path.is_empty() && known.as_str() == path).map(|(_, origin)| (*origin).into())
-}
-
-/// A heading as its title.
-mod heading {
-    use runtime::Heading;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[allow(clippy::ref_option, reason = "what serde calls")]
-    pub fn serialize<S: Serializer>(heading: &Option<Heading>, serializer: S) -> Result<S::Ok, S::Error> {
-        heading.map(Heading::title).serialize(serializer)
+impl Known<'_> {
+    fn step(&self, record: &Record, start: u64) -> Step {
+        let inside = record.side == 1;
+        let subject = self.subjects.get(record.step as usize).filter(|_| record.step != NO_STEP);
+        let origin = subject.and_then(|subject| self.origin(subject));
+        let (heading, intent, effect): (_, _, Cow<'_, str>) = if let Some(part) = Part::of_step(record.step) {
+            (part.heading(), part.intent().to_owned(), effect::of_part(part).into())
+        } else if let Some(part) = runtime::Part::of_step(record.step) {
+            (part.heading(), part.intent(self.spec), effect::of_runtime(part, self.spec))
+        } else if let Some(subject) = subject {
+            (Some(subject.heading()), subject.intent(self.spec), effect::of_subject(subject, self.spec))
+        } else {
+            (None, if inside { "read the plan" } else { "prepare" }.to_owned(), "".into())
+        };
+        let effect = effect.into_owned();
+        Step { heading, intent, effect, origin, start, duration: 0, inside, calls: Vec::new() }
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Heading>, D::Error> {
-        let title = Option::<String>::deserialize(deserializer)?;
-        Ok(title.and_then(|title| Heading::ALL.into_iter().find(|heading| heading.title() == title)))
+    fn origin(&self, subject: &Subject) -> Option<Asked> {
+        let path = subject.spec_path(self.spec);
+        let mut origins = self.origins.iter();
+        origins.find(|(known, _)| !path.is_empty() && *known == path).map(|(_, origin)| origin.clone())
     }
 }

@@ -47,7 +47,7 @@ impl Part {
 
     /// Says that it begins.
     pub fn begin(self) {
-        sys::step(PART | FIRST + self as u32);
+        sys::step(PART | (FIRST + self as u32));
     }
 
     /// The part that a record's step names.

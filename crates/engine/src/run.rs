@@ -5,14 +5,15 @@ use crate::create::Made;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::events::Actor;
-use crate::explanation::{Explanation, Recorded, Root};
+use crate::explanation::{Explanation, Root};
 use crate::part::Part;
 use crate::record::{End, Record, now};
+use crate::recorded::Recorded;
 use crate::spec::Composed;
 use crate::start::{Hold, Io, SPEC, Start};
 use crate::{joining, root};
 use monitor::Holder;
-use runtime::{Foreground, Newlines};
+use runtime::{Foreground, Newlines, Recording};
 use std::cell::RefCell;
 use std::time::Duration;
 use store::{Container, ContainerDir, ContainerId, Durability};
@@ -26,14 +27,18 @@ pub struct Outcome {
     pub code: u8,
     /// Processes were killed for want of memory: how many, and the limit in bytes, if the user set one.
     pub out_of_memory: Option<(u64, Option<i64>)>,
-    /// The steps, if they were asked for.
-    pub explanation: Option<Explanation>,
 }
 
-/// Runs a container in the foreground, to its end.
-pub fn run(engine: &Engine, config: &ContainerConfig, io: Io) -> Result<Outcome> {
-    let recorder = config.foreground.explain.then(sys::Recorder::start).transpose();
-    let recorder = recorder.map_err(Error::system("record the steps"))?;
+/// Runs a container in the foreground, to its end. Where its steps are asked for they are told then, or when the start has
+/// failed.
+pub fn run(
+    engine: &Engine,
+    config: &ContainerConfig,
+    io: Io,
+    explained: &mut dyn FnMut(Explanation),
+) -> Result<Outcome> {
+    let recording = (config.foreground.explain == Some(true)).then(Recording::start).transpose();
+    let recording = recording.map_err(Error::system("record the steps"))?;
     Part::Begin.begin();
     engine.enter_for(config)?;
     Part::Tidy.begin();
@@ -41,7 +46,7 @@ pub fn run(engine: &Engine, config: &ContainerConfig, io: Io) -> Result<Outcome>
     let id = ContainerId::random()?;
     Part::Find.begin();
     let source = root::find(engine, config)?;
-    let root = recorder.as_ref().map(|_| Root::of(engine, config, &source));
+    let root = recording.as_ref().map(|_| Root::of(engine, config, &source));
     Part::Make.begin();
     // From here on things are made that must be removed again: no signal may end us before they are.
     let signals = Signals::block().map_err(Error::system("take over the signals"))?;
@@ -50,7 +55,16 @@ pub fn run(engine: &Engine, config: &ContainerConfig, io: Io) -> Result<Outcome>
     let newlines = Newlines::Translated;
     let mut started = None;
     let with_volumes = &record.config.config;
-    let mut start = Start { engine, config: with_volumes, container, record, place, io, recorder: recorder.as_ref() };
+    let mut start = Start {
+        engine,
+        config: with_volumes,
+        container,
+        record,
+        place,
+        io,
+        recording: recording.as_ref(),
+        composed: None,
+    };
     let held = close_stdin(config).and_then(|()| {
         start.go(source, Hold { with_us: true, newlines }, |request, composed| {
             let spec = serde_json::to_vec(&composed.spec).unwrap_or_default();
@@ -81,8 +95,12 @@ pub fn run(engine: &Engine, config: &ContainerConfig, io: Io) -> Result<Outcome>
             monitor::run(order).map_err(|error| failed.take().unwrap_or_else(|| error.into()))
         })
     });
-    let (ended, composed) = match held {
-        Ok(held) => held,
+    let composed = start.composed;
+    if let Some((recording, root)) = recording.zip(root) {
+        explained(Recorded::new(&recording, &made.record, root, composed.as_ref()).into());
+    }
+    let ended = match held {
+        Ok(ended) => ended,
         Err(error) => return Err(made.undo(error)),
     };
     let Made { place, container, record, .. } = made;
@@ -90,7 +108,7 @@ pub fn run(engine: &Engine, config: &ContainerConfig, io: Io) -> Result<Outcome>
         exit: Some(ended.exit),
         oom_kills: ended.oom_kills,
         started: started.unwrap_or_default(),
-        command: command_of(&composed),
+        command: composed.as_ref().map(command_of).unwrap_or_default(),
         stopped: false,
         restarts: 0,
     };
@@ -102,13 +120,8 @@ pub fn run(engine: &Engine, config: &ContainerConfig, io: Io) -> Result<Outcome>
     cleared?;
     place.run_dir.remove()?;
     let (code, killed) = (ended.exit.code(), ended.oom_kills);
-    let explanation = recorder.zip(root).map(|(recorder, root)| {
-        let name = record.name.as_str();
-        let recorded = Recorded { id: id.as_str(), name, root, subjects: &ended.subjects, composed: &composed };
-        Explanation::new(&recorder.records(), recorded)
-    });
     let limit = config.limits.memory.map(crate::config::Bytes::get);
-    Ok(Outcome { code, out_of_memory: (killed > 0).then_some((killed, limit)), explanation })
+    Ok(Outcome { code, out_of_memory: (killed > 0).then_some((killed, limit)) })
 }
 
 /// What is to be written down of a run that has ended.

@@ -13,7 +13,7 @@ use crate::{etc, gather, mounted, spec, userns};
 use cgroup::{Cgroup, CgroupPath, Layout};
 use monitor::{Holder, RunDir, State};
 use oci::runtime::{ConsoleSize, Spec};
-use runtime::{Group, Holding, Request};
+use runtime::{Group, Holding, Recording, Request};
 use std::path::{Path, PathBuf};
 use store::{Container, ContainerDir};
 
@@ -111,7 +111,9 @@ pub(crate) struct Start<'a> {
     /// The terminal of whoever starts it.
     pub io: Io,
     /// The steps are recorded.
-    pub recorder: Option<&'a sys::Recorder>,
+    pub recording: Option<&'a Recording>,
+    /// What is made, when that is known.
+    pub composed: Option<Composed>,
 }
 
 impl Start<'_> {
@@ -121,7 +123,7 @@ impl Start<'_> {
         source: Source,
         hold: Hold,
         make: impl FnOnce(Request<'_>, &Composed) -> Result<T>,
-    ) -> Result<(T, Composed)> {
+    ) -> Result<T> {
         Part::Reserve.begin();
         let (engine, config) = (self.engine, self.config);
         let id = self.container.id().as_str().to_owned();
@@ -170,10 +172,11 @@ impl Start<'_> {
             },
             gate: None,
             no_new_keyring: false,
-            ring: self.recorder.map(sys::Recorder::memory),
+            recording: self.recording,
         };
-        let made = make(request, &composed)?;
-        Ok((made, composed))
+        let made = make(request, &composed);
+        self.composed = Some(composed);
+        made
     }
 
     /// A directory for what overlays over bind mounts (`:O`) write; it goes with the container.

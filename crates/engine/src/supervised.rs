@@ -17,16 +17,18 @@ use crate::create::Made;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::events::Actor;
+use crate::explanation::{Explanation, Root};
 use crate::health::Checks;
 use crate::part::Part;
 use crate::record::Record;
+use crate::recorded::Recorded;
 use crate::root::{self, Source};
 use crate::run::{Run, command_of, finish};
 use crate::spec::Composed;
 use crate::start::{Hold, Io, Place, SPEC, Start};
 use crate::{joining, userns};
 use monitor::{Client, History, Holder, Life, Mark, Policy, Process, RunDir, State, Streams, Supervisor, Word, log};
-use runtime::{Newlines, Request};
+use runtime::{Newlines, Recording, Request};
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsStr;
@@ -153,7 +155,10 @@ impl Engine {
             let record: Container<Record> = store.container(&id)?.read()?;
             record.config.config
         };
+        let recording = record(&config)?;
+        Part::Begin.begin();
         self.enter_for(&config)?;
+        Part::Find.begin();
         let mut container = if starter.again {
             let mut container = self.store()?.container(&text.parse()?)?;
             container.lock()?;
@@ -165,8 +170,12 @@ impl Engine {
         let record: Container<Record> = container.read()?;
         let config = &record.config.config;
         let source = root::of(self, &record)?;
+        Part::Make.begin();
         let place = Place::make(self, config, id.as_str(), starter.monitor, starter.again)?;
-        let begun = self.begin(starter, &mut container, &record, &place, source, io);
+        let recording = recording.as_ref();
+        let container = &mut container;
+        let beginning = Beginning { container, record: &record, place: &place, source, io, recording };
+        let (begun, _) = beginning.go(self, starter);
         if begun.is_err() {
             let _ = place.clear();
         }
@@ -190,31 +199,55 @@ impl Engine {
         }
     }
 
-    /// Makes a container and starts it, for a monitor: nothing is left of one that does not start.
-    pub fn run(&self, starter: &Starter, config: &ContainerConfig, io: Io) -> Result<ContainerId> {
+    /// Makes a container and starts it, for a monitor: nothing is left of one that does not start, but its steps are told.
+    pub fn run(
+        &self,
+        starter: &Starter,
+        config: &ContainerConfig,
+        io: Io,
+        explained: &mut dyn FnMut(Explanation),
+    ) -> Result<ContainerId> {
+        let recording = record(config)?;
+        Part::Begin.begin();
         self.enter_for(config)?;
+        Part::Tidy.begin();
         self.clean_up();
         let id = ContainerId::random()?;
+        Part::Find.begin();
         let source = root::find(self, config)?;
+        Part::Make.begin();
         let mut made = Made::new(self, config, &id, &source, starter.monitor)?;
-        match self.begin(starter, &mut made.container, &made.record, &made.place, source, io) {
+        let Made { container, record, place, .. } = &mut made;
+        let recording = recording.as_ref();
+        let (begun, recorded) = Beginning { container, record, place, source, io, recording }.go(self, starter);
+        if let Some(recorded) = recorded.filter(|_| config.foreground.explain == Some(true)) {
+            explained(recorded.into());
+        }
+        match begun {
             Ok(()) => Ok(id),
             Err(error) => Err(made.undo(error)),
         }
     }
+}
 
-    fn begin(
-        &self,
-        starter: &Starter,
-        container: &mut ContainerDir,
-        record: &Container<Record>,
-        place: &Place,
-        source: Source,
-        io: Io,
-    ) -> Result<()> {
+/// A container that is about to begin, held by a monitor.
+struct Beginning<'a> {
+    container: &'a mut ContainerDir,
+    record: &'a Container<Record>,
+    place: &'a Place,
+    source: Source,
+    io: Io,
+    recording: Option<&'a Recording>,
+}
+
+impl Beginning<'_> {
+    /// Begins. What was recorded of it is kept with the container, also where it fails.
+    fn go(self, engine: &Engine, starter: &Starter) -> (Result<()>, Option<Recorded>) {
+        let Self { container, record, place, source, io, recording } = self;
         let config = &record.config.config;
-        let dir = self.store()?.path().join("containers").join(record.id.as_str());
-        let mut start = Start { engine: self, config, container, record, place, io, recorder: None };
+        let started = recording.map(|recording| (recording, Root::of(engine, config, &source)));
+        let dir = engine.locations().root.join("containers").join(record.id.as_str());
+        let mut start = Start { engine, config, container, record, place, io, recording, composed: None };
         let hold = Hold { with_us: false, newlines: Newlines::Translated };
         let begun = start.go(source, hold, |request, composed| {
             let order = Order {
@@ -233,15 +266,27 @@ impl Engine {
                 actor: Actor::of(record),
             };
             let complete = |pid| {
-                joining::join(self, record, &place.run_dir, pid)?;
+                joining::join(engine, record, &place.run_dir, pid)?;
                 Part::Start.begin();
                 write_pid(config.pidfile.as_deref(), "write --pidfile", pid)?;
                 write_pid(config.monitor_pidfile.as_deref(), "write --conmon-pidfile", starter.monitor.pid)
             };
             hand_over(starter, place, request, composed, order, &complete)
         });
-        begun.map(|((), _)| self.tell_of(record, "start", &[]))
+        let composed = start.composed;
+        let recorded = started.map(|(recording, root)| {
+            let recorded = Recorded::new(recording, record, root, composed.as_ref());
+            recorded.keep(container);
+            recorded
+        });
+        (begun.map(|()| engine.tell_of(record, "start", &[])), recorded)
     }
+}
+
+/// Has the steps of a start recorded, unless that is not wanted: nobody knows now whether somebody is going to ask.
+fn record(config: &ContainerConfig) -> Result<Option<Recording>> {
+    let recording = (config.foreground.explain != Some(false)).then(Recording::start).transpose();
+    recording.map_err(Error::system("record the steps"))
 }
 
 /// Writes a process's number where the user wants it.
@@ -322,7 +367,12 @@ pub(crate) fn reorder(run_dir: &RunDir, record: &Container<Record>) -> Result<()
 /// Forks who starts the container.
 fn starter(again: bool, work: impl FnOnce(&Starter) -> u8) -> sys::Result<(OwnedFd, Child)> {
     let monitor = Holder::me();
-    sys::process::fork_connected(|socket| i32::from(work(&Starter { socket, monitor, again })))
+    sys::process::fork_connected(|socket| {
+        if again {
+            sys::begin();
+        }
+        i32::from(work(&Starter { socket, monitor, again }))
+    })
 }
 
 /// The monitor, from its birth.

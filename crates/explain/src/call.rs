@@ -12,7 +12,7 @@ enum Kind {
     Fd,
     /// A text.
     Text,
-    /// Text that was written.
+    /// What was written, as far as it may be told.
     Written,
     /// Bits, by their names.
     Bits(&'static [(u64, &'static str)]),
@@ -30,11 +30,13 @@ enum Kind {
     Limits,
     /// The sets of capset(2).
     Sets,
+    /// That which prctl(2) drops; else a number.
+    Capability,
     /// Nothing that says anything outside of its process.
     Pointer,
 }
 
-use Kind::{Attributes, Bits, Fd, How, Limits, Mode, Number, One, Sets, Text, Written};
+use Kind::{Attributes, Bits, Capability, Fd, How, Limits, Mode, Number, One, Sets, Text, Written};
 
 const AT: &[(u64, &str)] = &[
     (0x100, "AT_SYMLINK_NOFOLLOW"),
@@ -123,6 +125,8 @@ const PRCTL: &[(u64, &str)] = &[
     (38, "PR_SET_NO_NEW_PRIVS"),
     (47, "PR_CAP_AMBIENT"),
 ];
+/// prctl(2): PR_CAPBSET_DROP.
+const CAPBSET_DROP: u64 = 24;
 const SECCOMP: &[(u64, &str)] = &[(0, "SECCOMP_SET_MODE_STRICT"), (1, "SECCOMP_SET_MODE_FILTER")];
 const KEYCTL: &[(u64, &str)] = &[(1, "KEYCTL_JOIN_SESSION_KEYRING"), (5, "KEYCTL_SETPERM")];
 const RESOLVE: &[(u64, &str)] = &[
@@ -148,6 +152,7 @@ const OPEN: &[(u64, &str)] = &[
 ];
 
 /// What the arguments of a call are; of one that is not known, nothing.
+#[allow(clippy::match_same_arms, reason = "a table, in the order of the manual's sections")]
 fn kinds(number: u32) -> &'static [Kind] {
     match number {
         nr::openat2 => &[Fd, Text, How],
@@ -178,7 +183,7 @@ fn kinds(number: u32) -> &'static [Kind] {
         nr::setns => &[Fd, Bits(CLONE)],
         nr::setresuid | nr::setresgid => &[Number, Number, Number],
         nr::capset => &[Kind::Pointer, Sets],
-        nr::prctl => &[One(PRCTL), Number, Number],
+        nr::prctl => &[One(PRCTL), Capability, Number],
         nr::seccomp => &[One(SECCOMP), Number],
         nr::prlimit64 => &[Number, One(RLIMIT), Limits],
         nr::keyctl => &[One(KEYCTL), Text],
@@ -224,7 +229,14 @@ pub fn call(call: &Call) -> String {
         if index > 0 {
             text.push_str(", ");
         }
-        put(&mut text, *kind, call.args[index], captured);
+        if matches!(kind, Written) && captured.is_none_or(|(bytes, _)| bytes.is_empty()) {
+            // What is written may be a secret, and is not taken then.
+            text.push('…');
+        } else {
+            let drops = (call.number, call.args[0]) == (nr::prctl, CAPBSET_DROP);
+            let kind = if matches!(kind, Capability) && !drops { Number } else { *kind };
+            put(&mut text, kind, call.args[index], captured);
+        }
     }
     text.push(')');
     text
@@ -263,6 +275,10 @@ fn put(text: &mut String, kind: Kind, value: u64, captured: Captured<'_>) {
         Bits(names) => return bits(text, names, value),
         One(names) => match names.iter().find(|(known, _)| *known == value) {
             Some((_, name)) => write!(text, "{name}"),
+            None => write!(text, "{value}"),
+        },
+        Capability => match runtime::CAPABILITIES.get(value as usize) {
+            Some(name) => write!(text, "{name}"),
             None => write!(text, "{value}"),
         },
         Mode => write!(text, "{:#o}", value & 0o177_777),

@@ -4,7 +4,7 @@ use engine::explanation::{Call, Explanation, Step};
 use serde_json::{Value, json};
 
 /// One object: `version` of this shape, `duration` of the whole, and the `steps`, each with its `heading` (`null` for what
-/// prepares), `intent`, `origin` (the flag, `default` or `image` that asked for it, or `null`), `start`, `duration` and
+/// prepares), `intent`, `effect`, `origin` (the flag, `default` or `image` that asked for it, or `null`), `start`, `duration` and
 /// `calls`. Times are in nanoseconds since the first call. A call that failed has an `error`.
 pub fn json(explanation: &Explanation) -> String {
     let steps: Vec<Value> = explanation.steps.iter().map(step).collect();
@@ -16,6 +16,7 @@ fn step(step: &Step) -> Value {
     json!({
         "heading": step.heading.map(runtime::Heading::title),
         "intent": step.intent,
+        "effect": step.effect,
         "origin": step.origin.as_ref().map(ToString::to_string),
         "start": step.start,
         "duration": step.duration,

@@ -5,11 +5,13 @@
 #![forbid(unsafe_code)]
 
 mod call;
+mod form;
 mod json;
 mod text;
 mod trace;
 
 pub use call::call;
+pub use form::Form;
 pub use json::json;
 pub use text::text;
 pub use trace::trace;

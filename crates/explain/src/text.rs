@@ -1,38 +1,55 @@
-//! The steps of a start as lines of text.
+//! The steps of a start as a tree of text.
 
 use engine::explanation::{Call, Explanation, Step};
+use runtime::Heading;
 use std::fmt::Write;
 
-/// A line for each step with who asked for it, under a heading where the question changes, and below it a line for each
-/// system call: how long after the beginning it began, who made it, what it was, what it returned, how long it took.
+/// Below a first line that sums up, the steps in their order under the question that they answer, each with who asked for
+/// it and what is different afterwards, and its system calls: how long after the beginning, by whom, with what result, how
+/// long it took.
 pub fn text(explanation: &Explanation) -> String {
     let mut text = String::new();
-    let mut heading = None;
-    for step in &explanation.steps {
-        let title = step.heading.map_or("prepares", runtime::Heading::title);
-        if heading != Some(title) {
-            _ = writeln!(text, "{title}");
-            heading = Some(title);
+    let calls: usize = explanation.steps.iter().map(|step| step.calls.len()).sum();
+    let Explanation { id, name, steps, .. } = explanation;
+    let short = id.get(..12).unwrap_or(id);
+    let whole = micros(explanation.duration());
+    _ = writeln!(text, "{name} ({short}): {whole} µs, {} steps, {calls} system calls", steps.len());
+    for heading in [None].into_iter().chain(Heading::ALL.map(Some)) {
+        let of_it: Vec<&Step> = steps.iter().filter(|step| step.heading == heading).collect();
+        if of_it.is_empty() {
+            continue;
         }
-        _ = write!(text, "  {}  ({} µs)", step.intent, micros(step.duration));
-        match &step.origin {
-            Some(origin) => _ = writeln!(text, "  [{origin}]"),
-            None => text.push('\n'),
-        }
-        for call in &step.calls {
-            line(&mut text, step, call);
+        let took = micros(of_it.iter().map(|step| step.duration).sum());
+        _ = writeln!(text, "\n{}  ({took} µs)", heading.map_or("prepares", Heading::title));
+        for (index, step) in of_it.iter().enumerate() {
+            branch(&mut text, step, index + 1 == of_it.len());
         }
     }
     text
 }
 
-fn line(text: &mut String, step: &Step, call: &Call) {
-    _ = write!(text, "    {:>9} µs  {}  {}", micros(call.start), step.side(), crate::call(call));
-    match call.error() {
-        Some(error) => _ = write!(text, " = {error}"),
-        None => _ = write!(text, " = {}", call.result),
+fn branch(text: &mut String, step: &Step, last: bool) {
+    let (fork, stem) = if last { ("└─", "  ") } else { ("├─", "│ ") };
+    let side = step.side();
+    _ = write!(text, "{fork} {}  ({} µs)", step.intent, micros(step.duration));
+    match &step.origin {
+        Some(origin) => _ = writeln!(text, "  [{origin}]"),
+        None => text.push('\n'),
     }
-    _ = writeln!(text, "  ({} µs)", micros(call.duration));
+    if !step.effect.is_empty() {
+        _ = writeln!(text, "{stem}   {}", step.effect);
+    }
+    for call in &step.calls {
+        _ = writeln!(text, "{stem} {:>9} µs  {side}  {}", micros(call.start), line(call));
+    }
+    if step.calls.is_empty() {
+        _ = writeln!(text, "{stem} {:>9} µs  {side}", micros(step.start));
+    }
+}
+
+fn line(call: &Call) -> String {
+    let result = call.error().map_or_else(|| call.result.to_string(), |error| error.to_string());
+    format!("{} = {result}  ({} µs)", crate::call(call), micros(call.duration))
 }
 
 fn micros(nanoseconds: u64) -> String {
@@ -43,23 +60,25 @@ fn micros(nanoseconds: u64) -> String {
 mod tests {
     use super::*;
     use engine::explanation::{Asked, Root};
-    use runtime::Heading;
 
     fn step(heading: Option<Heading>, intent: &str, inside: bool, calls: Vec<Call>) -> Step {
-        let intent = intent.to_owned();
-        Step { heading, intent, effect: String::new(), origin: None, start: 0, duration: 2500, inside, calls }
+        let (intent, effect) = (intent.to_owned(), String::new());
+        Step { heading, intent, effect, origin: None, start: 0, duration: 2500, inside, calls }
     }
 
     fn explained(steps: Vec<Step>) -> String {
-        let (id, name) = (String::new(), String::new());
+        let (id, name) = ("0123456789abcdef".to_owned(), "box".to_owned());
         text(&Explanation { id, name, root: Root::Host, spec: Box::default(), origins: Vec::new(), steps })
     }
 
     #[test]
-    fn a_step_says_who_asked_for_it() {
+    fn a_step_says_who_asked_for_it_and_what_it_did() {
         let mut step = step(Some(Heading::Sees), "set the host name", true, vec![]);
         step.origin = Some(Asked::Flag("--hostname".to_owned()));
-        assert_eq!(explained(vec![step]), "sees\n  set the host name  (2.5 µs)  [--hostname]\n");
+        step.effect = "it has one".to_owned();
+        let expected = "box (0123456789ab): 2.5 µs, 1 steps, 0 system calls\n\nsees  (2.5 µs)\n\
+            └─ set the host name  (2.5 µs)  [--hostname]\n     it has one\n         0.0 µs  inside\n";
+        assert_eq!(explained(vec![step]), expected);
     }
 
     #[test]
@@ -67,12 +86,15 @@ mod tests {
         let call =
             |number, result, start| Call { number, args: [0; 6], captured: vec![], result, start, duration: 1500 };
         let steps = vec![
-            step(None, "prepare", false, vec![call(sys::nr::close, 3, 0)]),
             step(Some(Heading::Files), "mount /proc", true, vec![call(sys::nr::fsopen, -1, 2100)]),
+            step(None, "prepare", false, vec![call(sys::nr::close, 3, 0)]),
             step(Some(Heading::Files), "mount /sys", true, vec![]),
         ];
-        let expected = "prepares\n  prepare  (2.5 µs)\n          0.0 µs  engine  close(0) = 3  (1.5 µs)\n\
-            files\n  mount /proc  (2.5 µs)\n          2.1 µs  inside  fsopen(\"\", 0) = EPERM (operation not permitted)  (1.5 µs)\n  mount /sys  (2.5 µs)\n";
+        let expected = "box (0123456789ab): 2.5 µs, 3 steps, 2 system calls\n\n\
+            prepares  (2.5 µs)\n└─ prepare  (2.5 µs)\n         0.0 µs  engine  close(0) = 3  (1.5 µs)\n\n\
+            files  (5.0 µs)\n├─ mount /proc  (2.5 µs)\n\
+            │        2.1 µs  inside  fsopen(\"\", 0) = EPERM (operation not permitted)  (1.5 µs)\n\
+            └─ mount /sys  (2.5 µs)\n         0.0 µs  inside\n";
         assert_eq!(explained(steps), expected);
     }
 }

@@ -37,7 +37,7 @@ fn slice(step: &Step) -> Value {
         "name": step.intent,
         "cat": step.heading.map_or("prepares", runtime::Heading::title),
         "ts": micros(step.start), "dur": micros(step.duration),
-        "args": {"asked for by": step.origin.as_ref().map(ToString::to_string)},
+        "args": {"effect": step.effect, "asked for by": step.origin.as_ref().map(ToString::to_string)},
     })
 }
 

@@ -82,10 +82,15 @@ fn now() -> u64 {
 pub unsafe fn call(number: u32, args: [usize; 6]) -> Outcome<usize> {
     // SAFETY: the stub has one thread.
     let (ring, step) = unsafe { (addr_of_mut!(RING).read(), addr_of_mut!(STEP).read()) };
-    let start = if ring.is_null() { 0 } else { now() };
-    // SAFETY: passed on to the caller.
-    let result = unsafe { raw::syscall(number, args) };
-    if !ring.is_null() {
+    if ring.is_null() {
+        // SAFETY: passed on to the caller.
+        return unsafe { raw::syscall(number, args) }.map_err(|errno| Failure { number, errno });
+    }
+    let start = now();
+    // SAFETY: the ring stays mapped.
+    let slot = unsafe { (*ring).claim() };
+    let note = |result: Result<usize, i32>| {
+        let Some(slot) = slot else { return };
         let record = Record {
             step,
             number,
@@ -102,12 +107,15 @@ pub unsafe fn call(number: u32, args: [usize; 6]) -> Outcome<usize> {
             complete: 1,
         };
         // SAFETY: the ring stays mapped; the slot is ours alone and lies within it.
-        unsafe {
-            if let Some(slot) = (*ring).claim() {
-                (&raw mut (*ring).records).cast::<Record>().add(slot).write_volatile(record);
-            }
-        }
+        unsafe { (&raw mut (*ring).records).cast::<Record>().add(slot).write_volatile(record) };
+    };
+    if number == nr::execve {
+        // It returns only where it fails.
+        note(Ok(0));
     }
+    // SAFETY: passed on to the caller.
+    let result = unsafe { raw::syscall(number, args) };
+    note(result);
     result.map_err(|errno| Failure { number, errno })
 }
 

@@ -18,6 +18,7 @@ use crate::part::Part;
 use crate::parts::{self, Packed};
 use crate::plan::{Map, Plan};
 use crate::process::{self, Holding, Last};
+use crate::recording::Recording;
 use crate::rootfs::{self, Rootfs};
 use crate::subject::Subject;
 use crate::{idmap, net_device, rdt, sysctl};
@@ -54,8 +55,8 @@ pub struct Request<'a> {
     pub gate: Option<OwnedFd>,
     /// No session keyring of its own.
     pub no_new_keyring: bool,
-    /// The recorder's ring, shared with the stub.
-    pub ring: Option<&'a OwnedFd>,
+    /// Its steps are recorded.
+    pub recording: Option<&'a Recording>,
 }
 
 /// A container whose process exists.
@@ -75,8 +76,20 @@ pub struct Container {
 /// the same, until [`Container::park`] and then [`begin`](crate::begin) by whoever connects to the gate; without either
 /// the command runs when this returns.
 pub fn create(request: Request<'_>) -> Result<Container> {
-    let Request { id, spec, bundle, rootfs, filter, layout, cgroup: group, rdt, holding, gate, no_new_keyring, ring } =
-        request;
+    let Request {
+        id,
+        spec,
+        bundle,
+        rootfs,
+        filter,
+        layout,
+        cgroup: group,
+        rdt,
+        holding,
+        gate,
+        no_new_keyring,
+        recording,
+    } = request;
     let cgroup = group.as_ref().map(Group::cgroup);
     let default = Linux::default();
     let linux = spec.linux.as_ref().unwrap_or(&default);
@@ -97,7 +110,7 @@ pub fn create(request: Request<'_>) -> Result<Container> {
             rdt: &rdt,
             holding,
             no_new_keyring,
-            ring,
+            ring: recording.map(Recording::memory),
             filter: filter.as_ref(),
             rootfs: Some(rootfs),
             gate,
@@ -107,6 +120,7 @@ pub fn create(request: Request<'_>) -> Result<Container> {
     let agent = Agent::new(spec, id, bundle);
     let complete = OnceCell::new();
     let result = born.and_then(|(born, socket, gate, subjects, maps)| {
+        recording.inspect(|recording| recording.planned(&subjects));
         let container = Identity { id, bundle, spec };
         let meanwhile = |point, pid| match point {
             sync::NAMESPACES => spec.linux.as_ref().map_or(Ok(()), |linux| net_device::move_in(linux, pid)),

@@ -10,6 +10,7 @@ use crate::process;
 use crate::subject::Subject;
 use init::plan::hook;
 use oci::runtime::{Hook, Spec, State, Status, VERSION};
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{Read as _, Seek as _};
 use std::os::fd::OwnedFd;
@@ -19,7 +20,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The points at which hooks run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Point {
     /// Deprecated: like `createRuntime`, before it.
     Prestart,

@@ -1,6 +1,8 @@
 //! What the parent does around the plan, for the recorder.
 
+use crate::namespace;
 use crate::subject::Heading;
+use oci::runtime::Spec;
 use sys::record::{NO_STEP, OPEN, PART};
 
 /// A part of the parent's work.
@@ -45,13 +47,24 @@ impl Part {
     }
 
     /// What it is to do.
-    pub fn intent(self) -> &'static str {
-        match self {
+    pub fn intent(self, spec: &Spec) -> String {
+        let intent = match self {
             Self::Plan => "open what only this side can, and write the plan",
-            Self::Clone => "make the process, with namespaces of its own",
+            Self::Clone => return clone_of(spec),
             Self::IdMaps => "say which ids those inside are outside",
             Self::Cgroup => "make its cgroup, and write its limits",
             Self::Listen => "hear how far it is",
-        }
+        };
+        intent.to_owned()
+    }
+}
+
+/// The making of the process, with the namespaces that are made for it. Some of them are made a moment later, by the stub.
+fn clone_of(spec: &Spec) -> String {
+    let all = spec.linux.iter().flat_map(|linux| &linux.namespaces);
+    let new: Vec<_> = all.filter(|one| one.path.is_none()).map(|one| namespace::name(one.kind)).collect();
+    match &new[..] {
+        [] => "make the process, in namespaces that exist".to_owned(),
+        new => format!("make the process, with namespaces of its own: {}", new.join(", ")),
     }
 }

@@ -165,7 +165,7 @@ impl Plan {
 
     /// Writes a security attribute of the process.
     pub fn attribute(&mut self, path: &'static str, text: &str) {
-        self.write_proc(Subject::Label(path), path, text);
+        self.write_proc(Subject::Label(path.to_owned()), path, text);
     }
 
     /// Makes a file system and its detached mount.

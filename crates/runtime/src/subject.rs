@@ -5,6 +5,7 @@ use crate::hooks::Point;
 use crate::namespace;
 use init::plan::Op;
 use oci::runtime::{NamespaceKind, Spec};
+use serde::{Deserialize, Serialize};
 
 /// The four questions that a container answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,7 +39,7 @@ impl Heading {
 }
 
 /// What a step is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Subject {
     /// A namespace is joined.
     Join(NamespaceKind),
@@ -125,7 +126,7 @@ pub enum Subject {
     /// Filter.
     Seccomp,
     /// AppArmor profile or SELinux label, by its file below /proc.
-    Label(&'static str),
+    Label(String),
     /// The command is looked up.
     Find,
     /// The process dies with its parent.

@@ -4,7 +4,9 @@
 //! whose text is the id: making one is atomic and fails when the name is taken. The directory exists, locked, before
 //! the name does, so that a name without a directory is always a leaving.
 
-use crate::file::{Sync, names, read_record, sync_dir, write_record};
+use crate::file::{
+    LARGEST_RECORD, Sync, if_there, names, open_file, read_limited, read_record, sync_dir, write_record, write_whole,
+};
 use crate::layers::{LayerId, RootMeta};
 use crate::lease::Flock;
 use crate::name::random_hex;
@@ -333,6 +335,19 @@ impl ContainerDir {
     /// Replaces the record, atomically for readers. Writers hold the lock.
     pub fn write<T: Serialize>(&self, container: &Container<T>, durability: Durability) -> Result<()> {
         write_record(self.dir.as_fd(), RECORD, container, durability.sync())
+    }
+
+    /// Writes something of it beside its record, atomically for readers; a power cut may take it.
+    pub fn note(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        write_whole(self.dir.as_fd(), name, bytes, Sync::Lazy)
+    }
+
+    /// What was written beside its record under this name.
+    pub fn noted(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        match if_there(open_file(&self.dir, name))? {
+            Some(file) => read_limited(file, LARGEST_RECORD, name),
+            None => Ok(None),
+        }
     }
 
     /// Removes the container, and before it the volumes that nobody has named and no other container uses.

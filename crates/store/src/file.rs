@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// The most that a record of ours may hold, in bytes.
-const LARGEST_RECORD: u64 = 16 << 20;
+pub(crate) const LARGEST_RECORD: u64 = 16 << 20;
 
 /// What there is, if it is.
 pub(crate) fn if_there<T>(found: Result<T>) -> Result<Option<T>> {

@@ -10,6 +10,7 @@ mod diff;
 mod events;
 mod exec;
 mod exists;
+mod explain;
 mod export;
 mod failure;
 mod filter;
@@ -112,6 +113,7 @@ const VERBS: &[Verb] = &[
     attach::VERB,
     exec::VERB,
     healthcheck::VERB,
+    explain::VERB,
     top::VERB,
     stats::VERB,
     events::VERB,

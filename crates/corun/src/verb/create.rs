@@ -177,7 +177,7 @@ pub fn make(
         holding,
         gate,
         no_new_keyring: given.no_new_keyring,
-        ring: None,
+        recording: None,
     })?;
     let linux = bundle.spec.linux.iter().flat_map(|linux| &linux.namespaces);
     if container.handle.cgroup.is_empty() && !linux.map(|namespace| namespace.kind).any(|k| k == NamespaceKind::Pid) {

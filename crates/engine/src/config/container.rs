@@ -116,8 +116,10 @@ pub struct Health {
 pub struct Foreground {
     /// `--sig-proxy`: signals that the command gets go on to the container's process.
     pub proxy_signals: bool,
-    /// `--explain`: what was done, and which flag asked for it, is told.
-    pub explain: bool,
+    /// `--explain`: what was done, and which flag asked for it, is told (yes), not even kept (no), or kept for later where
+    /// the container is.
+    #[serde(default)]
+    pub explain: Option<bool>,
     /// `--sdnotify`: the service manager that waits for word of this start.
     #[serde(skip)]
     pub notify: Option<Notify>,
@@ -125,7 +127,7 @@ pub struct Foreground {
 
 impl Default for Foreground {
     fn default() -> Self {
-        Self { proxy_signals: true, explain: false, notify: None }
+        Self { proxy_signals: true, explain: None, notify: None }
     }
 }
 

@@ -1,33 +1,39 @@
-//! `--explain-file`: the steps of a start in a file, in the form that its name asks for.
+//! `--explain` and `--explain-file`: where the steps of a start are told, and in which form.
 
 use crate::cli::Failure;
 use engine::explanation::Explanation;
+use explain::Form;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-/// A file that is open, and what is to be in it.
-pub struct Explained<'a> {
-    path: &'a Path,
-    file: File,
-    form: fn(&Explanation) -> String,
+/// Where they are told: a file that is open, or standard error.
+pub enum Explained<'a> {
+    /// With its name.
+    File(&'a Path, File),
+    /// Standard output is the container's.
+    Error,
 }
 
 impl<'a> Explained<'a> {
-    /// Makes it, or empties it.
-    pub fn create(path: &'a Path) -> Result<Self, Failure> {
-        let form = match path.extension().and_then(|extension| extension.to_str()) {
-            Some("json") => explain::json,
-            Some("trace") => explain::trace,
-            _ => explain::text,
-        };
-        let file = File::create(path).map_err(|error| failed(path, &error))?;
-        Ok(Self { path, file, form })
+    /// Makes the file, or empties it: nothing is run whose steps could not be written.
+    pub fn open(path: Option<&'a Path>) -> Result<Self, Failure> {
+        let Some(path) = path else { return Ok(Self::Error) };
+        Ok(Self::File(path, File::create(path).map_err(|error| failed(path, &error))?))
     }
 
-    /// Writes it.
-    pub fn write(mut self, explanation: &Explanation) -> Result<(), Failure> {
-        self.file.write_all((self.form)(explanation).as_bytes()).map_err(|error| failed(self.path, &error))
+    /// Tells them.
+    pub fn tell(&mut self, explanation: &Explanation) -> Result<(), Failure> {
+        match self {
+            Self::File(path, file) => {
+                let text = Form::of_file(path).of(explanation);
+                file.write_all(text.as_bytes()).map_err(|error| failed(path, &error))
+            }
+            Self::Error => {
+                super::tell(&explain::text(explanation));
+                Ok(())
+            }
+        }
     }
 }
 

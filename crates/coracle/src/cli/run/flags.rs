@@ -490,7 +490,12 @@ pub const FLAGS: &[Flag<Given>] = &[
     )
     .under(OTHER),
     F::switch("disable-content-trust", |_, _| (), ""),
-    F::switch("explain", |g, on| g.explain = on, "Tell each step of the start, and who asked for it").under(OTHER),
+    F::switch(
+        "explain",
+        |g, on| g.explain = Some(on),
+        "Tell each step of the start, and who asked for it; false keeps none",
+    )
+    .under(OTHER),
     F::takes(
         "explain-file",
         "FILE",

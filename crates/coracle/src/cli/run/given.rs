@@ -112,7 +112,7 @@ pub struct Given {
     pub quiet: bool,
     pub remote: Remote,
     pub machine: Machine,
-    pub explain: bool,
+    pub explain: Option<bool>,
     pub explain_file: Option<String>,
 }
 

@@ -93,10 +93,6 @@ fn read(words: &[String]) -> Result<Asked, Failure> {
         return Err(Failure::words("--attach and --detach exclude each other", "leave out either of them"));
     }
     let explain_file = given.explain_file.clone().map(PathBuf::from);
-    if detach && (given.explain || explain_file.is_some()) {
-        let problem = "--explain and --detach exclude each other";
-        return Err(Failure::words(problem, "leave out --detach: the steps are told when it has ended"));
-    }
     let keys = given.detach_keys.take().unwrap_or_default();
     if replace && given.name.is_none() {
         return Err(Failure::words("--replace: no name was given", "add --name"));
@@ -164,14 +160,11 @@ fn alone(engine: &Engine, mut asked: Asked) -> Result<u8, Failure> {
     if let Some(code) = prepare(engine, &mut asked)? {
         return Ok(code);
     }
-    // Opened first: nothing is run whose steps could not be written.
-    let file = asked.explain_file.as_ref().map(|path| Explained::create(path)).transpose()?;
-    let outcome = engine::run::run(engine, &asked.config, Io { console_size: console_size() })?;
-    match (&outcome.explanation, file) {
-        (Some(explanation), Some(file)) => file.write(explanation)?,
-        (Some(explanation), None) => tell(&explain::text(explanation)),
-        (None, _) => {}
-    }
+    let mut explained = Explained::open(asked.explain_file.as_deref())?;
+    let mut told = Ok(());
+    let io = Io { console_size: console_size() };
+    let outcome = engine::run::run(engine, &asked.config, io, &mut |steps| told = explained.tell(&steps))?;
+    told?;
     if let Some((killed, limit)) = outcome.out_of_memory {
         tell(&out_of_memory(killed, limit));
     }
@@ -183,7 +176,7 @@ fn alone(engine: &Engine, mut asked: Asked) -> Result<u8, Failure> {
 fn is_ours_alone(config: &ContainerConfig) -> bool {
     let streams = config.process.terminal == TerminalMode::Streams;
     let told = config.pidfile.is_some() || config.monitor_pidfile.is_some();
-    (config.remove && streams && !told) || config.foreground.explain || config.process.preserve_fds > 0
+    (config.remove && streams && !told) || config.foreground.explain == Some(true) || config.process.preserve_fds > 0
 }
 
 /// One with a monitor: it may be left, and found again.
@@ -212,7 +205,13 @@ fn supervised(engine: &Engine, mut asked: Asked) -> Result<u8, Failure> {
             if let Some(code) = code {
                 return Ok(code);
             }
-            let id = engine.run(starter, &asked.config, io)?;
+            let mut explained = Explained::open(asked.explain_file.as_deref())?;
+            let mut told = Ok(());
+            let id = engine.run(starter, &asked.config, io, &mut |steps| told = explained.tell(&steps))?;
+            // It runs: what could not be written of it is no reason to end it.
+            if let Err(failure) = told {
+                _ = failure.tell("run");
+            }
             // It runs, whether anybody takes its id or not.
             if detach && let Err(failure) = print(&format!("{id}\n")) {
                 _ = failure.report("run");

@@ -86,7 +86,7 @@ pub fn request(given: Given, words: Vec<String>, around: &Surroundings<'_>) -> R
     config.monitor_pidfile = given.conmon_pidfile.map(absolute);
     config.foreground = Foreground {
         proxy_signals: given.sig_proxy.unwrap_or(true),
-        explain: given.explain || given.explain_file.is_some(),
+        explain: if given.explain_file.is_some() { Some(true) } else { given.explain },
         notify: notify(given.sdnotify, around),
     };
     config.view = ViewConfig {
