@@ -12,7 +12,8 @@ use runtime::{Heading, Subject};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::path::PathBuf;
-use sys::record::{BEGUN, NO_STEP, Record};
+use sys::Record;
+use sys::record::{BEGUN, NO_STEP};
 
 /// A start, step by step.
 #[derive(Debug)]
@@ -103,7 +104,7 @@ pub struct Call {
     pub number: u32,
     /// Its arguments as registers.
     pub args: [u64; 6],
-    /// What pointers among them pointed to ([`sys::capture`]), without the zeros at the end.
+    /// What pointers among them pointed to ([`sys::capture`]).
     pub captured: Vec<u8>,
     /// Its result, or the negative error number.
     pub result: i64,
@@ -126,11 +127,10 @@ impl Call {
     }
 
     fn of(record: &Record, began: u64) -> Self {
-        let used = record.captured.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         Self {
             number: record.number,
             args: record.args,
-            captured: record.captured[..used].to_vec(),
+            captured: record.captured.clone(),
             result: record.result,
             start: record.start.saturating_sub(began),
             duration: record.end.saturating_sub(record.start),
@@ -160,16 +160,17 @@ impl Explanation {
 }
 
 /// Joins records and plan.
-impl From<Recorded> for Explanation {
-    fn from(recorded: Recorded) -> Self {
-        let Recorded { began, ref records, ref subjects, .. } = recorded;
+impl From<Recorded<'_>> for Explanation {
+    fn from(recorded: Recorded<'_>) -> Self {
+        let Recorded { began, ref subjects, .. } = recorded;
+        let records = Record::read(&recorded.calls);
         let known = Known { subjects, spec: &recorded.spec, origins: &recorded.origins };
         let mut steps: Vec<Step> = Vec::new();
         // The last step of each side, and what it was.
         let mut open: [Option<(usize, u32)>; 2] = [None, None];
-        let end_of_start = records.iter().filter(|record| record.side == 1).map(|record| record.end).max();
-        for record in records {
-            let side = usize::from(record.side == 1);
+        let end_of_start = records.iter().filter(|record| record.inside).map(|record| record.end).max();
+        for record in &records {
+            let side = usize::from(record.inside);
             if end_of_start.is_some_and(|end| record.start > end) {
                 break;
             }
@@ -195,6 +196,8 @@ impl From<Recorded> for Explanation {
             }
         }
         let Recorded { id, name, root, spec, origins, .. } = recorded;
+        let origins = origins.into_iter().map(|(path, asked)| (path.into_owned(), asked)).collect();
+        let (id, name, spec) = (id.into_owned(), name.into_owned(), Box::new(spec.into_owned()));
         Self { id, name, root, spec, origins, steps }
     }
 }
@@ -209,12 +212,12 @@ fn is_same(one: u32, other: u32, subjects: &[Subject]) -> bool {
 struct Known<'a> {
     subjects: &'a [Subject],
     spec: &'a Spec,
-    origins: &'a [(String, Asked)],
+    origins: &'a [(Cow<'a, str>, Asked)],
 }
 
 impl Known<'_> {
     fn step(&self, record: &Record, start: u64) -> Step {
-        let inside = record.side == 1;
+        let inside = record.inside;
         let subject = self.subjects.get(record.step as usize).filter(|_| record.step != NO_STEP);
         let origin = subject.and_then(|subject| self.origin(subject));
         let (heading, intent, effect): (_, _, Cow<'_, str>) = if let Some(part) = Part::of_step(record.step) {

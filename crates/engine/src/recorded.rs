@@ -1,24 +1,22 @@
 //! What is recorded of a start, as a container's directory keeps it: what was made and asked for, and every system call.
 //!
-//! The file begins with a line of JSON; behind it each record of a call is its numbers in the machine's own order, and what
-//! was captured of its pointers without the zeros at the end. So it is written in a tenth of a millisecond, for nobody
-//! knows yet whether somebody is going to ask; the words are found when he does.
+//! The file begins with a line of JSON; behind it are the records of the calls as they were noted. So it costs a few writes,
+//! for nobody knows yet whether somebody is going to ask; the words are found when he does.
 
 use crate::config::{ContainerConfig, ImageRef};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::explanation::{Asked, Root};
-use crate::record::Record as Wish;
+use crate::record::Record;
 use crate::root::Source;
 use crate::spec::Composed;
 use oci::runtime::Spec;
 use runtime::{Recording, Subject};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::path::{Path, PathBuf};
 use store::{Container, ContainerDir, Layer};
-use sys::capture::NOTHING;
-use sys::record::Record;
 
 /// In a container's directory: how it was started last.
 const START: &str = "start";
@@ -26,14 +24,14 @@ const START: &str = "start";
 /// The form of that file.
 const VERSION: u32 = 1;
 
-/// What is known of a start beside its calls.
+/// What is known of a start.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Recorded {
+pub(crate) struct Recorded<'a> {
     version: u32,
     /// The container's id.
-    pub id: String,
+    pub id: Cow<'a, str>,
     /// Its name.
-    pub name: String,
+    pub name: Cow<'a, str>,
     /// What its root is made of.
     pub root: Root,
     /// When it began (CLOCK_BOOTTIME, nanoseconds).
@@ -41,40 +39,44 @@ pub(crate) struct Recorded {
     /// What the steps of its plan are for; none where it did not come to one.
     pub subjects: Vec<Subject>,
     /// Who asked for what.
-    pub origins: Vec<(String, Asked)>,
+    pub origins: Vec<(Cow<'a, str>, Asked)>,
     /// The specification; an empty one where it did not come to one.
-    pub spec: Box<Spec>,
-    /// The calls, and the steps' beginnings.
+    pub spec: Cow<'a, Spec>,
+    /// The calls, and the steps' beginnings, for [`sys::Record::read`].
     #[serde(skip)]
-    pub records: Vec<Record>,
+    pub calls: Vec<u8>,
 }
 
-impl Recorded {
+impl<'a> Recorded<'a> {
     /// What was recorded up to now.
-    pub fn new(recording: &Recording, container: &Container<Wish>, root: Root, composed: Option<&Composed>) -> Self {
+    pub fn new(
+        recording: &Recording,
+        container: &'a Container<Record>,
+        root: Root,
+        composed: Option<&'a Composed>,
+    ) -> Self {
         let origins = composed.map(|composed| &composed.origins[..]).unwrap_or_default();
         Self {
             version: VERSION,
-            id: container.id.to_string(),
-            name: container.name.to_string(),
+            id: container.id.as_str().into(),
+            name: container.name.as_str().into(),
             root,
             began: sys::began(),
             subjects: recording.subjects(),
-            origins: origins.iter().map(|(path, origin)| (path.to_string(), (*origin).into())).collect(),
-            spec: composed.map(|composed| Box::new(composed.spec.clone())).unwrap_or_default(),
-            records: recording.records(),
+            origins: origins.iter().map(|(path, origin)| (path.as_str().into(), (*origin).into())).collect(),
+            spec: composed.map(|composed| Cow::Borrowed(&composed.spec)).unwrap_or_default(),
+            calls: recording.bytes(),
         }
     }
 
     /// Keeps it with its container. A full disk is no reason to end what has begun.
     pub fn keep(&self, dir: &ContainerDir) {
-        let mut bytes = serde_json::to_vec(self).unwrap_or_default();
-        bytes.reserve(1 + self.records.len() * 128);
-        bytes.push(b'\n');
-        for record in &self.records {
-            put(&mut bytes, record);
+        let mut bytes = Vec::with_capacity((16 << 10) + self.calls.len());
+        if serde_json::to_writer(&mut bytes, self).is_ok() {
+            bytes.push(b'\n');
+            bytes.extend(&self.calls);
+            let _ = dir.note(START, &bytes);
         }
-        let _ = dir.note(START, &bytes);
     }
 
     /// What is kept of a container's last start.
@@ -86,56 +88,11 @@ impl Recorded {
     }
 }
 
-fn read(bytes: &[u8]) -> Option<Recorded> {
+fn read(bytes: &[u8]) -> Option<Recorded<'static>> {
     let end = bytes.iter().position(|byte| *byte == b'\n')?;
-    let mut recorded: Recorded = serde_json::from_slice(&bytes[..end]).ok()?;
-    if recorded.version != VERSION {
-        return None;
-    }
-    let mut rest = &bytes[end + 1..];
-    while !rest.is_empty() {
-        recorded.records.push(take(&mut rest)?);
-    }
-    Some(recorded)
-}
-
-fn put(bytes: &mut Vec<u8>, record: &Record) {
-    let Record { step, number, args, result, start, end, captured, side, .. } = record;
-    let used = captured.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    bytes.extend([*side as u8, used as u8]);
-    for number in [step, number] {
-        bytes.extend(number.to_ne_bytes());
-    }
-    for word in args.iter().chain([&(*result as u64), start, end]) {
-        bytes.extend(word.to_ne_bytes());
-    }
-    bytes.extend(&captured[..used]);
-}
-
-fn take(rest: &mut &[u8]) -> Option<Record> {
-    let side: [u8; 2] = array(rest)?;
-    let [step, number] = [number(rest)?, number(rest)?];
-    let mut args = [0; 6];
-    for word in &mut args {
-        *word = u64::from_ne_bytes(array(rest)?);
-    }
-    let [result, start, end] = [array(rest)?, array(rest)?, array(rest)?].map(u64::from_ne_bytes);
-    let mut captured = NOTHING;
-    let (used, behind) = rest.split_at_checked(side[1].into())?;
-    captured.get_mut(..used.len())?.copy_from_slice(used);
-    *rest = behind;
-    let (result, side) = (result as i64, side[0].into());
-    Some(Record { step, number, args, result, start, end, captured, side, complete: 1 })
-}
-
-fn number(rest: &mut &[u8]) -> Option<u32> {
-    array(rest).map(u32::from_ne_bytes)
-}
-
-fn array<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
-    let (taken, behind) = rest.split_first_chunk()?;
-    *rest = behind;
-    Some(*taken)
+    let mut recorded: Recorded<'static> = serde_json::from_slice(&bytes[..end]).ok()?;
+    recorded.calls = bytes[end + 1..].to_vec();
+    (recorded.version == VERSION).then_some(recorded)
 }
 
 impl Root {
@@ -157,34 +114,4 @@ fn place(engine: &Engine, layer: &Layer) -> PathBuf {
     }
     let root = &engine.locations().root;
     root.join("layers").join(layer.id.0.hex()).join("layer.erofs")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn what_was_put_is_taken(
-            numbers in any::<[u32; 2]>(), args in any::<[u64; 6]>(), result in any::<i64>(), times in any::<[u64; 2]>(),
-            text in prop::collection::vec(any::<u8>(), 0..=sys::capture::CAPTURE), side in 0..=1_u32,
-        ) {
-            let mut captured = NOTHING;
-            captured[..text.len()].copy_from_slice(&text);
-            let ([step, number], [start, end]) = (numbers, times);
-            let record = Record { step, number, args, result, start, end, captured, side, complete: 1 };
-            let mut bytes = Vec::new();
-            put(&mut bytes, &record);
-            let mut rest = &bytes[..];
-            let taken = take(&mut rest).expect("a record");
-            prop_assert!(rest.is_empty());
-            prop_assert_eq!(format!("{taken:?}"), format!("{record:?}"));
-            // Whatever is cut off, or is no such file at all, is no record and no panic.
-            for cut in 0..bytes.len() {
-                prop_assert!(take(&mut &bytes[..cut]).is_none());
-            }
-            prop_assert!(read(&bytes).is_none());
-        }
-    }
 }

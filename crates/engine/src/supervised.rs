@@ -219,9 +219,9 @@ impl Engine {
         let mut made = Made::new(self, config, &id, &source, starter.monitor)?;
         let Made { container, record, place, .. } = &mut made;
         let recording = recording.as_ref();
-        let (begun, recorded) = Beginning { container, record, place, source, io, recording }.go(self, starter);
-        if let Some(recorded) = recorded.filter(|_| config.foreground.explain == Some(true)) {
-            explained(recorded.into());
+        let (begun, explanation) = Beginning { container, record, place, source, io, recording }.go(self, starter);
+        if let Some(explanation) = explanation {
+            explained(explanation);
         }
         match begun {
             Ok(()) => Ok(id),
@@ -241,8 +241,8 @@ struct Beginning<'a> {
 }
 
 impl Beginning<'_> {
-    /// Begins. What was recorded of it is kept with the container, also where it fails.
-    fn go(self, engine: &Engine, starter: &Starter) -> (Result<()>, Option<Recorded>) {
+    /// Begins. What was recorded of it is kept with the container, also where it fails; it comes back where that is wanted.
+    fn go(self, engine: &Engine, starter: &Starter) -> (Result<()>, Option<Explanation>) {
         let Self { container, record, place, source, io, recording } = self;
         let config = &record.config.config;
         let started = recording.map(|recording| (recording, Root::of(engine, config, &source)));
@@ -274,12 +274,12 @@ impl Beginning<'_> {
             hand_over(starter, place, request, composed, order, &complete)
         });
         let composed = start.composed;
-        let recorded = started.map(|(recording, root)| {
+        let explanation = started.and_then(|(recording, root)| {
             let recorded = Recorded::new(recording, record, root, composed.as_ref());
             recorded.keep(container);
-            recorded
+            (config.foreground.explain == Some(true)).then(|| recorded.into())
         });
-        (begun.map(|()| engine.tell_of(record, "start", &[])), recorded)
+        (begun.map(|()| engine.tell_of(record, "start", &[])), explanation)
     }
 }
 

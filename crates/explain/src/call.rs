@@ -252,10 +252,7 @@ struct Taken<'a> {
 
 impl<'a> Taken<'a> {
     fn next(&mut self) -> Captured<'a> {
-        let Some((&length, rest)) = self.rest.split_first() else {
-            // Zeros at the end are not kept: that was an empty text.
-            return Some((&[], false));
-        };
+        let (&length, rest) = self.rest.split_first()?;
         self.rest = rest;
         if length == ABSENT {
             return None;
@@ -326,7 +323,7 @@ fn limit(value: u64) -> String {
     if value == u64::MAX { "RLIM64_INFINITY".to_owned() } else { value.to_string() }
 }
 
-/// A word of what was captured; zero where nothing was, for zeros at the end are not kept.
+/// A word of what was captured; zero where nothing was.
 fn word(captured: Captured<'_>, index: usize) -> u64 {
     let mut word = [0; 8];
     let from = captured.and_then(|(bytes, _)| bytes.get(index * 8..)).unwrap_or_default();
@@ -379,7 +376,7 @@ mod tests {
         let cut = made(nr::sethostname, [1, 3, 0, 0, 0, 0], b"\x83box");
         assert_eq!(cut, "sethostname(\"box\"…, 3)");
         let mut attributes = vec![0, 32, 1];
-        attributes.resize(34, 0);
+        attributes.resize(2 + 32, 0);
         let attributes = made(nr::mount_setattr, [4, 1, 0x9000, 1, 32, 0], &attributes);
         assert_eq!(attributes, "mount_setattr(4, \"\", AT_EMPTY_PATH|AT_RECURSIVE, {set: rdonly})");
         assert_eq!(made(nr::unshare, [0x4000_0000, 0, 0, 0, 0, 0], &[]), "unshare(CLONE_NEWNET)");

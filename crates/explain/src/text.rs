@@ -93,7 +93,7 @@ mod tests {
         let expected = "box (0123456789ab): 2.5 µs, 3 steps, 2 system calls\n\n\
             prepares  (2.5 µs)\n└─ prepare  (2.5 µs)\n         0.0 µs  engine  close(0) = 3  (1.5 µs)\n\n\
             files  (5.0 µs)\n├─ mount /proc  (2.5 µs)\n\
-            │        2.1 µs  inside  fsopen(\"\", 0) = EPERM (operation not permitted)  (1.5 µs)\n\
+            │        2.1 µs  inside  fsopen(NULL, 0) = EPERM (operation not permitted)  (1.5 µs)\n\
             └─ mount /sys  (2.5 µs)\n         0.0 µs  inside\n";
         assert_eq!(explained(steps), expected);
     }

@@ -3,7 +3,7 @@
 
 use crate::capture::capture;
 use crate::raw;
-use crate::record::{Record, Ring};
+use crate::record::{Head, Ring};
 use core::ffi::CStr;
 use core::ptr::{addr_of_mut, null_mut};
 
@@ -51,6 +51,8 @@ pub const RESOLVE_IN_ROOT: u64 = 16;
 
 static mut RING: *mut Ring = null_mut();
 static mut STEP: u32 = u32::MAX;
+/// When the call before ended; zero before the first.
+static mut LAST: u64 = 0;
 
 /// From here on calls are noted in the ring behind `fd`.
 pub fn record_into(fd: i32) {
@@ -86,36 +88,46 @@ pub unsafe fn call(number: u32, args: [usize; 6]) -> Outcome<usize> {
         // SAFETY: passed on to the caller.
         return unsafe { raw::syscall(number, args) }.map_err(|errno| Failure { number, errno });
     }
-    let start = now();
+    // SAFETY: the arguments are those of a call as it is made here, so that they may be followed.
+    let captured = unsafe { capture(number, args) };
     // SAFETY: the ring stays mapped.
-    let slot = unsafe { (*ring).claim() };
-    let note = |result: Result<usize, i32>| {
-        let Some(slot) = slot else { return };
-        let record = Record {
+    let place = unsafe { Ring::claim(ring, &captured) };
+    let note = |start, end, result: Result<usize, i32>| {
+        let Some(place) = place else { return };
+        let head = Head {
+            size: 0,
+            complete: 0,
             step,
             number,
+            side: 1,
+            captured: 0,
             args: args.map(|a| a as u64),
             result: match result {
                 Ok(value) => value as i64,
                 Err(errno) => -i64::from(errno),
             },
             start,
-            end: now(),
-            // SAFETY: the arguments are those of a call that was just made.
-            captured: unsafe { capture(number, args) },
-            side: 1,
-            complete: 1,
+            end,
         };
-        // SAFETY: the ring stays mapped; the slot is ours alone and lies within it.
-        unsafe { (&raw mut (*ring).records).cast::<Record>().add(slot).write_volatile(record) };
+        // SAFETY: the place was claimed for this record.
+        unsafe { Ring::write(place, &head, &captured) };
+    };
+    // The kernel is asked for the time once a call: there is next to nothing between two.
+    // SAFETY: the stub has one thread.
+    let start = match unsafe { addr_of_mut!(LAST).read() } {
+        0 => now(),
+        last => last,
     };
     if number == nr::execve {
         // It returns only where it fails.
-        note(Ok(0));
+        note(start, now(), Ok(0));
     }
     // SAFETY: passed on to the caller.
     let result = unsafe { raw::syscall(number, args) };
-    note(result);
+    let end = now();
+    // SAFETY: the stub has one thread.
+    unsafe { addr_of_mut!(LAST).write(end) };
+    note(start, end, result);
     result.map_err(|errno| Failure { number, errno })
 }
 

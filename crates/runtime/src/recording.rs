@@ -4,7 +4,6 @@ use crate::subject::Subject;
 use std::cell::RefCell;
 use std::os::fd::OwnedFd;
 use sys::Recorder;
-use sys::record::Record;
 
 /// What is recorded.
 #[derive(Debug)]
@@ -19,9 +18,9 @@ impl Recording {
         Ok(Self { recorder: Recorder::start()?, subjects: RefCell::default() })
     }
 
-    /// What was recorded so far.
-    pub fn records(&self) -> Vec<Record> {
-        self.recorder.records()
+    /// What was recorded so far, for [`sys::Record::read`].
+    pub fn bytes(&self) -> Vec<u8> {
+        self.recorder.bytes()
     }
 
     /// What the plan's steps were for, by their index; none before there is a plan.

@@ -1,9 +1,9 @@
 //! The one gate through which our wrappers reach the kernel, and the recorder at it.
 
-use crate::capture::{CAPTURE, NOTHING, capture};
+use crate::capture::{Captured, capture};
 use crate::nr;
 use crate::raw;
-use crate::record::{BEGUN, NO_STEP, OPEN, PART, Record, Ring};
+use crate::record::{BEGUN, Head, NO_STEP, OPEN, PART, Ring};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
@@ -38,7 +38,7 @@ fn map(memory: BorrowedFd<'_>) -> crate::Result<NonNull<Ring>> {
 /// Says to which step of the plan, or to which part of the work around it ([`PART`]), belongs what follows.
 pub fn step(index: u32) {
     STEP.store(index, Ordering::Relaxed);
-    note(start(), BEGUN, [0; 6], NOTHING, Ok(0));
+    note(start(), BEGUN, [0; 6], &Captured::NOTHING, Ok(0));
 }
 
 /// What was written may be told. What is not known to be harmless may be a secret.
@@ -56,9 +56,10 @@ pub(crate) unsafe fn call(number: u32, args: [usize; 6]) -> Result<usize, Errno>
     // SAFETY: passed on to the caller.
     let result = unsafe { raw::syscall(number, args) };
     if begun.is_some() {
+        let hidden = number == nr::write && !is_open();
         // SAFETY: the arguments are those of the call that was just made.
-        let captured = if number == nr::write && !is_open() { NOTHING } else { unsafe { capture(number, args) } };
-        note(begun, number, args, captured, result);
+        let captured = if hidden { Captured::NOTHING } else { unsafe { capture(number, args) } };
+        note(begun, number, args, &captured, result);
     }
     result.map_err(Errno::from_raw_os_error)
 }
@@ -69,30 +70,25 @@ pub(crate) fn start() -> Option<u64> {
 }
 
 /// Notes a call that began at `begun`.
-pub(crate) fn note(
-    begun: Option<u64>,
-    number: u32,
-    args: [usize; 6],
-    captured: [u8; CAPTURE],
-    result: Result<usize, i32>,
-) {
+pub(crate) fn note(begun: Option<u64>, number: u32, args: [usize; 6], captured: &Captured, result: Result<usize, i32>) {
     let Some(start) = begun else { return };
     let ring = RING.load(Ordering::Relaxed);
-    let record = Record {
+    let head = Head {
+        size: 0,
+        complete: 0,
         step: STEP.load(Ordering::Relaxed),
         number,
+        side: 0,
+        captured: 0,
         args: args.map(|a| a as u64),
         result: result.map_or_else(|errno| -i64::from(errno), |value| value as i64),
         start,
         end: now(),
-        captured,
-        side: 0,
-        complete: 1,
     };
-    // SAFETY: a ring, once set, stays mapped; the slot is claimed by us alone and lies within the ring.
+    // SAFETY: a ring, once set, stays mapped; the place is claimed for this record.
     unsafe {
-        if let Some(slot) = (*ring).claim() {
-            (&raw mut (*ring).records).cast::<Record>().add(slot).write_volatile(record);
+        if let Some(place) = Ring::claim(ring, captured) {
+            Ring::write(place, &head, captured);
         }
     }
 }
@@ -136,13 +132,16 @@ impl Recorder {
         &self.memory
     }
 
-    /// What was noted so far, in the order in which the calls ended.
-    pub fn records(&self) -> Vec<Record> {
-        let count = (self.ring.claimed.load(Ordering::Acquire) as usize).min(self.ring.records.len());
-        // SAFETY: the slots lie within the ring, which stays mapped; half-written ones are left out below.
-        let read = |slot: usize| unsafe { (&raw const self.ring.records[slot]).read_volatile() };
-        let mut records: Vec<Record> = (0..count).map(read).filter(|record| record.complete == 1).collect();
-        records.sort_by_key(|record| record.start);
-        records
+    /// What was noted so far, as it lies in the ring: [`Record::read`] reads it.
+    pub fn bytes(&self) -> Vec<u8> {
+        let claimed = (self.ring.claimed.load(Ordering::Acquire) as usize).min(crate::record::CAPACITY);
+        let mut bytes = Vec::with_capacity(claimed);
+        // SAFETY: they lie within the ring, which stays mapped. Who writes to it meanwhile writes a record that is not
+        // complete in this copy, or is; neither is taken for something else.
+        unsafe {
+            (&raw const self.ring.words).cast::<u8>().copy_to_nonoverlapping(bytes.as_mut_ptr(), claimed);
+            bytes.set_len(claimed);
+        }
+        bytes
     }
 }

@@ -3,11 +3,25 @@
 
 use crate::nr;
 
-/// Bytes of a record that hold them.
+/// The most bytes that are taken of a call.
 pub const CAPTURE: usize = 128;
 
-/// Of a call without pointers.
-pub const NOTHING: [u8; CAPTURE] = [0; CAPTURE];
+/// What was captured of a call.
+#[derive(Clone, Copy)]
+pub struct Captured {
+    bytes: [u8; CAPTURE],
+    used: usize,
+}
+
+impl Captured {
+    /// Nothing.
+    pub const NOTHING: Self = Self { bytes: [0; CAPTURE], used: 0 };
+
+    /// The bytes.
+    pub fn used(&self) -> &[u8] {
+        self.bytes.get(..self.used).unwrap_or_default()
+    }
+}
 
 /// The length that stands for a null pointer.
 pub const ABSENT: u8 = 0xff;
@@ -67,7 +81,7 @@ pub fn pointers(number: u32) -> &'static [Pointer] {
 ///
 /// # Safety
 /// The arguments are those of a call as our wrappers make it: a pointer is null or points to what the call reads.
-pub unsafe fn capture(number: u32, args: [usize; 6]) -> [u8; CAPTURE] {
+pub unsafe fn capture(number: u32, args: [usize; 6]) -> Captured {
     let mut taken = [0; CAPTURE];
     let mut at = 0;
     for pointer in pointers(number) {
@@ -105,5 +119,5 @@ pub unsafe fn capture(number: u32, args: [usize; 6]) -> [u8; CAPTURE] {
         taken[at] = length as u8 | if cut { CUT } else { 0 };
         at += 1 + length;
     }
-    taken
+    Captured { bytes: taken, used: at }
 }

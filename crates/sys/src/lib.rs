@@ -21,6 +21,7 @@ pub mod memory;
 pub mod mount;
 pub mod namespace;
 pub mod netlink;
+mod noted;
 pub mod nr;
 pub mod parked;
 pub mod process;
@@ -35,4 +36,5 @@ pub mod xattr;
 
 pub use call::{Recorder, began, begin, now, step};
 pub use error::{Error, Named, Result, text};
+pub use noted::Record;
 pub use rustix::io::Errno;

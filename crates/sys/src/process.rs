@@ -144,7 +144,13 @@ pub fn clone_stub(stub: &Stub<'_>) -> Result<Born> {
     let recorded = crate::call::start();
     // SAFETY: stack and orders are leaked until `settle`, and `child` never returns.
     let result = unsafe { clone3(&args, child, orders) };
-    crate::call::note(recorded, nr::clone3, [args.flags as usize, 0, 0, 0, 0, 0], crate::capture::NOTHING, result);
+    crate::call::note(
+        recorded,
+        nr::clone3,
+        [args.flags as usize, 0, 0, 0, 0, 0],
+        &crate::capture::Captured::NOTHING,
+        result,
+    );
     match result {
         Ok(pid) => {
             // SAFETY: the kernel just made this fd for us.
