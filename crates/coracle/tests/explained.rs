@@ -144,3 +144,41 @@ fn what_is_written_is_told_of_limits_and_of_nothing_that_may_be_a_secret() {
     sandbox.run(["run", "-d", "--explain=false", "--name", "none", "--rootfs", "rootfs", "sleep", "1000"]).code(0);
     sandbox.run(["explain", "none"]).code(1).one_line_error("--explain=false");
 }
+
+/// A part's name and the milliseconds that it took, of each line.
+fn parts(table: &str) -> Vec<(&str, f64)> {
+    let lines = table.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        Some((words.next()?, words.next()?.parse().ok()?))
+    });
+    lines.collect()
+}
+
+#[test]
+fn the_parts_of_a_start_are_as_long_as_it() {
+    requires!(root, cgroups, busybox, timing);
+    let sandbox = Sandbox::new();
+    sandbox.rootfs("rootfs");
+    let end = ["--timings", "--rootfs", "rootfs", "true"];
+    for words in [&["run", "--rm"][..], &["run", "-d"]] {
+        let ran = sandbox.run(words.iter().chain(&end));
+        let parts = parts(&ran.code(0).stderr);
+        let (whole, all) = parts.split_last().expect("lines");
+        let sum: f64 = all.iter().map(|(_, took)| took).sum();
+        assert_eq!(whole.0, "start");
+        assert!((whole.1 - sum).abs() < 0.1, "{parts:?}");
+        // It cannot be longer than what the command took, and what a clone takes is no small part of it.
+        assert!(whole.1 / 1000.0 < ran.took.as_secs_f64(), "{parts:?} in {:?}", ran.took);
+        assert!(all.iter().any(|(name, took)| *name == "clone" && *took > 0.05), "{parts:?}");
+    }
+    // Every start is in the statistics, whether it was asked for or not.
+    sandbox.run(["run", "--rm", "--rootfs", "rootfs", "true"]).code(0);
+    let told = sandbox.run(["info", "--start-times", "--format", "json"]).code(0).stdout.clone();
+    let lines: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let whole = lines.last().expect("a line");
+    assert_eq!((&whole["Part"], number(whole, "Starts")), (&Value::from("whole"), 3));
+    for line in &lines {
+        assert!(number(line, "Median") <= number(line, "P90") && number(line, "P90") <= number(line, "Max"), "{line}");
+    }
+    sandbox.run(["info", "--start-times"]).code(0).stdout_contains("clone");
+}

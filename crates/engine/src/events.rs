@@ -2,18 +2,18 @@
 //!
 //! The file lies beside the run state, in memory: it tells of what has happened since the machine came up, nobody syncs
 //! it, and a reboot forgets it with the containers that ran. Each event is one write to a file that is opened for
-//! appending, so that writers need no lock and no reader sees half a line. One that is full is renamed, and the one before
-//! it is gone; whoever follows still has it open.
+//! appending ([`crate::bounded`]); whoever follows one that is renamed still has it open.
 //!
 //! An event that cannot be written stops nothing.
 
+use crate::bounded::{Bounded, is_at};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::record::Record;
 use crate::run::Run;
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::fstat;
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, fstat};
 use rustix::time::Timespec;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
@@ -24,10 +24,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use store::{Container, ContainerId};
 
-/// How much of events is kept, twice.
-const FULL: u64 = 2 << 20;
 const EVENTS: &str = "events";
 const OLDER: &str = "events.1";
+const LOG: Bounded = Bounded { name: EVENTS, older: OLDER, full: 2 << 20 };
 
 /// What something has happened to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -178,33 +177,13 @@ impl Engine {
         let line = Line { time: time.try_into().unwrap_or(u64::MAX), kind, action, id, attributes };
         let Ok(mut bytes) = serde_json::to_vec(&line) else { return };
         bytes.push(b'\n');
-        let _ = append(&self.locations().runroot, &bytes);
+        let _ = LOG.append(&self.locations().runroot, &bytes);
     }
 
     /// What happens from now on; with `past` what is still known of what has happened, first.
     pub fn events(&self, past: bool) -> Result<Events> {
         Events::open(&self.locations().runroot, past)
     }
-}
-
-fn append(dir: &Path, line: &[u8]) -> sys::Result<()> {
-    let path = dir.join(EVENTS);
-    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW;
-    let file = sys::fs::open(&path, flags, Mode::RUSR | Mode::WUSR)?;
-    sys::fs::write_once(&file, line)?;
-    let Ok(stat) = fstat(&file) else { return Ok(()) };
-    // Of several who find it full one renames it, and none the next.
-    let full = stat.st_size.unsigned_abs() >= FULL;
-    let file = File::from(file);
-    if full && file.try_lock().is_ok() && is_at(&path, stat.st_ino) {
-        sys::fs::renameat(CWD, &path, CWD, dir.join(OLDER), RenameFlags::empty())?;
-    }
-    Ok(())
-}
-
-/// Whether this is the file there now.
-fn is_at(path: &Path, inode: u64) -> bool {
-    rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| stat.st_ino == inode)
 }
 
 /// Events, one after the other.

@@ -224,6 +224,9 @@ impl Known<'_> {
             (part.heading(), part.intent().to_owned(), effect::of_part(part).into())
         } else if let Some(part) = runtime::Part::of_step(record.step) {
             (part.heading(), part.intent(self.spec), effect::of_runtime(part, self.spec))
+        } else if let Some(subject) = subject.filter(|_| !inside) {
+            // What the stub does not reach is opened for it.
+            (Some(subject.heading()), format!("prepare to {}", subject.intent(self.spec)), "".into())
         } else if let Some(subject) = subject {
             (Some(subject.heading()), subject.intent(self.spec), effect::of_subject(subject, self.spec))
         } else {

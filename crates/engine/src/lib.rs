@@ -8,6 +8,7 @@
 
 mod apart;
 pub mod attach;
+mod bounded;
 mod cgroup_path;
 mod check;
 mod chown;
@@ -62,6 +63,7 @@ mod start;
 mod stats;
 pub mod stop;
 pub mod supervised;
+pub mod timings;
 mod transfer;
 mod update;
 mod userns;

@@ -56,6 +56,22 @@ impl Part {
         (step != NO_STEP && step & PART != 0).then(|| Self::ALL.get(index).copied()).flatten()
     }
 
+    /// Its name in tables of times.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Begin => "begin",
+            Self::Tidy => "tidy",
+            Self::Find => "find",
+            Self::Make => "make",
+            Self::Reserve => "reserve",
+            Self::Root => "root",
+            Self::Volumes => "volumes",
+            Self::Compose => "compose",
+            Self::Network => "network",
+            Self::Start => "start",
+        }
+    }
+
     /// Under which heading it stands.
     pub fn heading(self) -> Option<Heading> {
         match self {

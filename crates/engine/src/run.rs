@@ -11,6 +11,7 @@ use crate::record::{End, Record, now};
 use crate::recorded::Recorded;
 use crate::spec::Composed;
 use crate::start::{Hold, Io, SPEC, Start};
+use crate::timings::Timings;
 use crate::{joining, root};
 use monitor::Holder;
 use runtime::{Foreground, Newlines, Recording};
@@ -25,6 +26,8 @@ use sys::signal::Signals;
 pub struct Outcome {
     /// The exit code that the caller should leave with.
     pub code: u8,
+    /// How long the parts of its start took.
+    pub timings: Timings,
     /// Processes were killed for want of memory: how many, and the limit in bytes, if the user set one.
     pub out_of_memory: Option<(u64, Option<i64>)>,
 }
@@ -54,6 +57,7 @@ pub fn run(
     let Made { place, container, record, .. } = &mut made;
     let newlines = Newlines::Translated;
     let mut started = None;
+    let timings = RefCell::new(None);
     let with_volumes = &record.config.config;
     let mut start = Start {
         engine,
@@ -89,7 +93,10 @@ pub fn run(
                 Part::Start.begin();
                 joined.map_err(|error| *failed.borrow_mut() = Some(error)).is_ok()
             };
-            let begun: &dyn Fn() = &|| engine.tell_of(record, "start", &[]);
+            let begun: &dyn Fn() = &|| {
+                timings.replace(Some(Timings::here(record.id.as_str())));
+                engine.tell_of(record, "start", &[]);
+            };
             let run_dir = &place.run_dir;
             let order = monitor::Order { request, run_dir, foreground, signals: &signals, complete, begun, ready };
             monitor::run(order).map_err(|error| failed.take().unwrap_or_else(|| error.into()))
@@ -120,8 +127,10 @@ pub fn run(
     cleared?;
     place.run_dir.remove()?;
     let (code, killed) = (ended.exit.code(), ended.oom_kills);
+    let timings = timings.into_inner().unwrap_or_else(|| Timings::here(record.id.as_str()));
+    engine.note_start(&timings);
     let limit = config.limits.memory.map(crate::config::Bytes::get);
-    Ok(Outcome { code, out_of_memory: (killed > 0).then_some((killed, limit)) })
+    Ok(Outcome { timings, code, out_of_memory: (killed > 0).then_some((killed, limit)) })
 }
 
 /// What is to be written down of a run that has ended.

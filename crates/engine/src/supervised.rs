@@ -26,6 +26,7 @@ use crate::root::{self, Source};
 use crate::run::{Run, command_of, finish};
 use crate::spec::Composed;
 use crate::start::{Hold, Io, Place, SPEC, Start};
+use crate::timings::Timings;
 use crate::{joining, userns};
 use monitor::{Client, History, Holder, Life, Mark, Policy, Process, RunDir, State, Streams, Supervisor, Word, log};
 use runtime::{Newlines, Recording, Request};
@@ -179,7 +180,7 @@ impl Engine {
         if begun.is_err() {
             let _ = place.clear();
         }
-        begun.map(|()| id)
+        begun.map(|_| id)
     }
 
     /// A container that nobody holds, locked. Whoever clears away one that has just ended is waited for.
@@ -206,7 +207,7 @@ impl Engine {
         config: &ContainerConfig,
         io: Io,
         explained: &mut dyn FnMut(Explanation),
-    ) -> Result<ContainerId> {
+    ) -> Result<(ContainerId, Timings)> {
         let recording = record(config)?;
         Part::Begin.begin();
         self.enter_for(config)?;
@@ -224,7 +225,7 @@ impl Engine {
             explained(explanation);
         }
         match begun {
-            Ok(()) => Ok(id),
+            Ok(timings) => Ok((id, timings)),
             Err(error) => Err(made.undo(error)),
         }
     }
@@ -242,7 +243,7 @@ struct Beginning<'a> {
 
 impl Beginning<'_> {
     /// Begins. What was recorded of it is kept with the container, also where it fails; it comes back where that is wanted.
-    fn go(self, engine: &Engine, starter: &Starter) -> (Result<()>, Option<Explanation>) {
+    fn go(self, engine: &Engine, starter: &Starter) -> (Result<Timings>, Option<Explanation>) {
         let Self { container, record, place, source, io, recording } = self;
         let config = &record.config.config;
         let started = recording.map(|recording| (recording, Root::of(engine, config, &source)));
@@ -273,13 +274,19 @@ impl Beginning<'_> {
             };
             hand_over(starter, place, request, composed, order, &complete)
         });
+        let timings = Timings::here(record.id.as_str());
         let composed = start.composed;
         let explanation = started.and_then(|(recording, root)| {
             let recorded = Recorded::new(recording, record, root, composed.as_ref());
             recorded.keep(container);
             (config.foreground.explain == Some(true)).then(|| recorded.into())
         });
-        (begun.map(|()| engine.tell_of(record, "start", &[])), explanation)
+        let begun = begun.map(|()| {
+            engine.tell_of(record, "start", &[]);
+            engine.note_start(&timings);
+            timings
+        });
+        (begun, explanation)
     }
 }
 

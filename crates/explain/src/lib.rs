@@ -8,6 +8,7 @@ mod call;
 mod form;
 mod json;
 mod text;
+pub mod timings;
 mod trace;
 
 pub use call::call;

@@ -36,6 +36,17 @@ impl Part {
         (step != NO_STEP && step & PART != 0).then(|| Self::ALL.get(index).copied()).flatten()
     }
 
+    /// Its name in tables of times.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::Clone => "clone",
+            Self::IdMaps => "ids",
+            Self::Cgroup => "cgroup",
+            Self::Listen => "inside",
+        }
+    }
+
     /// Under which heading it stands.
     pub fn heading(self) -> Option<Heading> {
         match self {

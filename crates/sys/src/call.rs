@@ -7,11 +7,10 @@ use crate::record::{BEGUN, Head, NO_STEP, OPEN, PART, Ring};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 static RING: AtomicPtr<Ring> = AtomicPtr::new(std::ptr::null_mut());
 static STEP: AtomicU32 = AtomicU32::new(NO_STEP);
-static BEGAN: AtomicU64 = AtomicU64::new(0);
 
 /// From here on, every call of this process that goes through this crate is noted in the ring in `memory`, a memfd of
 /// at least [`Ring::SIZE`] bytes. The mapping stays until the process ends.
@@ -38,6 +37,9 @@ fn map(memory: BorrowedFd<'_>) -> crate::Result<NonNull<Ring>> {
 /// Says to which step of the plan, or to which part of the work around it ([`PART`]), belongs what follows.
 pub fn step(index: u32) {
     STEP.store(index, Ordering::Relaxed);
+    if index != NO_STEP && index & PART != 0 {
+        crate::marks::mark(index);
+    }
     note(start(), BEGUN, [0; 6], &Captured::NOTHING, Ok(0));
 }
 
@@ -90,19 +92,6 @@ pub(crate) fn note(begun: Option<u64>, number: u32, args: [usize; 6], captured: 
         if let Some(place) = Ring::claim(ring, captured) {
             Ring::write(place, &head, captured);
         }
-    }
-}
-
-/// A program says that it begins: from here on time counts, and also for those that it forks.
-pub fn begin() {
-    BEGAN.store(now(), Ordering::Relaxed);
-}
-
-/// When the program began (CLOCK_BOOTTIME, nanoseconds); of one that has not said so, now.
-pub fn began() -> u64 {
-    match BEGAN.load(Ordering::Relaxed) {
-        0 => now(),
-        began => began,
     }
 }
 

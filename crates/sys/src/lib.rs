@@ -16,6 +16,7 @@ pub mod direct;
 mod error;
 pub mod fs;
 pub mod inet;
+mod marks;
 pub mod memfd;
 pub mod memory;
 pub mod mount;
@@ -34,7 +35,8 @@ pub mod time;
 pub mod usage;
 pub mod xattr;
 
-pub use call::{Recorder, began, begin, now, step};
+pub use call::{Recorder, now, step};
 pub use error::{Error, Named, Result, text};
+pub use marks::{began, begin, marks};
 pub use noted::Record;
 pub use rustix::io::Errno;

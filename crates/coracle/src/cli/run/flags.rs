@@ -496,6 +496,7 @@ pub const FLAGS: &[Flag<Given>] = &[
         "Tell each step of the start, and who asked for it; false keeps none",
     )
     .under(OTHER),
+    F::switch("timings", |g, on| g.timings = on, "Tell how long the parts of the start took").under(OTHER),
     F::takes(
         "explain-file",
         "FILE",

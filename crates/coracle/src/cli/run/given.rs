@@ -114,6 +114,7 @@ pub struct Given {
     pub machine: Machine,
     pub explain: Option<bool>,
     pub explain_file: Option<String>,
+    pub timings: bool,
 }
 
 crate::cli::parts!(Given { remote: Remote, machine: Machine });

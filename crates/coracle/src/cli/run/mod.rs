@@ -73,6 +73,8 @@ struct Asked {
     attach: Vec<Stream>,
     /// Where its start is explained; none is standard error.
     explain_file: Option<PathBuf>,
+    /// How long its start took is told.
+    timings: bool,
 }
 
 fn read(words: &[String]) -> Result<Asked, Failure> {
@@ -93,13 +95,14 @@ fn read(words: &[String]) -> Result<Asked, Failure> {
         return Err(Failure::words("--attach and --detach exclude each other", "leave out either of them"));
     }
     let explain_file = given.explain_file.clone().map(PathBuf::from);
+    let timings = given.timings;
     let keys = given.detach_keys.take().unwrap_or_default();
     if replace && given.name.is_none() {
         return Err(Failure::words("--replace: no name was given", "add --name"));
     }
     let config = request(given, words, &around)?;
     engine::spec::sources(&config.files.mounts).map_err(engine::Error::from)?;
-    Ok(Asked { config, from, detach, keys, replace, remove_image, attach, explain_file })
+    Ok(Asked { config, from, detach, keys, replace, remove_image, attach, explain_file, timings })
 }
 
 /// Sees to what has to be there, or not to be there, before the container is made.
@@ -165,6 +168,9 @@ fn alone(engine: &Engine, mut asked: Asked) -> Result<u8, Failure> {
     let io = Io { console_size: console_size() };
     let outcome = engine::run::run(engine, &asked.config, io, &mut |steps| told = explained.tell(&steps))?;
     told?;
+    if asked.timings {
+        tell(&explain::timings::timings(&outcome.timings));
+    }
     if let Some((killed, limit)) = outcome.out_of_memory {
         tell(&out_of_memory(killed, limit));
     }
@@ -207,7 +213,10 @@ fn supervised(engine: &Engine, mut asked: Asked) -> Result<u8, Failure> {
             }
             let mut explained = Explained::open(asked.explain_file.as_deref())?;
             let mut told = Ok(());
-            let id = engine.run(starter, &asked.config, io, &mut |steps| told = explained.tell(&steps))?;
+            let (id, timings) = engine.run(starter, &asked.config, io, &mut |steps| told = explained.tell(&steps))?;
+            if asked.timings {
+                tell(&explain::timings::timings(&timings));
+            }
             // It runs: what could not be written of it is no reason to end it.
             if let Err(failure) = told {
                 _ = failure.tell("run");
