@@ -17,6 +17,7 @@ pub mod life;
 pub mod measure;
 pub mod network;
 pub mod peer;
+pub mod recording;
 pub mod report;
 pub mod spec;
 pub mod trace;

@@ -10,7 +10,7 @@ use bench::peer::{Kind, Peer};
 use bench::report::{self, Row};
 use bench::spec::Spec;
 use bench::view::View;
-use bench::{engine, floor, images, network, view};
+use bench::{engine, floor, images, network, recording, view};
 use lexopt::prelude::*;
 use std::error::Error as _;
 use std::process::ExitCode;
@@ -22,6 +22,7 @@ bench runtime [the same options]
 bench images --help
 bench engine --help
 bench network --help
+bench recording --help
 
 Start to exit of a static /bin/true, each as a whole process, one after the other in an order that changes each round.
 Beside the floor and what --peer names, whoever is installed: unshare, bwrap, crun, runc, podman. What a name begins with
@@ -61,11 +62,13 @@ fn run() -> Result {
     let mut parser = lexopt::Parser::from_env();
     let usage = |error: lexopt::Error| Error::Usage(error.to_string());
     // These have options of their own.
-    if let Some(word @ ("images" | "inflate" | "engine" | "network")) = std::env::args().nth(1).as_deref() {
+    if let Some(word @ ("images" | "inflate" | "engine" | "network" | "recording")) = std::env::args().nth(1).as_deref()
+    {
         parser.next().map_err(usage)?;
         return match word {
             "engine" => engine::run(parser),
             "network" => network::run(parser),
+            "recording" => recording::run(parser),
             "images" => images::run(parser),
             _ => images::inflate(parser),
         };
