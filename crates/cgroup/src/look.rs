@@ -25,6 +25,21 @@ impl Cgroup {
         }
     }
 
+    /// The texts of the same file in the cgroups above, the nearest first, each with the cgroup's directory. The kernel keeps
+    /// to the tightest of all.
+    pub fn texts_above(&self, controller: Controller, name: &str) -> Vec<(String, String)> {
+        let Some(branch) = self.find(controller) else { return Vec::new() };
+        let mut above = Vec::new();
+        let mut path = branch.path.as_str();
+        while let Some((parent, _)) = path.rsplit_once('/') {
+            // The directory in which hierarchies are mounted has no such file, nor has the top of v2.
+            let Ok(text) = file::read(&format!("{parent}/{name}")) else { break };
+            above.push((parent.to_owned(), text));
+            path = parent;
+        }
+        above
+    }
+
     /// Watches for kills for want of memory; none without the controller.
     pub fn watch_oom(&self) -> Result<Option<OomWatch>> {
         let Some(branch) = self.find(Controller::Memory) else { return Ok(None) };

@@ -263,6 +263,11 @@ impl Running {
         serde_json::from_slice(&bytes).map_err(|source| Error::SpecFile { id: self.id.clone(), source })
     }
 
+    /// A file of what is written down while it runs.
+    pub fn run_file(&self, name: &str) -> Option<Vec<u8>> {
+        self.run_dir.read(name)
+    }
+
     /// Its root, as its processes see it.
     pub fn root(&self) -> Result<OwnedFd> {
         let path = format!("/proc/{}/root", self.handle.pid);

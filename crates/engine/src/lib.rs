@@ -56,6 +56,7 @@ pub mod save;
 pub mod secrets;
 mod settle;
 mod side_by_side;
+pub mod sides;
 pub mod spec;
 mod stage;
 mod standing;

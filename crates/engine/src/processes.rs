@@ -73,7 +73,9 @@ impl Engine {
         let running = self.find_running(text)?;
         let pids = pids(&running)?;
         let init = running.handle.pid;
-        let maps = ["uid_map", "gid_map"].map(|file| outside_to_inside(&format!("/proc/{init}/{file}")));
+        let maps = ["uid_map", "gid_map"].map(|file| {
+            map_of(&fs::read_to_string(format!("/proc/{init}/{file}")).unwrap_or_default())
+        });
         let boot = boot();
         let mut list: Vec<_> = pids.into_iter().filter_map(|pid| look(pid, &maps, boot)).collect();
         list.sort_by_key(|process| process.host[0]);
@@ -92,7 +94,7 @@ impl Engine {
 }
 
 /// Those in its cgroup; where it has none, those in its PID namespace.
-fn pids(running: &Running) -> Result<Vec<i32>> {
+pub(crate) fn pids(running: &Running) -> Result<Vec<i32>> {
     let listed = running.handle.cgroup.procs()?;
     if !listed.is_empty() {
         return Ok(listed.into_iter().filter_map(|pid| pid.try_into().ok()).collect());
@@ -108,7 +110,7 @@ fn pids(running: &Running) -> Result<Vec<i32>> {
 }
 
 /// One process, if it is there still.
-fn look(pid: i32, maps: &[Vec<[u32; 3]>; 2], (boot, up): (u64, u64)) -> Option<ProcessInfo> {
+fn look(pid: i32, maps: &[IdMap; 2], (boot, up): (u64, u64)) -> Option<ProcessInfo> {
     let read = |file: &str| fs::read(format!("/proc/{pid}/{file}")).ok();
     let text = |file: &str| read(file).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let stat = text("stat")?;
@@ -165,8 +167,10 @@ fn tty(device: i64) -> Option<String> {
 }
 
 /// Ranges of a map: the first id inside, the first outside, how many.
-fn outside_to_inside(file: &str) -> Vec<[u32; 3]> {
-    let text = fs::read_to_string(file).unwrap_or_default();
+pub(crate) type IdMap = Vec<[u32; 3]>;
+
+/// Reads a `uid_map` or `gid_map`.
+pub(crate) fn map_of(text: &str) -> IdMap {
     let line = |line: &str| {
         let mut numbers = line.split_ascii_whitespace().map(|number| number.parse::<u32>().ok());
         Some([numbers.next()??, numbers.next()??, numbers.next()??])
@@ -174,7 +178,8 @@ fn outside_to_inside(file: &str) -> Vec<[u32; 3]> {
     text.lines().filter_map(line).collect()
 }
 
-fn inside(id: u32, map: &[[u32; 3]]) -> u32 {
+/// The container's id of one of the machine's.
+pub(crate) fn inside(id: u32, map: &[[u32; 3]]) -> u32 {
     let range = map.iter().find(|[_, first, count]| id >= *first && id - first < *count);
     range.map_or(id, |[inside, first, _]| inside + (id - first))
 }

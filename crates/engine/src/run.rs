@@ -10,7 +10,7 @@ use crate::part::Part;
 use crate::record::{End, Record, now};
 use crate::recorded::Recorded;
 use crate::spec::Composed;
-use crate::start::{Hold, Io, SPEC, Start};
+use crate::start::{Hold, Io, Start, write_down};
 use crate::timings::Timings;
 use crate::{joining, root};
 use monitor::Holder;
@@ -71,8 +71,7 @@ pub fn run(
     };
     let held = close_stdin(config).and_then(|()| {
         start.go(source, Hold { with_us: true, newlines }, |request, composed| {
-            let spec = serde_json::to_vec(&composed.spec).unwrap_or_default();
-            place.run_dir.add(SPEC, &spec, 0o600)?;
+            write_down(&place.run_dir, composed)?;
             started = Some(now());
             let foreground = Foreground {
                 pass_signals: config.foreground.proxy_signals,

@@ -14,11 +14,23 @@ use cgroup::{Cgroup, CgroupPath, Layout};
 use monitor::{Holder, RunDir, State};
 use oci::runtime::{ConsoleSize, Spec};
 use runtime::{Group, Holding, Recording, Request};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use store::{Container, ContainerDir};
 
 /// In a run directory: the specification that runs, for what is to run beside it.
 pub(crate) const SPEC: &str = "spec.json";
+
+/// In a run directory: who asked for each part of it, by the part's path.
+pub(crate) const ORIGINS: &str = "origins.json";
+
+/// Writes down what runs, for whoever looks at it, and what is to run beside it.
+pub(crate) fn write_down(run_dir: &RunDir, composed: &Composed) -> Result<()> {
+    let origins = composed.origins.iter().map(|(path, origin)| (path.as_str(), origin.to_string()));
+    let origins: BTreeMap<&str, String> = origins.collect();
+    run_dir.put(ORIGINS, &serde_json::to_vec(&origins).unwrap_or_default(), 0o600)?;
+    Ok(run_dir.put(SPEC, &serde_json::to_vec(&composed.spec).unwrap_or_default(), 0o600)?)
+}
 
 /// What the caller's terminal is like.
 #[derive(Debug, Clone, Copy, Default)]

@@ -25,7 +25,7 @@ use crate::recorded::Recorded;
 use crate::root::{self, Source};
 use crate::run::{Run, command_of, finish};
 use crate::spec::Composed;
-use crate::start::{Hold, Io, Place, SPEC, Start};
+use crate::start::{Hold, Io, Place, Start, write_down};
 use crate::timings::Timings;
 use crate::{joining, userns};
 use monitor::{Client, History, Holder, Life, Mark, Policy, Process, RunDir, State, Streams, Supervisor, Word, log};
@@ -344,8 +344,7 @@ fn hand_over(
     order.pid = container.handle.pid;
     place.run_dir.write_process(&Process::of(order.pid))?;
     complete(order.pid)?;
-    let spec_json = serde_json::to_vec(&composed.spec).unwrap_or_default();
-    place.run_dir.put(SPEC, &spec_json, 0o600)?;
+    write_down(&place.run_dir, composed)?;
     let failed = || Error::system("hand the container over to its monitor");
     let bytes = serde_json::to_vec(&order).unwrap_or_default();
     place.run_dir.put(ORDER, &bytes, 0o600)?;

@@ -102,7 +102,7 @@ impl Engine {
 }
 
 /// Those controllers whose files the container's cgroup has: an ordinary user may not have got all.
-fn had(cgroup: &Cgroup, all: spec::Controllers) -> spec::Controllers {
+pub(crate) fn had(cgroup: &Cgroup, all: spec::Controllers) -> spec::Controllers {
     let has =
         |controller, names: [&str; 2]| names.iter().any(|name| matches!(cgroup.text(controller, name), Ok(Some(_))));
     spec::Controllers {

@@ -110,7 +110,7 @@ impl Engine {
         }
     }
 
-    fn layers_of_record(&self, held: &Held, config: &ContainerConfig) -> Result<Vec<Layer>> {
+    pub(crate) fn layers_of_record(&self, held: &Held, config: &ContainerConfig) -> Result<Vec<Layer>> {
         let store = self.store()?;
         let maps = userns::of_layers(self, config)?;
         let maps = maps.as_ref().map(|maps| (&*maps.uids, &*maps.gids));

@@ -5,8 +5,10 @@
 #![forbid(unsafe_code)]
 
 mod call;
+mod columns;
 mod form;
 mod json;
+mod sides;
 mod text;
 pub mod timings;
 mod trace;
@@ -14,5 +16,6 @@ mod trace;
 pub use call::call;
 pub use form::Form;
 pub use json::json;
+pub use sides::{paths_text, sides_text, sides_value};
 pub use text::text;
 pub use trace::trace;

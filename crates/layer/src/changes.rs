@@ -4,7 +4,7 @@ use crate::apply::OverlayXattrs;
 use crate::error::Result;
 use crate::lowers::{Found, Lowers, is_whiteout};
 use crate::ownership::Ownership;
-use crate::walk::{Mounts, Seen, walk};
+use crate::walk::{Mounts, Seen, walk, walk_while};
 use rustix::fs::{FileType, Stat};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -43,20 +43,50 @@ impl Upper<'_> {
     }
 }
 
+/// A path that an upper directory changes, and what it holds there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Detail {
+    /// The path, with a slash before it.
+    pub path: Vec<u8>,
+    /// What happened to it.
+    pub change: Change,
+    /// It is a directory.
+    pub directory: bool,
+    /// Bytes that can be read of it.
+    pub size: u64,
+    /// Bytes that it takes on disk.
+    pub disk: u64,
+}
+
 /// What an upper directory changes of the layers below it, in the order of the paths. `ownership` maps the ids of its files
 /// to those below. A directory counts as changed when something in it has, or its owner or mode.
 pub fn changes(root: impl AsFd, upper: &Upper<'_>, ownership: Ownership<'_>) -> Result<Vec<Changed>> {
+    let (details, _) = details(root, upper, ownership, usize::MAX)?;
+    Ok(details.into_iter().map(|detail| (detail.path, detail.change)).collect())
+}
+
+/// The same with sizes; `false` where there is more than `most` to be looked at, and these are only what came first.
+pub fn details(
+    root: impl AsFd,
+    upper: &Upper<'_>,
+    ownership: Ownership<'_>,
+    most: usize,
+) -> Result<(Vec<Detail>, bool)> {
     let lowers = Lowers::new(upper.lowers, upper.style);
-    let mut changes = Vec::new();
+    let (mut changes, mut seen_so_far) = (Vec::new(), 0);
     // Overlayfs copies a directory up before anything is made in it, be it only the place of a mount.
     let mut same = BTreeSet::new();
-    walk(root.as_fd(), Mounts::Refused, &mut |seen| {
+    walk_while(root.as_fd(), Mounts::Refused, &mut |seen| {
+        seen_so_far += 1;
+        if seen_so_far > most {
+            return Ok(false);
+        }
         let below = lowers.find(seen.path)?;
         let path = [b"/", seen.path].concat();
         let change = match (is_whiteout(seen.stat), below) {
-            (true, None) => return Ok(()),
+            (true, None) => return Ok(true),
             (true, Some(_)) => Change::Deleted,
-            (false, None) if upper.is_mount_point(seen.path, &lowers)? => return Ok(()),
+            (false, None) if upper.is_mount_point(seen.path, &lowers)? => return Ok(true),
             (false, None) => Change::Added,
             (false, Some(Found::Directory(was))) if seen.kind() == FileType::Directory => {
                 let owner = ownership.on_disk(seen.stat.st_uid, seen.stat.st_gid, (0, 0));
@@ -67,16 +97,28 @@ pub fn changes(root: impl AsFd, upper: &Upper<'_>, ownership: Ownership<'_>) -> 
             }
             (false, Some(_)) => Change::Changed,
         };
-        changes.push((path, change));
-        Ok(())
+        changes.push(detail(path, change, seen));
+        Ok(true)
     })?;
-    changes.sort_unstable();
-    let paths: BTreeSet<Vec<u8>> = changes.iter().map(|(path, _)| path.clone()).filter(|p| !same.contains(p)).collect();
-    changes.retain(|(path, _)| {
+    changes.sort_unstable_by(|a, b| (&a.path, a.change).cmp(&(&b.path, b.change)));
+    let paths = changes.iter().map(|detail| detail.path.clone());
+    let paths: BTreeSet<Vec<u8>> = paths.filter(|path| !same.contains(path)).collect();
+    changes.retain(|Detail { path, .. }| {
         let inside = [&**path, b"/"].concat();
         !same.contains(path) || paths.range(inside.clone()..).next().is_some_and(|next| next.starts_with(&inside))
     });
-    Ok(changes)
+    Ok((changes, seen_so_far <= most))
+}
+
+fn detail(path: Vec<u8>, change: Change, seen: &Seen<'_>) -> Detail {
+    let bytes = |number: i64| u64::try_from(number).unwrap_or(0);
+    let (size, disk) = match (change, seen.kind()) {
+        (Change::Added | Change::Changed, FileType::RegularFile) => {
+            (bytes(seen.stat.st_size), bytes(seen.stat.st_blocks).saturating_mul(512))
+        }
+        _ => (0, 0),
+    };
+    Detail { path, change, directory: seen.kind() == FileType::Directory, size, disk }
 }
 
 /// What `new` has otherwise than `old`, two whole trees; in the order of the paths. A directory in which something is

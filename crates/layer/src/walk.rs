@@ -60,6 +60,15 @@ pub fn unreadable(path: &[u8], source: sys::Error) -> Error {
 
 /// Shows `visit` all that is below `root`, the root itself not.
 pub fn walk(root: BorrowedFd<'_>, mounts: Mounts, visit: &mut dyn FnMut(&Seen<'_>) -> Result<()>) -> Result<()> {
+    walk_while(root, mounts, &mut |seen| visit(seen).map(|()| true))
+}
+
+/// The same up to where `visit` has seen enough, and says `false`.
+pub fn walk_while(
+    root: BorrowedFd<'_>,
+    mounts: Mounts,
+    visit: &mut dyn FnMut(&Seen<'_>) -> Result<bool>,
+) -> Result<()> {
     let mut entered = vec![Entered::new(root, Vec::new(), mounts)?];
     while let Some(here) = entered.last_mut() {
         let Some(name) = here.names.next() else {
@@ -79,7 +88,9 @@ pub fn walk(root: BorrowedFd<'_>, mounts: Mounts, visit: &mut dyn FnMut(&Seen<'_
             Err(Errno::NOENT) => continue,
             other => other.map_err(|errno| unreadable(&path, sys::Error::new("newfstatat", "", errno)))?,
         };
-        visit(&Seen { path: &path, dir: dir.as_fd(), name: name.to_bytes(), stat: &stat })?;
+        if !visit(&Seen { path: &path, dir: dir.as_fd(), name: name.to_bytes(), stat: &stat })? {
+            return Ok(());
+        }
         if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
             let inner = Entered::new(root, path, mounts)?;
             if entered.len() > HELD

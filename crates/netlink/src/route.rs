@@ -7,7 +7,7 @@ use crate::message::{Answer, NLM_F_ACK, NLM_F_CREATE_REPLACE, NLM_F_DUMP, NLM_F_
 use crate::path::Path;
 use crate::rule;
 use crate::socket::Socket;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
@@ -29,6 +29,11 @@ impl Route {
         Ok(Self { socket: Socket::new(sys::netlink::open()?) })
     }
 
+    /// One that somebody has opened, in whichever network namespace.
+    pub fn on(socket: OwnedFd) -> Self {
+        Self { socket: Socket::new(socket) }
+    }
+
     /// The link of this name.
     pub fn link(&mut self, name: &str) -> Result<Link> {
         let request = Request::new("RTM_GETLINK", RTM_GETLINK, NLM_F_ACK, &Link::fixed(0, 0));
@@ -48,9 +53,14 @@ impl Route {
 
     /// The addresses of a link, in the order in which they were given.
     pub fn addresses(&mut self, index: u32) -> Result<Vec<Address>> {
-        let request = || Request::new("RTM_GETADDR", RTM_GETADDR, NLM_F_DUMP, &[0; crate::address::FIXED]);
-        let all = self.list(request, RTM_NEWADDR, Address::read)?;
+        let all = self.all_addresses()?;
         Ok(all.into_iter().filter(|(link, _)| *link == index).map(|(_, address)| address).collect())
+    }
+
+    /// The addresses of all links, each with the number of its own.
+    pub fn all_addresses(&mut self) -> Result<Vec<(u32, Address)>> {
+        let request = || Request::new("RTM_GETADDR", RTM_GETADDR, NLM_F_DUMP, &[0; crate::address::FIXED]);
+        self.list(request, RTM_NEWADDR, Address::read)
     }
 
     /// Gives a link an address.

@@ -21,6 +21,7 @@ pub mod ports;
 mod published;
 mod record;
 pub mod resolver;
+pub mod sight;
 mod subnet;
 
 pub use attach::Wish;

@@ -58,6 +58,7 @@ mod untag;
 mod update;
 mod verify;
 mod version;
+mod view;
 mod volume;
 mod wait;
 mod which;
@@ -115,6 +116,7 @@ const VERBS: &[Verb] = &[
     healthcheck::VERB,
     explain::VERB,
     top::VERB,
+    view::VERB,
     stats::VERB,
     events::VERB,
     cp::VERB,

@@ -33,5 +33,5 @@ pub use mask::thermal_throttle;
 pub use mounts::sources;
 pub use origin::{Origin, SpecPath};
 pub use process::command;
-pub(crate) use resources::{There, limits};
+pub(crate) use resources::{There, limits, limits_and_origins};
 pub use user::User;

@@ -1,7 +1,7 @@
 //! Limits: what the container's cgroup carries.
 
 use super::origin::Origins;
-use super::{Controllers, Error, Facts, Origin, device};
+use super::{Controllers, Error, Facts, Origin, SpecPath, device};
 use crate::config::{
     BlockIo, CgroupUse, ContainerConfig, CpuSet, CpuTime, Cpus, DeviceLimit, LimitsConfig, MemorySwap, PidsLimit,
     Privileges,
@@ -45,6 +45,15 @@ pub(crate) struct There<'a> {
 /// The limits alone, for a container that runs already.
 pub(crate) fn limits(limits: &LimitsConfig, there: &There<'_>) -> Result<Resources, Error> {
     noted(limits, there, &mut Origins::default())
+}
+
+/// The same with who asked for each.
+pub(crate) fn limits_and_origins(
+    limits: &LimitsConfig,
+    there: &There<'_>,
+) -> Result<(Resources, Vec<(SpecPath, Origin)>), Error> {
+    let mut origins = Origins::default();
+    Ok((noted(limits, there, &mut origins)?, origins.0))
 }
 
 fn noted(limits: &LimitsConfig, there: &There<'_>, origins: &mut Origins) -> Result<Resources, Error> {
