@@ -161,6 +161,11 @@ impl Overlays<'_> {
 
 /// Coracle's own directories, and places where others leave sockets, covered by something empty.
 fn hide(locations: &Locations) -> Vec<Item> {
+    hidden(locations).iter().map(|path| covered(path)).collect()
+}
+
+/// Directories of this machine that are not there.
+pub(crate) fn hidden(locations: &Locations) -> Vec<PathBuf> {
     let standard = [PathBuf::from("/var/lib/coracle"), PathBuf::from("/var/tmp")];
     let ours = [locations.root.clone(), locations.runroot.clone()];
     let mut hidden: Vec<PathBuf> = Vec::new();
@@ -172,7 +177,7 @@ fn hide(locations: &Locations) -> Vec<Item> {
             hidden.push(path);
         }
     }
-    hidden.into_iter().map(|path| covered(&path)).collect()
+    hidden
 }
 
 fn covered(path: &Path) -> Item {

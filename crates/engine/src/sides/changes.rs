@@ -1,5 +1,6 @@
 //! What a container has changed of its image, the biggest first.
 
+use super::Mounts;
 use crate::error::Result;
 use crate::view::{Back, Held};
 use layer::{Change, Detail, OverlayXattrs, Upper, details};
@@ -45,8 +46,11 @@ pub(super) fn look(
     lowers: &[BorrowedFd<'_>],
     style: OverlayXattrs,
     held: &Held,
+    mounted: &Mounts,
 ) -> Result<Changes> {
-    let mounts = held.mounts();
+    let mut mounts = held.mounts();
+    let points = mounted.table.iter().map(|line| line.point.trim_matches('/'));
+    mounts.extend(points.filter(|point| !point.is_empty()).map(|point| point.as_bytes().to_vec()));
     let back = Back::upper(&held.record);
     let read = || details(upper.as_fd(), &Upper { style, lowers, mounts: &mounts }, back.ownership(), MOST_SEEN);
     // Somebody may have taken away what was about to be opened.

@@ -66,13 +66,25 @@ fn nobodys(first: u32, count: u32, names: &std::collections::BTreeMap<u32, Strin
 }
 
 /// subuid(5) or subgid(5).
-struct Subordinate {
+pub(super) struct Subordinate {
     file: &'static str,
     text: Vec<u8>,
 }
 
 impl Subordinate {
+    /// That of users.
+    pub fn of_users() -> Self {
+        let file = "/etc/subuid";
+        Self { file, text: fs::read(file).unwrap_or_default() }
+    }
+
     fn owner(&self, first: u32, count: u32) -> Option<String> {
+        let name = self.name(first, count)?;
+        Some(format!("subordinate ids of {name} ({})", self.file))
+    }
+
+    /// Who has all of a range.
+    pub fn name(&self, first: u32, count: u32) -> Option<String> {
         let text = String::from_utf8_lossy(&self.text);
         let mut lines = text.lines().filter_map(|line| {
             let mut fields = line.trim().split(':');
@@ -82,7 +94,6 @@ impl Subordinate {
         let holds = |start: u32, size: u32| {
             first >= start && u64::from(first) + u64::from(count) <= u64::from(start) + u64::from(size)
         };
-        let found = lines.find(|(_, start, size)| holds(*start, *size));
-        found.map(|(owner, ..)| format!("subordinate ids of {owner} ({})", self.file))
+        lines.find(|(_, start, size)| holds(*start, *size)).map(|(owner, ..)| owner)
     }
 }

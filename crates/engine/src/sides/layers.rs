@@ -1,6 +1,6 @@
 //! The layers of a container as they lie in the store: those of its image, and its own.
 
-use super::{Changes, Engine, Living, changes};
+use super::{Changes, Engine, Living, Mounts, changes};
 use crate::config::{Changes as Fate, ImageRef, RootAccess};
 use crate::containers::Listed;
 use crate::error::Result;
@@ -113,10 +113,10 @@ impl<'a> Layers<'a> {
         layer::read_regular(&self.all(), self.style().ok()?, path.as_bytes(), LARGEST).ok()?
     }
 
-    pub fn changes(&self) -> Result<Changes> {
+    pub fn changes(&self, mounted: &Mounts) -> Result<Changes> {
         let Some(upper) = &self.upper else { return Ok(Changes::default()) };
         let lowers: Vec<_> = self.lowers.iter().map(|(dir, _)| dir.as_fd()).collect();
-        changes::look(upper, &lowers, self.style()?, &self.held)
+        changes::look(upper, &lowers, self.style()?, &self.held, mounted)
     }
 
     /// What is told of one of them, by its place in [`Self::all`].

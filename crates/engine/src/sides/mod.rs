@@ -36,7 +36,7 @@ pub use place::{PathSide, PlaceSide};
 pub use processes::{ProcessSide, ProcessSides};
 pub use ulimits::UlimitSide;
 
-use crate::config::ContainerConfig;
+use crate::config::{ContainerConfig, NetworkMode};
 use crate::containers::{Listed, Status};
 use crate::engine::Engine;
 use crate::error::Result;
@@ -99,7 +99,7 @@ pub struct Sees {
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Uses {
-    /// Its cgroup, in the first of the machine's hierarchies.
+    /// Its cgroup: where the memory controller is, where there are several.
     pub cgroup: Option<String>,
     /// The cgroup's limits.
     pub limits: Vec<Limit>,
@@ -139,6 +139,15 @@ impl Origins {
     fn of(&self, path: &str) -> Option<String> {
         self.0.get(path).cloned()
     }
+
+    /// A record has the network that its container is in, whether somebody has asked for it or not.
+    fn settle(&mut self, config: &ContainerConfig) {
+        let usual = config.view.network == Some(NetworkMode::Pasta)
+            || config.view.network == Some(NetworkMode::of(crate::DEFAULT_NETWORK));
+        if usual && let Some(by) = self.0.get_mut("linux.namespaces[network]") {
+            "default".clone_into(by);
+        }
+    }
 }
 
 impl Engine {
@@ -170,7 +179,9 @@ impl Engine {
         let read = |name| running.run_file(name);
         let spec = read(SPEC).and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
         let origins = read(ORIGINS).and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-        Ok(Some(Living { running, process, spec, origins: Origins(origins) }))
+        let mut origins = Origins(origins);
+        origins.settle(&running.record.config.config);
+        Ok(Some(Living { running, process, spec, origins }))
     }
 
     fn look_alive(&self, living: &Living, sides: &mut Sides) -> Result<()> {
@@ -181,10 +192,11 @@ impl Engine {
         sides.sees.namespaces = namespaces::look(self, living);
         sides.sees.host_name = living.spec.hostname.clone().unwrap_or_else(crate::gather::host_name);
         sides.sees.network = network::look(self, living, &sides.sees.namespaces);
-        sides.uses.cgroup = living.running.handle.cgroup.paths().into_values().next();
+        let mut cgroup = living.running.handle.cgroup.paths();
+        sides.uses.cgroup = cgroup.remove("memory").or_else(|| cgroup.into_values().next());
         sides.uses.limits = limits::look(self, &living.running);
         sides.uses.ulimits = ulimits::look(living);
-        sides.files.mounts = mounts::look(living);
+        sides.files.mounts = mounts::look(self, living);
         may::look(config, living, &mut sides.may_do);
         Ok(())
     }
@@ -207,7 +219,7 @@ impl Engine {
         };
         sides.files.root = layers.root(living);
         processes::give_names(&mut sides.sees.processes, &layers);
-        match layers.changes() {
+        match layers.changes(&sides.files.mounts) {
             Ok(changes) => sides.files.changes = changes,
             Err(error) => sides.notes.push(format!("what it has changed could not be looked at: {error}")),
         }

@@ -1,11 +1,12 @@
 //! What is mounted in a container, and where each mount comes from: its image, a default of every container's, a volume,
 //! a path of this machine, a flag, or somebody inside.
 
-use super::Living;
+use super::{Engine, Living};
 use super::mount_table::{self, Line, is_within};
 use crate::config::{ContainerConfig, ImageRef, Mount as Asked};
 use oci::runtime::Mount;
 use serde::Serialize;
+use std::path::PathBuf;
 
 /// All of them.
 #[derive(Debug, Default, Serialize)]
@@ -95,10 +96,11 @@ pub struct Hidden {
 /// So many are told; a container may have any number.
 const MOST: usize = 512;
 
-pub(super) fn look(living: &Living) -> Mounts {
+pub(super) fn look(engine: &Engine, living: &Living) -> Mounts {
     let table = mount_table::read(&living.process.text("mountinfo").unwrap_or_default());
     let config = &living.running.record.config.config;
-    let mut list: Vec<_> = table.iter().take(MOST).map(|line| of(line, &table, living, config)).collect();
+    let host = if config.image == ImageRef::Host { crate::host::hidden(engine.locations()) } else { Vec::new() };
+    let mut list: Vec<_> = table.iter().take(MOST).map(|line| of(line, &table, living, &host)).collect();
     let there = |mount: &Mount| table.iter().any(|line| line.point == normal(&mount.destination));
     let missing = living.spec.mounts.iter().filter(|mount| !there(mount)).map(|mount| MountSide {
         at: mount.destination.clone(),
@@ -115,7 +117,8 @@ fn normal(path: &str) -> &str {
     if path.len() > 1 { path.trim_end_matches('/') } else { path }
 }
 
-fn of(line: &Line, table: &[Line], living: &Living, config: &ContainerConfig) -> MountSide {
+fn of(line: &Line, table: &[Line], living: &Living, host: &[PathBuf]) -> MountSide {
+    let config = &living.running.record.config.config;
     // Who covers whom takes as long as the table is, for each.
     let covered = table.len() <= MOST && mount_table::at(table, &line.point).is_some_and(|top| top.id != line.id);
     let mut size = line.own_options.split(',').filter(|option| option.starts_with("size="));
@@ -152,6 +155,7 @@ fn of(line: &Line, table: &[Line], living: &Living, config: &ContainerConfig) ->
         // The cgroup hierarchies lie below a file system of their own.
         let is_cgroup = matches!(line.kind.as_str(), "cgroup" | "cgroup2") && line.point.starts_with("/sys/fs/cgroup/");
         match above {
+            _ if is_cgroup && !covered => side.by = living.origins.of("mounts[/sys/fs/cgroup]"),
             Some(above) => {
                 side.origin = MountOrigin::Along;
                 side.from = above.source.as_ref().map(|source| {
@@ -159,8 +163,7 @@ fn of(line: &Line, table: &[Line], living: &Living, config: &ContainerConfig) ->
                 });
                 side.by = living.origins.of(&format!("mounts[{}]", above.destination));
             }
-            None if is_cgroup => side.by = living.origins.of("mounts[/sys/fs/cgroup]"),
-            None if config.image == ImageRef::Host && is_of_host(line) => {
+            None if config.image == ImageRef::Host && is_of_host(line, host) => {
                 (side.origin, side.by) = (MountOrigin::Host, Some("image".to_owned()));
             }
             None if line.point == "/dev/console" && line.kind == "devpts" => {
@@ -172,9 +175,10 @@ fn of(line: &Line, table: &[Line], living: &Living, config: &ContainerConfig) ->
     side
 }
 
-/// An overlay over one of this machine's directories, or a file beside them.
-fn is_of_host(line: &Line) -> bool {
-    line.kind == "overlay" || line.root == line.point || line.source == "coracle"
+/// An overlay over one of this machine's directories, a file beside them, or what hides one.
+fn is_of_host(line: &Line, hidden: &[PathBuf]) -> bool {
+    let hides = line.kind == "tmpfs" && hidden.iter().any(|path| path.as_os_str() == line.point.as_str());
+    line.kind == "overlay" || line.root == line.point || hides
 }
 
 /// One that the specification has.

@@ -1,6 +1,7 @@
 //! The processes of a container with both their numbers and both their users.
 
 use super::Living;
+use super::ids::Subordinate;
 use super::layers::Layers;
 use super::proc_dir::{ProcDir, line};
 use crate::error::Result;
@@ -37,6 +38,8 @@ pub struct ProcessSide {
     pub owner: u32,
     /// What this machine calls him.
     pub owner_name: Option<String>,
+    /// Of whom he is a subordinate id, if of anybody.
+    pub subordinate_of: Option<String>,
     /// One letter, as ps(1) has it.
     pub state: char,
     /// Bytes of memory that are there.
@@ -65,9 +68,11 @@ pub(super) fn look(living: &Living) -> Result<ProcessSides> {
     let depth = living.process.text("status").map_or(0, |status| line(&status, "NSpid").split_whitespace().count());
     let mut commands = commands(&pids);
     let owners = user::names(&std::fs::read("/etc/passwd").unwrap_or_default());
+    let subordinate = Subordinate::of_users();
     let one = |pid: i32| {
         let mut process = of(&ProcDir::open(pid)?, pid, &maps, depth)?;
         process.owner_name = owners.get(&process.owner).cloned();
+        process.subordinate_of = subordinate.name(process.owner, 1);
         if let Some(command) = commands.remove(&pid).filter(|command| !command.is_empty()) {
             process.command = command;
         }

@@ -73,6 +73,10 @@ fn mounts(page: &mut Page, sides: &Sides) {
                 folded.entry("/dev/…").or_insert((0, mount)).0 += 1;
                 continue;
             }
+            _ if mount.covered => {
+                folded.entry("covered by others").or_insert((0, mount)).0 += 1;
+                continue;
+            }
             _ => {}
         }
         if shown == MOUNTS {
@@ -83,7 +87,8 @@ fn mounts(page: &mut Page, sides: &Sides) {
         columns.row([&mount.at, &from(mount), &options(mount), &by(mount.by.as_ref())]);
     }
     for (what, (count, mount)) in folded {
-        columns.row([what, &format!("{count} of them"), &options(mount), &by(mount.by.as_ref())]);
+        let options = if mount.covered { String::new() } else { options(mount) };
+        columns.row([what, &format!("{count} of them"), &options, &by(mount.by.as_ref())]);
     }
     if !columns.is_empty() {
         page.line("  mounts");
@@ -120,11 +125,9 @@ fn from(mount: &MountSide) -> String {
 /// Those that hold; what says nothing in particular is left out.
 fn options(mount: &MountSide) -> String {
     let Some(effective) = &mount.effective else {
-        return if mount.asked.is_empty() { String::new() } else { "not there any more".to_owned() };
+        return if mount.asked.is_empty() { String::new() } else { "not there".to_owned() };
     };
-    let said = effective.split(',').filter(|option| *option != "relatime");
-    let covered = mount.covered.then_some("covered by another");
-    said.chain(covered).collect::<Vec<_>>().join(",")
+    effective.split(',').filter(|option| *option != "relatime").collect::<Vec<_>>().join(",")
 }
 
 fn devices(page: &mut Page, sides: &Sides) {

@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 /// So many ranges of ids are shown.
 const RANGES: usize = 10;
 
+/// Of so many it is said how many they are.
+const MANY: usize = 30;
+
 /// What each capability allows, capabilities(7), in the kernel's order of names.
 const WORDS: [(&str, &str); 41] = [
     ("CAP_CHOWN", "give files to anybody"),
@@ -90,11 +93,23 @@ fn capabilities(page: &mut Page, sides: &Sides) {
     let (has, lacks): (Vec<_>, Vec<_>) =
         may.capabilities.iter().partition(|side| side.effective.unwrap_or(side.asked));
     let words = |name: &str| WORDS.iter().find(|(known, _)| *known == name).map_or("", |(_, words)| words);
+    page.line(&match has.len() {
+        0 => "  capabilities  none".to_owned(),
+        MANY.. => format!("  capabilities  {} of them: nearly as strong as root of its namespaces", has.len()),
+        _ => "  capabilities".to_owned(),
+    });
     let mut columns = Columns::new(4, &[]);
-    for side in &has {
-        columns.row([&side.name, words(&side.name), &format!("[{}]", side.by)]);
+    let mut privileged = Vec::new();
+    for side in has {
+        if side.by == "--privileged" {
+            privileged.push(side.name.as_str());
+        } else {
+            columns.row([&side.name, words(&side.name), &format!("[{}]", side.by)]);
+        }
     }
-    page.line(if has.is_empty() { "  capabilities  none" } else { "  capabilities" });
+    if !privileged.is_empty() {
+        page.words(4, privileged.into_iter().chain(["[--privileged]"]));
+    }
     page.text.push_str(&columns.lines(page.width));
     let mut left: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
     for side in lacks {
@@ -114,7 +129,6 @@ fn capabilities(page: &mut Page, sides: &Sides) {
 fn calls(page: &mut Page, sides: &Sides) {
     let may = &sides.may_do;
     let filter = &may.filter;
-    let mut columns = Columns::new(2, &[]);
     let by = format!("[{}]", filter.by);
     let counts = format!(
         "filter {}: {} allowed, {} by their arguments, {} denied",
@@ -127,7 +141,7 @@ fn calls(page: &mut Page, sides: &Sides) {
         Some(false) => "all: no filter".to_owned(),
         None => format!("filter {} (asked)", filter.profile),
     };
-    columns.row(["system calls", &told, &by]);
+    page.words(2, ["system calls "].into_iter().chain(told.split(' ')).chain([by.as_str()]));
     let asked = if may.no_new_privileges_asked { "[--security-opt]" } else { "[default]" };
     let told = match may.no_new_privileges {
         Some(true) => "cannot be gained by exec",
@@ -135,9 +149,8 @@ fn calls(page: &mut Page, sides: &Sides) {
         None if may.no_new_privileges_asked => "are not to be gained by exec (asked)",
         None => "may be gained by exec (asked)",
     };
-    columns.row(["privileges", told, asked]);
+    page.words(2, ["privileges "].into_iter().chain(told.split(' ')).chain([asked]));
     if sides.runs {
-        columns.row(["label", may.label.as_deref().unwrap_or("none: no security module has one"), ""]);
+        page.line(&format!("  label  {}", may.label.as_deref().unwrap_or("none: no security module has one")));
     }
-    page.text.push_str(&columns.lines(page.width));
 }

@@ -6,7 +6,7 @@ mod network;
 mod sees;
 mod uses;
 
-use crate::columns::plain;
+use crate::columns::{cut, plain};
 use engine::sides::Sides;
 use runtime::Heading;
 use serde_json::{Value, json};
@@ -97,14 +97,16 @@ fn head(page: &mut Page, sides: &Sides, now: u64) {
     let since = sides.since.map(|since| span(now.saturating_sub(since))).unwrap_or_default();
     if let (true, Some(pid)) = (sides.runs, sides.pid) {
         let word = if sides.paused { "stands still" } else { "runs" };
-        return page.line(&format!("{word}: {command}, as process {pid} of this machine, for {since}"));
+        page.line(&format!("{word} for {since}, as process {pid} of this machine"));
+        return page.line(&cut(&format!("command: {command}"), page.width));
     }
     let ended = match (sides.exit_code, sides.since) {
         (Some(code), _) => format!("it ended with exit code {code}"),
         (None, Some(_)) => "nobody knows how it ended".to_owned(),
         (None, None) => "it was never started".to_owned(),
     };
-    page.line(&format!("does not run ({ended}): {command}"));
+    page.line(&format!("does not run: {ended}"));
+    page.line(&cut(&format!("command: {command}"), page.width));
     page.line("What follows is what was asked for it, and what it has left.");
 }
 

@@ -13,18 +13,14 @@ pub(super) fn write(page: &mut Page, sides: &Sides) {
     page.line(&format!("  network  {}{whose}", network.mode));
     let mut columns = Columns::new(4, &[]);
     for interface in network.interfaces.iter().take(MOST) {
-        let outside = match (&interface.network, &interface.outside) {
-            (Some(network), Some(outside)) => format!("in {network}, outside {outside}"),
-            (Some(network), None) => format!("in {network}"),
-            _ => String::new(),
-        };
+        let place = interface.network.as_ref().map(|network| format!("in {network}"));
+        let outside = interface.outside.as_ref().map(|outside| format!("outside {outside}"));
+        let more = [place, outside, interface.mac.clone(), Some(format!("mtu {}", interface.mtu))];
+        let more = more.into_iter().flatten().collect::<Vec<_>>().join(", ");
         let state = if interface.up { "up" } else { "down" };
-        let mtu = format!("mtu {}", interface.mtu);
-        let mac = interface.mac.as_deref().unwrap_or_default();
-        let first = interface.addresses.first().map_or("", |address| address);
-        columns.row([&interface.name, state, first, mac, &mtu, &outside]);
+        columns.row([&interface.name, state, interface.addresses.first().map_or("", |address| address), &more]);
         for address in interface.addresses.iter().skip(1).take(MOST) {
-            columns.row(["", "", address, "", "", ""]);
+            columns.row(["", "", address, ""]);
         }
     }
     page.text.push_str(&columns.lines(page.width));

@@ -27,11 +27,15 @@ fn processes(page: &mut Page, sides: &Sides) {
             Some(name) => format!("{name} ({id})"),
             None => id.to_string(),
         };
+        let owner = match (&process.owner_name, &process.subordinate_of) {
+            (None, Some(name)) => format!("{}, {name}'s", process.owner),
+            (name, _) => user(name, process.owner),
+        };
         columns.row([
             &process.inside.map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
             &process.outside.to_string(),
             &user(&process.user_name, process.user),
-            &user(&process.owner_name, process.owner),
+            &owner,
             &process.state.to_string(),
             &bytes(process.resident),
             &process.command,
