@@ -73,9 +73,8 @@ impl Engine {
         let running = self.find_running(text)?;
         let pids = pids(&running)?;
         let init = running.handle.pid;
-        let maps = ["uid_map", "gid_map"].map(|file| {
-            map_of(&fs::read_to_string(format!("/proc/{init}/{file}")).unwrap_or_default())
-        });
+        let maps = ["uid_map", "gid_map"]
+            .map(|file| map_of(&fs::read_to_string(format!("/proc/{init}/{file}")).unwrap_or_default()));
         let boot = boot();
         let mut list: Vec<_> = pids.into_iter().filter_map(|pid| look(pid, &maps, boot)).collect();
         list.sort_by_key(|process| process.host[0]);

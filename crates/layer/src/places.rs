@@ -201,7 +201,12 @@ fn in_layer(root: BorrowedFd<'_>, style: OverlayXattrs, parts: &[&[u8]]) -> Resu
 
 /// What is seen at a path, if that is a plain file, up to so many bytes. Whoever runs in the container may put something
 /// else there at any moment: it is opened without following anything, and without waiting for it.
-pub fn read_regular(layers: &[BorrowedFd<'_>], style: OverlayXattrs, path: &[u8], most: u64) -> Result<Option<Vec<u8>>> {
+pub fn read_regular(
+    layers: &[BorrowedFd<'_>],
+    style: OverlayXattrs,
+    path: &[u8],
+    most: u64,
+) -> Result<Option<Vec<u8>>> {
     let trace = trace(layers, style, path, &|_| false)?;
     let Some(place) = trace.places.iter().find(|place| place.seen && place.kind == PlaceKind::File) else {
         return Ok(None);

@@ -1,8 +1,8 @@
 //! What a network namespace has in it: devices, their addresses, routes. Asked for on a socket that was opened there, so
 //! that nothing has to be executed, nor anything of it changed.
 
-use netlink::{Link, Route};
 pub use netlink::Path;
+use netlink::{Link, Route};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -52,6 +52,7 @@ fn look(mut route: Route) -> Option<Seen> {
         let all = addresses.extract_if(.., |(link, _)| *link == index);
         all.filter_map(|(_, address)| Some((address.address()?, address.prefix))).collect()
     };
-    let links = links.into_iter().map(|link| (of(link.index), link)).map(|(addresses, link)| (link, addresses)).collect();
+    let links =
+        links.into_iter().map(|link| (of(link.index), link)).map(|(addresses, link)| (link, addresses)).collect();
     Some(Seen { links, paths: route.paths().unwrap_or_default() })
 }

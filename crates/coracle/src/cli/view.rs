@@ -4,11 +4,11 @@ use super::output::{Format, print};
 use super::{Context, Failure, Verb};
 use crate::cli::output::help;
 use crate::render;
-use flag::{Flag, Help, Order, parse, put, push_word};
+use flag::{Flag, Help, Order, parse, push_word, put};
 
 const HELP: Help = Help {
     usage: &["view [OPTIONS] CONTAINER [PATH...]"],
-    about: "Show both sides of a container: what was asked, what holds, what is used, who set it",
+    about: "Show a container from both sides: what was asked, what holds, what is used",
     more: &[
         "One page: what it sees (processes, namespaces, network), what it uses (limits), what its files are (layers, mounts, \
          devices, changes), what it may do (ids, capabilities, system calls). In brackets stands who asked for it: a flag, \
@@ -33,9 +33,16 @@ struct Given {
 }
 
 const FLAGS: &[Flag<Given>] = &[
-    Flag::<Given>::takes("format", "FORMAT", |g, w| put(&mut g.format, w), "json or a template").short('f').under("Options"),
-    Flag::<Given>::takes("path", "PATH", |g, w| push_word(&mut g.paths, w), "Where this path comes from, beside the page")
+    Flag::<Given>::takes("format", "FORMAT", |g, w| put(&mut g.format, w), "json or a template")
+        .short('f')
         .under("Options"),
+    Flag::<Given>::takes(
+        "path",
+        "PATH",
+        |g, w| push_word(&mut g.paths, w),
+        "Where this path comes from, beside the page",
+    )
+    .under("Options"),
 ];
 
 fn run(words: &[String], context: &Context) -> Result<u8, Failure> {

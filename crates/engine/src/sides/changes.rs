@@ -67,7 +67,7 @@ pub(super) fn look(
     };
     let mut told: Vec<&Detail> =
         found.iter().enumerate().filter(|(at, detail)| !holds_others(*at, detail)).map(|(_, detail)| detail).collect();
-    told.sort_by(|a, b| (b.disk, b.size).cmp(&(a.disk, a.size)));
+    told.sort_by_key(|detail| std::cmp::Reverse((detail.disk, detail.size)));
     changes.more = told.len().saturating_sub(MOST_TOLD);
     let file = |detail: &Detail| ChangedFile {
         path: String::from_utf8_lossy(&detail.path).into_owned(),

@@ -35,7 +35,8 @@ pub struct IdRange {
 pub(super) fn look(living: &Living) -> Ids {
     let ranges = |map: &str, subordinate: &'static str, names: &str| {
         let read = |path: &str| fs::read(path).unwrap_or_default();
-        let (subordinate, names) = (Subordinate { file: subordinate, text: read(subordinate) }, user::names(&read(names)));
+        let (subordinate, names) =
+            (Subordinate { file: subordinate, text: read(subordinate) }, user::names(&read(names)));
         let ranges = map_of(&living.process.text(map).unwrap_or_default());
         let range = |[inside, outside, count]: [u32; 3]| {
             let name = |id: u32| names.get(&id).map_or_else(|| format!("id {id}"), Clone::clone);

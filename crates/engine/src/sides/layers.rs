@@ -85,7 +85,9 @@ impl<'a> Layers<'a> {
                 let diff_ids = &image.config.rootfs.diff_ids;
                 let names: Vec<_> = diff_ids.iter().zip(ChainId::of_layers(diff_ids)).collect();
                 let layers = engine.layers_of_record(&held, config)?;
-                let place = |layer: &store::Layer| names.iter().position(|(diff, chain)| [diff.0, chain.0].contains(&layer.id.0));
+                let place = |layer: &store::Layer| {
+                    names.iter().position(|(diff, chain)| [diff.0, chain.0].contains(&layer.id.0))
+                };
                 let lowers = layers.into_iter().map(|layer| (place(&layer), layer));
                 let lowers = lowers.map(|(place, layer)| (OwnedFd::from(layer), place)).collect();
                 (RootKind::Image, Some(image), lowers)
@@ -145,13 +147,14 @@ impl<'a> Layers<'a> {
         let Some(image) = &self.image else { return Vec::new() };
         let mut told = image.config.history.iter().filter(|told| !told.empty_layer);
         let sizes = self.engine.layers_of(image);
-        let one = |(place, (diff_id, (size, path))): (usize, (&oci::digest::DiffId, (u64, Option<PathBuf>)))| LayerSide {
-            digest: Some(diff_id.to_string()),
-            size,
-            path,
-            created_by: told.next().and_then(|told| told.created_by.clone()).filter(|by| !by.is_empty()),
-            mounted: self.lowers.iter().any(|(_, mounted)| *mounted == Some(place)),
-        };
+        let one =
+            |(place, (diff_id, (size, path))): (usize, (&oci::digest::DiffId, (u64, Option<PathBuf>)))| LayerSide {
+                digest: Some(diff_id.to_string()),
+                size,
+                path,
+                created_by: told.next().and_then(|told| told.created_by.clone()).filter(|by| !by.is_empty()),
+                mounted: self.lowers.iter().any(|(_, mounted)| *mounted == Some(place)),
+            };
         image.config.rootfs.diff_ids.iter().zip(sizes).enumerate().map(one).collect()
     }
 
@@ -159,7 +162,9 @@ impl<'a> Layers<'a> {
         let asked = self.held.record.config.config.files.root != RootAccess::ReadWrite;
         let layers = match self.kind {
             RootKind::Image => self.image_layers(),
-            RootKind::Overlay | RootKind::Directory => self.lowers.iter().enumerate().map(|(n, _)| self.side(n)).collect(),
+            RootKind::Overlay | RootKind::Directory => {
+                self.lowers.iter().enumerate().map(|(n, _)| self.side(n)).collect()
+            }
             RootKind::Host => Vec::new(),
         };
         let read_only = living.and_then(|living| living.spec.root.as_ref()).map_or(asked, |root| root.readonly);

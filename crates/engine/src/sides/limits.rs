@@ -175,7 +175,9 @@ fn rows(asked: &Asked) -> Vec<Limit> {
     };
     let swap = memory.swap.map(|both| if both < 0 { -1 } else { both - memory.limit.unwrap_or(0) });
     let period = cpu.period.unwrap_or(100_000).max(1);
-    let quota = cpu.quota.map(|quota| u64::try_from(quota).map_or_else(|_| Amount::open(), |q| Amount::Number(q * 1000 / period)));
+    let quota = cpu
+        .quota
+        .map(|quota| u64::try_from(quota).map_or_else(|_| Amount::open(), |q| Amount::Number(q * 1000 / period)));
     let mut rows = vec![
         row("memory", Unit::Bytes, memory.limit.map(Amount::of), "memory.limit"),
         row("swap", Unit::Bytes, swap.map(Amount::of), "memory.swap"),
@@ -246,7 +248,7 @@ fn find(cgroup: &Cgroup, limit: &mut Limit, stats: &Stats) -> bool {
         let Some((file, effective)) = there.filter(|_| cgroup.version_of(controller).is_some()) else {
             return limit.asked.is_some();
         };
-        limit.file = file.to_owned();
+        file.clone_into(&mut limit.file);
         if matches!(name.as_str(), "memory" | "tasks") || (is_v2 && matches!(name.as_str(), "swap" | "cpu")) {
             limit.tighter = tightest(cgroup, controller, file, &effective);
         }
@@ -268,20 +270,21 @@ fn amount(cgroup: &Cgroup, name: &str, text: &str) -> Amount {
         "cpu" => {
             let mut words = text.split_whitespace();
             let quota = words.next().map_or_else(Amount::open, Amount::read);
-            let period = words.next().map(str::to_owned).or_else(|| {
-                cgroup.text(Controller::Cpu, "cpu.cfs_period_us").ok().flatten()
-            });
+            let period = words
+                .next()
+                .map(str::to_owned)
+                .or_else(|| cgroup.text(Controller::Cpu, "cpu.cfs_period_us").ok().flatten());
             let period = period.and_then(|period| period.trim().parse::<u64>().ok()).unwrap_or(100_000).max(1);
             match quota {
                 Amount::Number(quota) => Amount::Number(quota * 1000 / period),
-                open => open,
+                open @ Amount::Text(_) => open,
             }
         }
         // v1 counts memory and swap together.
         "swap" => match (Amount::read(text), cgroup.text(Controller::Memory, "memory.limit_in_bytes")) {
             (Amount::Number(both), Ok(Some(memory))) => match Amount::read(&memory) {
                 Amount::Number(memory) => Amount::Number(both.saturating_sub(memory)),
-                open => open,
+                open @ Amount::Text(_) => open,
             },
             (swap, _) => swap,
         },

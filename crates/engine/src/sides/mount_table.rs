@@ -78,15 +78,12 @@ fn unescape(field: &str) -> String {
     let mut rest = field.as_bytes();
     while let Some((&first, after)) = rest.split_first() {
         let code = after.get(..3).filter(|_| first == b'\\').and_then(|digits| std::str::from_utf8(digits).ok());
-        match code.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[3..];
-            }
-            None => {
-                bytes.push(first);
-                rest = after;
-            }
+        if let Some(byte) = code.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            bytes.push(byte);
+            rest = &after[3..];
+        } else {
+            bytes.push(first);
+            rest = after;
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()
@@ -117,7 +114,9 @@ mod tests {
         let to = |path| at(&lines, path).map(|line| line.id);
         assert_eq!((to("/"), to("/etc"), to("/database")), (Some(46), Some(46), Some(46)));
         // Two mounts of one place beside each other do not come to be; what lies deeper is passed on the way.
-        let stacked = read("1 0 0:1 / / rw - a a rw\n2 1 0:2 / /d rw - b b rw\n3 2 0:3 / /d rw - c c rw\n4 2 0:4 / /d/e rw - d d rw\n");
+        let stacked = read(
+            "1 0 0:1 / / rw - a a rw\n2 1 0:2 / /d rw - b b rw\n3 2 0:3 / /d rw - c c rw\n4 2 0:4 / /d/e rw - d d rw\n",
+        );
         assert_eq!(at(&stacked, "/d/e").map(|line| line.id), Some(3), "what covers /d hides /d/e");
     }
 }

@@ -1,8 +1,8 @@
 //! What is mounted in a container, and where each mount comes from: its image, a default of every container's, a volume,
 //! a path of this machine, a flag, or somebody inside.
 
-use super::{Engine, Living};
 use super::mount_table::{self, Line, is_within};
+use super::{Engine, Living};
 use crate::config::{ContainerConfig, ImageRef, Mount as Asked};
 use oci::runtime::Mount;
 use serde::Serialize;
@@ -134,7 +134,8 @@ fn of(line: &Line, table: &[Line], living: &Living, host: &[PathBuf]) -> MountSi
     let spec = living.spec.mounts.iter().find(|mount| normal(&mount.destination) == line.point);
     if line.point == "/" {
         side.origin = MountOrigin::Root;
-        side.by = Some(living.origins.of("root.readonly").filter(|by| by != "default").unwrap_or_else(|| "image".to_owned()));
+        side.by =
+            Some(living.origins.of("root.readonly").filter(|by| by != "default").unwrap_or_else(|| "image".to_owned()));
     } else if let Some(spec) = spec {
         side.by = living.origins.of(&format!("mounts[{}]", spec.destination));
         side.asked.clone_from(&spec.options);

@@ -62,7 +62,8 @@ pub(super) fn look(engine: &Engine, living: &Living) -> Vec<NamespaceSide> {
             let same = others.iter().filter(|(_, dir)| dir.namespace(file) == Some(namespace));
             same.map(|(id, _)| name_of(engine, id)).collect()
         };
-        let joined = linux.and_then(|linux| linux.namespaces.iter().find(|namespace| namespace.kind == kind)?.path.clone());
+        let joined =
+            linux.and_then(|linux| linux.namespaces.iter().find(|namespace| namespace.kind == kind)?.path.clone());
         let shared = match (host == Some(namespace), with.is_empty(), joined) {
             (true, ..) => Shared::Host,
             (_, false, _) => Shared::With(with),

@@ -87,7 +87,11 @@ pub(super) fn look(engine: &Engine, living: &Living, namespaces: &[NamespaceSide
     let shared = namespaces.iter().find(|namespace| namespace.kind == "net").map(|namespace| &namespace.shared);
     network.host = shared == Some(&Shared::Host);
     let places = engine.places_of(config, record.id.as_str());
-    let seen = if network.host { sight::here() } else { sight::of(|| living.process.open_namespace("net"), &living.running.handle.pidfd) };
+    let seen = if network.host {
+        sight::here()
+    } else {
+        sight::of(|| living.process.open_namespace("net"), &living.running.handle.pidfd)
+    };
     if let Some(sight::Seen { links, paths }) = seen {
         network.more_interfaces = links.len().saturating_sub(MOST);
         network.more_routes = paths.len().saturating_sub(MOST);
@@ -112,7 +116,8 @@ pub(super) fn look(engine: &Engine, living: &Living, namespaces: &[NamespaceSide
         }
     }
     // What is mounted there is this very file, whatever the container has written to it.
-    let file = living.running.run_file("resolv.conf").or_else(|| fs::read("/etc/resolv.conf").ok().filter(|_| network.host));
+    let file =
+        living.running.run_file("resolv.conf").or_else(|| fs::read("/etc/resolv.conf").ok().filter(|_| network.host));
     for line in String::from_utf8_lossy(&file.unwrap_or_default()).lines().take(MOST) {
         let mut words = line.split_whitespace();
         match words.next() {

@@ -114,7 +114,8 @@ fn commands(pids: &[i32]) -> BTreeMap<i32, String> {
     };
     let Ok((socket, child)) = sys::process::fork_connected(read) else { return commands };
     let until = Instant::now() + PATIENCE;
-    while commands.len() < pids.len() && sys::process::wait_readable(&socket, until.saturating_duration_since(Instant::now()))
+    while commands.len() < pids.len()
+        && sys::process::wait_readable(&socket, until.saturating_duration_since(Instant::now()))
     {
         let Ok(Some((bytes, _))) = sys::socket::receive_any(&socket) else { break };
         let Some((pid, words)) = bytes.split_first_chunk() else { break };

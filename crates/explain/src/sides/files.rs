@@ -192,7 +192,7 @@ fn one(page: &mut Page, sides: &Sides, path: &PathSide, indent: usize) {
     if let Some(mount) = &path.mount {
         let host = path.host.as_ref().map(|host| format!(", on this machine {host}")).unwrap_or_default();
         let by = by(mount.by.as_ref());
-        page.line(&format!("{blanks}  comes from the mount at {}: {}{host} {by}", mount.at, from(mount)).trim_end().to_owned());
+        page.line(format!("{blanks}  comes from the mount at {}: {}{host} {by}", mount.at, from(mount)).trim_end());
     }
     let seen = path.places.iter().any(|place| place.seen && place.kind != "whiteout");
     if !seen && path.mount.is_none() {

@@ -88,10 +88,11 @@ fn capabilities(page: &mut Page, sides: &Sides) {
     let may = &sides.may_do;
     if may.all_capabilities {
         let by = may.capabilities.first().map(|side| format!("[{}]", side.by)).unwrap_or_default();
-        return page.line(&format!("  capabilities  all that this kernel has: it is as strong as root in its namespaces  {by}"));
+        return page.line(&format!(
+            "  capabilities  all that this kernel has: it is as strong as root in its namespaces  {by}"
+        ));
     }
-    let (has, lacks): (Vec<_>, Vec<_>) =
-        may.capabilities.iter().partition(|side| side.effective.unwrap_or(side.asked));
+    let (has, lacks): (Vec<_>, Vec<_>) = may.capabilities.iter().partition(|side| side.effective.unwrap_or(side.asked));
     let words = |name: &str| WORDS.iter().find(|(known, _)| *known == name).map_or("", |(_, words)| words);
     page.line(&match has.len() {
         0 => "  capabilities  none".to_owned(),

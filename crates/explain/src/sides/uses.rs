@@ -39,7 +39,8 @@ fn limits(page: &mut Page, sides: &Sides) {
     for limit in limits {
         if let Some(tighter) = &limit.tighter {
             let amount = text(&tighter.amount, limit.unit);
-            let words = format!("{}: no more than {amount} all the same, by the cgroup above, {}", limit.name, tighter.cgroup);
+            let words =
+                format!("{}: no more than {amount} all the same, by the cgroup above, {}", limit.name, tighter.cgroup);
             page.words(4, words.split(' '));
         }
         for (what, count) in &limit.events {
@@ -89,7 +90,8 @@ fn ulimits(page: &mut Page, sides: &Sides) {
     };
     let mut columns = Columns::new(4, &[1, 2, 3]);
     columns.row(["", "asked", "effective", "used now", "", "set by"]);
-    let narrow = |effective: &Option<[Option<u64>; 2]>| effective.is_some_and(|[soft, _]| soft.is_some_and(|soft| soft > 0));
+    let narrow =
+        |effective: &Option<[Option<u64>; 2]>| effective.is_some_and(|[soft, _]| soft.is_some_and(|soft| soft > 0));
     let all = sides.uses.ulimits.iter().filter(|limit| limit.asked.is_some() || narrow(&limit.effective));
     let mut any = false;
     for limit in all {
