@@ -118,20 +118,30 @@ fn reaches_what_ip_says(sandbox: &Sandbox, enter: &[&str], seen: &Value) {
     assert!(expected.is_subset(&told.iter().map(bare).collect()), "{expected:?} {told:?}");
 }
 
+/// Held against the kernel with these options.
+#[track_caller]
+fn both_sides_are_right(options: &[&str]) {
+    let sandbox = Sandbox::new();
+    with_base(&sandbox);
+    let pid = sleeps(&sandbox, "con", options);
+    let seen = view(&sandbox, &["con"]);
+    sees_what_the_kernel_says(&sandbox, &pid, &seen);
+    reaches_what_ip_says(&sandbox, &["-t", &pid, "-n"], &seen);
+    sandbox.run(["rm", "-f", "con"]).code(0);
+}
+
 #[test]
 fn both_sides_are_as_the_kernel_says() {
     requires!(root, cgroups, busybox);
-    let sandbox = Sandbox::new();
-    with_base(&sandbox);
-    for options in
-        [&["-u", "web", "--ulimit", "nofile=100:200"][..], &["--userns=auto", "--cap-add=NET_ADMIN"], &["--privileged"]]
-    {
-        let pid = sleeps(&sandbox, "con", options);
-        let seen = view(&sandbox, &["con"]);
-        sees_what_the_kernel_says(&sandbox, &pid, &seen);
-        reaches_what_ip_says(&sandbox, &["-t", &pid, "-n"], &seen);
-        sandbox.run(["rm", "-f", "con"]).code(0);
-    }
+    both_sides_are_right(&["-u", "web", "--ulimit", "nofile=100:200"]);
+    both_sides_are_right(&["--privileged"]);
+    both_sides_are_right(&["--network=host", "--pid=host", "--ipc=host", "--uts=host"]);
+}
+
+#[test]
+fn both_sides_of_one_with_ids_of_its_own_are_as_the_kernel_says() {
+    requires!(root, cgroups, busybox, kernel = (6, 3));
+    both_sides_are_right(&["--userns=auto", "--cap-add=NET_ADMIN"]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use engine::sides::{Amount, Limit, Sides, Unit};
 
 pub(super) fn write(page: &mut Page, sides: &Sides) {
     if let Some(cgroup) = &sides.uses.cgroup {
-        page.words(2, ["cgroup", cgroup]);
+        page.line(&format!("  cgroup  {cgroup}"));
     } else if sides.runs {
         page.line("  no cgroup of its own: nothing is limited, nothing is counted");
     }
