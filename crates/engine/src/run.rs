@@ -10,7 +10,7 @@ use crate::part::Part;
 use crate::record::{End, Record, now};
 use crate::recorded::Recorded;
 use crate::spec::Composed;
-use crate::start::{Hold, Io, Start, write_down};
+use crate::start::{Hold, Io, Start};
 use crate::timings::Timings;
 use crate::{joining, root};
 use monitor::Holder;
@@ -71,7 +71,7 @@ pub fn run(
     };
     let held = close_stdin(config).and_then(|()| {
         start.go(source, Hold { with_us: true, newlines }, |request, composed| {
-            write_down(&place.run_dir, composed)?;
+            place.write_down(composed)?;
             started = Some(now());
             let foreground = Foreground {
                 pass_signals: config.foreground.proxy_signals,

@@ -24,13 +24,6 @@ pub(crate) const SPEC: &str = "spec.json";
 /// In a run directory: who asked for each part of it, by the part's path.
 pub(crate) const ORIGINS: &str = "origins.json";
 
-/// Writes down what runs, for whoever looks at it, and what is to run beside it.
-pub(crate) fn write_down(run_dir: &RunDir, composed: &Composed) -> Result<()> {
-    let origins = composed.origins.iter().map(|(path, origin)| (path.as_str(), origin.to_string()));
-    let origins: BTreeMap<&str, String> = origins.collect();
-    run_dir.put(ORIGINS, &serde_json::to_vec(&origins).unwrap_or_default(), 0o600)?;
-    Ok(run_dir.put(SPEC, &serde_json::to_vec(&composed.spec).unwrap_or_default(), 0o600)?)
-}
 
 /// What the caller's terminal is like.
 #[derive(Debug, Clone, Copy, Default)]
@@ -81,6 +74,14 @@ impl Place {
         let mode = rustix::fs::Mode::from_raw_mode(0o755);
         sys::fs::ensure_dir(rustix::fs::CWD, &path, mode).map_err(Error::file("make", path.as_path()))?;
         Ok(path)
+    }
+
+    /// Writes down what runs, for whoever looks at it, and what is to run beside it.
+    pub fn write_down(&self, composed: &Composed) -> Result<()> {
+        let origins = composed.origins.iter().map(|(path, origin)| (path.as_str(), origin.to_string()));
+        let origins: BTreeMap<&str, String> = origins.collect();
+        self.run_dir.put(ORIGINS, &serde_json::to_vec(&origins).unwrap_or_default(), 0o600)?;
+        Ok(self.run_dir.put(SPEC, &serde_json::to_vec(&composed.spec).unwrap_or_default(), 0o600)?)
     }
 
     /// Nothing of the container runs any more, and it is in no network; what was written down of it stays.

@@ -25,7 +25,7 @@ use crate::recorded::Recorded;
 use crate::root::{self, Source};
 use crate::run::{Run, command_of, finish};
 use crate::spec::Composed;
-use crate::start::{Hold, Io, Place, Start, write_down};
+use crate::start::{Hold, Io, Place, Start};
 use crate::timings::Timings;
 use crate::{joining, userns};
 use monitor::{Client, History, Holder, Life, Mark, Policy, Process, RunDir, State, Streams, Supervisor, Word, log};
@@ -344,7 +344,7 @@ fn hand_over(
     order.pid = container.handle.pid;
     place.run_dir.write_process(&Process::of(order.pid))?;
     complete(order.pid)?;
-    write_down(&place.run_dir, composed)?;
+    place.write_down(composed)?;
     let failed = || Error::system("hand the container over to its monitor");
     let bytes = serde_json::to_vec(&order).unwrap_or_default();
     place.run_dir.put(ORDER, &bytes, 0o600)?;
