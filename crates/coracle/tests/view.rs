@@ -411,6 +411,9 @@ fn one_that_has_ended_says_so_and_what_it_has_left() {
     assert_eq!((&memory["asked"], &memory["effective"]), (&json!(32 << 20), &Value::Null));
     assert_eq!(one(&seen, "/files/mounts/list", "at", "/data")["by"], "--volume");
     assert_eq!(one(&seen, "/mayDo/capabilities", "name", "CAP_KILL")["by"], "--cap-drop");
+    // What was composed for its last start is known still, where that was recorded.
+    assert_eq!(one(&seen, "/files/mounts/list", "at", "/proc")["asked"], json!(["nosuid", "noexec", "nodev"]));
+    assert_eq!(one(&seen, "/uses/ulimits", "name", "nofile")["by"], "default");
     assert_eq!(seen["files"]["paths"][0]["places"][0]["size"], 2);
     sandbox.run(["view", "con"]).code(0).stdout_contains("does not run: it ended with exit code 3");
     sandbox.run(["create", "--name=new", "base", "true"]).code(0);

@@ -24,7 +24,6 @@ pub(crate) const SPEC: &str = "spec.json";
 /// In a run directory: who asked for each part of it, by the part's path.
 pub(crate) const ORIGINS: &str = "origins.json";
 
-
 /// What the caller's terminal is like.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Io {

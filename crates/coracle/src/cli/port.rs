@@ -6,7 +6,7 @@ use crate::cli::output::{help, lines, print};
 use engine::Engine;
 use engine::containers::Listed;
 use flag::{Flag, Help, Order, parse};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
 const HELP: Help = Help {
     usage: &["port [OPTIONS] CONTAINER [PORT[/PROTOCOL]]"],
@@ -62,12 +62,5 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
 
 /// The published ports of a container that runs, in order: `80/tcp`, and where on this machine.
 pub fn published(engine: &Engine, listed: &Listed) -> Vec<(String, SocketAddr)> {
-    let container = &listed.container;
-    let mut all = engine.published(&container.config.config, container.id.as_str());
-    all.sort_by_key(|one| (one.to.port(), one.protocol, one.to.is_ipv6(), one.at, one.port));
-    let line = |one: &engine::network::Published| {
-        let every: IpAddr = if one.to.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
-        (format!("{}/{}", one.to.port(), one.protocol), SocketAddr::new(one.at.unwrap_or(every), one.port))
-    };
-    all.iter().map(line).collect()
+    engine::sides::published(engine, listed).into_iter().map(|port| (port.inside, port.outside)).collect()
 }

@@ -6,6 +6,7 @@
 //! stand in the way. What a process can make a reader wait for is read by a child that has a time limit. The order matters
 //! for an ordinary user: living processes are looked at before his engine enters its namespace, files after.
 
+mod amount;
 mod changes;
 mod devices;
 mod filter;
@@ -22,16 +23,17 @@ mod proc_dir;
 mod processes;
 mod ulimits;
 
+pub use amount::{Amount, Tighter, Unit};
 pub use changes::{ChangedFile, Changes};
 pub use devices::{DeviceNode, Devices, Gate};
 pub use filter::Filter;
 pub use ids::{IdRange, Ids};
 pub use layers::{LayerSide, RootKind, RootSide};
-pub use limits::{Amount, Limit, Tighter, Unit};
+pub use limits::Limit;
 pub use may::{CapabilitySide, MayDo};
 pub use mounts::{Hidden, MountOrigin, MountSide, Mounts};
 pub use namespaces::{NamespaceSide, Shared};
-pub use network::{Interface, NetworkSide, Port, RouteSide};
+pub use network::{Interface, NetworkSide, Port, RouteSide, published};
 pub use place::{PathSide, PlaceSide};
 pub use processes::{ProcessSide, ProcessSides};
 pub use ulimits::UlimitSide;
@@ -41,6 +43,7 @@ use crate::containers::{Listed, Status};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::exec::Running;
+use crate::recorded::Recorded;
 use crate::start::{ORIGINS, SPEC};
 use oci::runtime::Spec;
 use proc_dir::ProcDir;
@@ -154,15 +157,14 @@ impl Engine {
     /// Looks at a container from both sides, and where `paths` come from that it sees.
     pub fn sides(&self, text: &str, paths: &[String]) -> Result<Sides> {
         let listed = self.container(text)?;
-        let config = &listed.container.config.config;
         let mut sides = Sides::new(&listed);
         let living = if listed.status.is_alive() { self.living(listed.container.id.as_str())? } else { None };
         sides.runs = living.is_some();
         match &living {
             Some(living) => self.look_alive(living, &mut sides)?,
-            None => self.look_at_rest(config, &mut sides),
+            None => self.look_at_rest(&listed, &mut sides),
         }
-        sides.files.devices = devices::look(living.as_ref(), config);
+        sides.files.devices = devices::look(living.as_ref(), &listed.container.config.config);
         self.look_at_files(&listed, living.as_ref(), paths, &mut sides);
         sides.sees.network.published = network::published(self, &listed);
         Ok(sides)
@@ -202,12 +204,26 @@ impl Engine {
     }
 
     /// What was asked for one that does not run.
-    fn look_at_rest(&self, config: &ContainerConfig, sides: &mut Sides) {
+    fn look_at_rest(&self, listed: &Listed, sides: &mut Sides) {
+        let config = &listed.container.config.config;
         sides.sees.network = network::asked(config);
         sides.uses.limits = limits::asked(self, config);
-        sides.uses.ulimits = ulimits::asked(config);
-        sides.files.mounts = mounts::asked(config);
         may::asked(config, &mut sides.may_do);
+        // What was composed for its last start says more than its request.
+        match Recorded::find(self, listed.container.id.as_str()) {
+            Ok(Recorded { spec, origins, .. }) if spec.process.is_some() => {
+                let origins = origins.into_iter().map(|(path, asked)| (path.into_owned(), asked.to_string())).collect();
+                let mut origins = Origins(origins);
+                origins.settle(config);
+                sides.sees.host_name = spec.hostname.clone().unwrap_or_default();
+                sides.uses.ulimits = ulimits::composed(&spec, &origins);
+                sides.files.mounts = mounts::composed(&spec, &origins, config);
+            }
+            _ => {
+                sides.uses.ulimits = ulimits::asked(config);
+                sides.files.mounts = mounts::asked(config);
+            }
+        }
     }
 
     /// Its layers and what is in them. A failure is a note: the rest has been seen.

@@ -2,9 +2,9 @@
 //! a path of this machine, a flag, or somebody inside.
 
 use super::mount_table::{self, Line, is_within};
-use super::{Engine, Living};
+use super::{Engine, Living, Origins};
 use crate::config::{ContainerConfig, ImageRef, Mount as Asked};
-use oci::runtime::Mount;
+use oci::runtime::{Mount, Spec};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -139,7 +139,7 @@ fn of(line: &Line, table: &[Line], living: &Living, host: &[PathBuf]) -> MountSi
     } else if let Some(spec) = spec {
         side.by = living.origins.of(&format!("mounts[{}]", spec.destination));
         side.asked.clone_from(&spec.options);
-        asked_for(&mut side, spec, line, config);
+        asked_for(&mut side, spec, config);
     } else if linux.is_some_and(|linux| linux.masked_paths.contains(&line.point)) {
         side.origin = MountOrigin::Masked;
         side.by = living.origins.of("linux.maskedPaths");
@@ -183,7 +183,7 @@ fn is_of_host(line: &Line, hidden: &[PathBuf]) -> bool {
 }
 
 /// One that the specification has.
-fn asked_for(side: &mut MountSide, spec: &Mount, line: &Line, config: &ContainerConfig) {
+fn asked_for(side: &mut MountSide, spec: &Mount, config: &ContainerConfig) {
     let asked = config.files.mounts.iter().find(|mount| mount.destination().as_str() == spec.destination);
     let source = spec.source.clone();
     (side.origin, side.from) = match asked {
@@ -195,8 +195,8 @@ fn asked_for(side: &mut MountSide, spec: &Mount, line: &Line, config: &Container
         Some(Asked::Tmpfs(_)) => (MountOrigin::Tmpfs, None),
         None => match side.by.as_deref() {
             Some("--secret") => (MountOrigin::Secret, None),
-            Some("--device" | "--privileged") if line.point.starts_with("/dev/") => (MountOrigin::Device, source),
-            Some("--read-only") if line.kind == "tmpfs" => (MountOrigin::Tmpfs, None),
+            Some("--device" | "--privileged") if side.at.starts_with("/dev/") => (MountOrigin::Device, source),
+            Some("--read-only") if side.filesystem == "tmpfs" => (MountOrigin::Tmpfs, None),
             _ if spec.destination.starts_with("/etc/") => (MountOrigin::Generated, None),
             Some("--pid" | "--ipc" | "--network") => (MountOrigin::Bind, source),
             _ => (MountOrigin::Default, None),
@@ -222,7 +222,30 @@ fn hidden(table: &[Line], living: &Living) -> Hidden {
     }
 }
 
-/// What was asked for one that does not run.
+/// What was composed for the last start of one that does not run.
+pub(super) fn composed(spec: &Spec, origins: &Origins, config: &ContainerConfig) -> Mounts {
+    let one = |mount: &Mount| {
+        let mut side = MountSide {
+            at: normal(&mount.destination).to_owned(),
+            filesystem: mount.kind.clone().unwrap_or_default(),
+            asked: mount.options.clone(),
+            by: origins.of(&format!("mounts[{}]", mount.destination)),
+            ..MountSide::default()
+        };
+        asked_for(&mut side, mount, config);
+        side
+    };
+    let linux = spec.linux.as_ref();
+    let hidden = Hidden {
+        masked: linux.map(|linux| linux.masked_paths.clone()).unwrap_or_default(),
+        read_only: linux.map(|linux| linux.readonly_paths.clone()).unwrap_or_default(),
+        by: origins.of("linux.maskedPaths"),
+        ..Hidden::default()
+    };
+    Mounts { list: spec.mounts.iter().map(one).collect(), hidden, ..Mounts::default() }
+}
+
+/// What was asked for one that was never started.
 pub(super) fn asked(config: &ContainerConfig) -> Mounts {
     let list = config.files.mounts.iter().map(|mount| {
         let (origin, from) = match mount {

@@ -138,8 +138,8 @@ pub(super) fn asked(config: &ContainerConfig) -> NetworkSide {
     NetworkSide { mode: NetworkMode::text(config.view.network.as_ref()), ..NetworkSide::default() }
 }
 
-/// Ports that lead to it now, in order.
-pub(super) fn published(engine: &Engine, listed: &Listed) -> Vec<Port> {
+/// Ports of this machine that lead to a container that runs, in order.
+pub fn published(engine: &Engine, listed: &Listed) -> Vec<Port> {
     let container = &listed.container;
     let mut all = engine.published(&container.config.config, container.id.as_str());
     all.sort_by_key(|one| (one.to.port(), one.protocol, one.to.is_ipv6(), one.at, one.port));

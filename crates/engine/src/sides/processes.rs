@@ -18,8 +18,8 @@ const MOST: usize = 256;
 /// So much of a command is read.
 const LONGEST: usize = 512;
 
-/// A process can have its words lie where the kernel has to ask somebody for them (userfaultfd, FUSE), who may never
-/// answer: then its name has to do.
+/// Words are read from a process's memory, whose map somebody in it may keep locked while he waits for what never comes
+/// (a page of a FUSE file system that nobody serves): then its name has to do.
 const PATIENCE: Duration = Duration::from_millis(250);
 
 /// A process.

@@ -1,8 +1,9 @@
 //! Resource limits of the first process, getrlimit(2).
 
-use super::Living;
 use super::proc_dir::line;
+use super::{Living, Origins};
 use crate::config::{ContainerConfig, Resource};
+use oci::runtime::{Rlimit, Spec};
 use serde::Serialize;
 
 /// A resource limit.
@@ -49,7 +50,6 @@ pub(super) fn look(living: &Living) -> Vec<UlimitSide> {
     let one = |(resource, name): (Resource, &str)| {
         let mut words = text.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace();
         let effective = [number(words.next()?)?, number(words.next()?)?];
-        let finite = |limit: u64| (limit != u64::MAX).then_some(limit);
         let asked = asked.iter().find(|limit| limit.kind == resource.rlimit());
         Some(UlimitSide {
             name: resource.name(),
@@ -77,7 +77,24 @@ fn number(word: &str) -> Option<Option<u64>> {
     if word == "unlimited" { Some(None) } else { word.parse().ok().map(Some) }
 }
 
-/// What was asked for one that does not run.
+/// What was composed for the last start of one that does not run.
+pub(super) fn composed(spec: &Spec, origins: &Origins) -> Vec<UlimitSide> {
+    let limits = spec.process.as_ref().map(|process| process.rlimits.as_slice()).unwrap_or_default();
+    let one = |limit: &Rlimit| UlimitSide {
+        name: Resource::by_name(&limit.kind).map_or_else(|| limit.kind.clone(), Resource::name),
+        asked: Some([finite(limit.soft), finite(limit.hard)]),
+        effective: None,
+        used: None,
+        by: origins.of(&format!("process.rlimits[{}]", limit.kind)),
+    };
+    limits.iter().map(one).collect()
+}
+
+fn finite(limit: u64) -> Option<u64> {
+    (limit != u64::MAX).then_some(limit)
+}
+
+/// What was asked for one that was never started.
 pub(super) fn asked(config: &ContainerConfig) -> Vec<UlimitSide> {
     let asked = config.process.ulimits.iter().map(|ulimit| UlimitSide {
         name: ulimit.resource.name(),

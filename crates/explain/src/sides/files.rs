@@ -84,10 +84,10 @@ fn mounts(page: &mut Page, sides: &Sides) {
             continue;
         }
         shown += 1;
-        columns.row([&mount.at, &from(mount), &options(mount), &by(mount.by.as_ref())]);
+        columns.row([&mount.at, &from(mount), &options(mount, sides.runs), &by(mount.by.as_ref())]);
     }
     for (what, (count, mount)) in folded {
-        let options = if mount.covered { String::new() } else { options(mount) };
+        let options = if mount.covered { String::new() } else { options(mount, sides.runs) };
         columns.row([what, &format!("{count} of them"), &options, &by(mount.by.as_ref())]);
     }
     if !columns.is_empty() {
@@ -123,9 +123,9 @@ fn from(mount: &MountSide) -> String {
 }
 
 /// Those that hold; what says nothing in particular is left out.
-fn options(mount: &MountSide) -> String {
+fn options(mount: &MountSide, runs: bool) -> String {
     let Some(effective) = &mount.effective else {
-        return if mount.asked.is_empty() { String::new() } else { "not there".to_owned() };
+        return if runs { "not there".to_owned() } else { mount.asked.join(",") };
     };
     effective.split(',').filter(|option| *option != "relatime").collect::<Vec<_>>().join(",")
 }

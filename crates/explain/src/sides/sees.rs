@@ -12,7 +12,11 @@ pub(super) fn write(page: &mut Page, sides: &Sides) {
     let sees = &sides.sees;
     if sides.runs {
         processes(page, sides);
+    }
+    if !sees.host_name.is_empty() {
         page.line(&format!("  host name  {}", sees.host_name));
+    }
+    if sides.runs {
         namespaces(page, sides);
     }
     network::write(page, sides);
