@@ -52,7 +52,7 @@ pub struct ProcessSide {
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProcessSides {
-    /// They, by pid on this machine.
+    /// They, in the order in which they came.
     pub list: Vec<ProcessSide>,
     /// How many more there are.
     pub more: usize,
@@ -60,7 +60,9 @@ pub struct ProcessSides {
 
 pub(super) fn look(living: &Living) -> Result<ProcessSides> {
     let mut pids = pids(&living.running)?;
-    pids.sort_unstable();
+    // In the order in which they came: a number below that of the first was given after all numbers were used up once.
+    let first = living.running.handle.pid;
+    pids.sort_unstable_by_key(|pid| (*pid < first, *pid));
     let more = pids.len().saturating_sub(MOST);
     pids.truncate(MOST);
     let maps = ["uid_map", "gid_map"].map(|file| map_of(&living.process.text(file).unwrap_or_default()));
