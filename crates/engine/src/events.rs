@@ -296,14 +296,14 @@ mod tests {
         let attributes: &[(&str, &str)] = &[("name", "a name")];
         let line = Line { time, kind: Kind::Image, action: "tag", id: "x", attributes };
         let line = serde_json::to_string(&line).unwrap() + "\n";
-        append(dir, line.as_bytes()).unwrap();
+        LOG.append(dir, line.as_bytes()).unwrap();
     }
 
     #[test]
     fn who_follows_misses_none_when_the_file_is_full() {
         let dir = dir("full");
         let mut events = Events::open(&dir, false).unwrap();
-        let many = FULL / 50;
+        let many = LOG.full / 50;
         for time in 0..many {
             add(&dir, time);
             if time % 1000 == 0 {
@@ -312,8 +312,8 @@ mod tests {
         }
         let mut times = std::iter::from_fn(|| events.next_event()).map(|event| event.time);
         assert!((0..many).all(|time| times.next() == Some(time)));
-        assert!(std::fs::metadata(dir.join(OLDER)).unwrap().len() >= FULL);
-        assert!(std::fs::metadata(dir.join(EVENTS)).unwrap().len() < FULL);
+        assert!(std::fs::metadata(dir.join(OLDER)).unwrap().len() >= LOG.full);
+        assert!(std::fs::metadata(dir.join(EVENTS)).unwrap().len() < LOG.full);
         std::fs::remove_dir_all(dir).unwrap();
     }
 
