@@ -275,7 +275,7 @@ impl Running {
     }
 
     /// Its cgroup, for what joins it.
-    fn cgroup(&self, layout: &Layout) -> Result<Option<Cgroup>> {
+    pub fn cgroup(&self, layout: &Layout) -> Result<Option<Cgroup>> {
         let cgroup = &self.handle.cgroup;
         if cgroup.is_empty() {
             return Ok(None);

@@ -4,7 +4,7 @@
 //! (its mounts are locked together). So the root is a tmpfs: links are copied, and each top-level directory, and each
 //! disk mounted below one, gets an overlay of its own, whose upper lies on that same tmpfs. Nothing the container
 //! does touches the machine; what it can do is read. Coracle's own data, /run, and /tmp with the sockets of others
-//! are not there.
+//! are not there. Of the same kind, and smaller, is what `coracle debug` takes its tools from.
 
 mod survey;
 
@@ -16,19 +16,21 @@ use runtime::rootfs::Item;
 use rustix::fs::{CWD, Mode, OFlags};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+pub use survey::Extent;
 use survey::{EMPTY, Survey};
 use sys::mount::{FsContext, attr};
 
 /// The pieces of the root. `place` is a directory for a [`Stage`], which older kernels need.
 pub fn pieces(
     locations: &Locations,
+    extent: Extent,
     place: &Path,
     shift: Option<(&OwnedFd, &IdMaps)>,
     owner: Option<Owner>,
     user_xattrs: bool,
 ) -> Result<Vec<Item>> {
     // In a user namespace a directory with mounts below it is locked together with them, and cannot be a lower.
-    let found = Survey::of_machine(locations, user_xattrs)?;
+    let found = Survey::of_machine(locations, user_xattrs, extent)?;
     let root = tmpfs("host:")?;
     give(&root, Path::new(""), owner)?;
     for (path, mode) in &found.directories {
@@ -38,7 +40,17 @@ pub fn pieces(
     for (path, target) in &found.links {
         sys::fs::symlinkat(target, &root, path.strip_prefix("/").unwrap_or(path)).map_err(Error::system(WHAT))?;
     }
-    let overlays = Overlays { shift, owner, user_xattrs, stage: None };
+    if extent == Extent::Tools
+        && let Ok(cache) = std::fs::read(CACHE)
+    {
+        // A copy, for a file of the machine's would be one mount away from being written.
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC;
+        sys::fs::open_beneath(&root, &CACHE[1..], flags, Mode::from_raw_mode(0o644))
+            .and_then(|file| sys::fs::write_all(file, &cache))
+            .map_err(Error::system(WHAT))?;
+    }
+    let attributes = attr::NODEV | if extent == Extent::Tools { attr::NOSUID } else { 0 };
+    let overlays = Overlays { shift, owner, user_xattrs, attributes, stage: None };
     let made = overlays.make(&tmpfs("coracle")?, &found.overlays).or_else(|error| match error {
         Error::System { source, .. } if source.errno == sys::Errno::INVAL => {
             let stage = Stage::enter(place)?;
@@ -51,9 +63,12 @@ pub fn pieces(
     for path in found.files {
         items.push(file(&path)?);
     }
-    items.extend(hide(locations));
+    items.extend(hide(locations, extent));
     Ok(items)
 }
+
+/// Where the dynamic linker finds libraries that are in none of its own places (ldconfig(8)).
+const CACHE: &str = "/etc/ld.so.cache";
 
 const WHAT: &str = "put together the root of host:";
 
@@ -96,6 +111,7 @@ struct Overlays<'a> {
     shift: Option<(&'a OwnedFd, &'a IdMaps)>,
     owner: Option<Owner>,
     user_xattrs: bool,
+    attributes: u64,
     stage: Option<&'a Stage>,
 }
 
@@ -133,7 +149,7 @@ impl Overlays<'_> {
         }
         self.copy_meta(path, &own).map_err(what)?;
         let xattrs = if self.user_xattrs { store::XattrStyle::User } else { store::XattrStyle::Trusted };
-        let options = store::overlay::Options { xattrs, volatile: true, attributes: attr::NODEV };
+        let options = store::overlay::Options { xattrs, volatile: true, attributes: self.attributes };
         store::overlay::mount(&[lower], Some(own.as_fd()), &options).map(Some).map_err(what)
     }
 
@@ -160,8 +176,8 @@ impl Overlays<'_> {
 }
 
 /// Coracle's own directories, and places where others leave sockets, covered by something empty.
-fn hide(locations: &Locations) -> Vec<Item> {
-    hidden(locations).iter().map(|path| covered(path)).collect()
+fn hide(locations: &Locations, extent: Extent) -> Vec<Item> {
+    hidden(locations).iter().filter(|path| extent.has(path)).map(|path| covered(path)).collect()
 }
 
 /// Directories of this machine that are not there.

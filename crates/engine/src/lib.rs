@@ -19,6 +19,7 @@ pub mod config;
 pub mod containers;
 mod cp;
 mod create;
+pub mod debug;
 mod details;
 mod effect;
 mod engine;

@@ -136,7 +136,7 @@ pub fn make(
             let shift = shifted.as_ref().zip(maps);
             let owner = namespace.maps().and_then(|maps| maps.host_uid(0).zip(maps.host_gid(0)));
             let owner = owner.filter(|owner| *owner != (0, 0));
-            let items = host::pieces(engine.locations(), &place, shift, owner, user)?;
+            let items = host::pieces(engine.locations(), host::Extent::Whole, &place, shift, owner, user)?;
             let host = sys::fs::open("/", OFlags::PATH | OFlags::DIRECTORY, Mode::empty());
             Ok(Root { rootfs: RuntimeRoot::Built(items), trees: vec![host.map_err(Error::system("open /"))?] })
         }

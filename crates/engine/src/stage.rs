@@ -21,11 +21,19 @@ pub struct Stage {
     _left: Left,
 }
 
-/// Where we were before.
+/// Where we were before we entered another mount namespace; we are back when it is dropped.
 #[derive(Debug)]
-struct Left {
+pub(crate) struct Left {
     namespace: OwnedFd,
     cwd: OwnedFd,
+}
+
+impl Left {
+    /// Here, before it is left.
+    pub fn here() -> sys::Result<Self> {
+        let namespace = sys::fs::open("/proc/self/ns/mnt", OFlags::RDONLY, Mode::empty())?;
+        Ok(Self { namespace, cwd: sys::fs::open(".", DIRECTORY, Mode::empty())? })
+    }
 }
 
 impl Drop for Left {
@@ -41,10 +49,8 @@ impl Stage {
     /// Enters one, built over the directory `at`, which nobody needs meanwhile.
     pub fn enter(at: &Path) -> Result<Self> {
         let open = || {
-            let namespace = sys::fs::open("/proc/self/ns/mnt", OFlags::RDONLY, Mode::empty())?;
-            let cwd = sys::fs::open(".", DIRECTORY, Mode::empty())?;
+            let left = Left::here()?;
             unshare(namespace::MOUNT)?;
-            let left = Left { namespace, cwd };
             let private = MountAttr { propagation: propagation::PRIVATE, ..MountAttr::default() };
             mount_setattr(CWD, "/", RECURSIVE, &private)?;
             let context = FsContext::open("tmpfs")?;

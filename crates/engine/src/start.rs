@@ -304,7 +304,10 @@ impl Drop for Limited {
     }
 }
 
-fn custom_profile(config: &ContainerConfig, capabilities: &[String]) -> Result<Option<oci::runtime::Seccomp>> {
+pub(crate) fn custom_profile(
+    config: &ContainerConfig,
+    capabilities: &[String],
+) -> Result<Option<oci::runtime::Seccomp>> {
     let SeccompChoice::Profile { path, json } = &config.privileges.seccomp else { return Ok(None) };
     seccomp::docker::from_json(json.as_bytes(), capabilities, gather::kernel())
         .map(Some)

@@ -77,10 +77,15 @@ impl Engine {
     }
 
     /// A mount of layers, lowest first, that nobody sees.
-    fn merged(&self, layers: &[impl AsFd]) -> Result<OwnedFd> {
+    fn mounted(&self, layers: &[impl AsFd]) -> Result<OwnedFd> {
         let xattrs = self.store()?.layer_mode()?.xattrs;
         let options = overlay::Options { xattrs, volatile: false, attributes: sys::mount::attr::NODEV };
-        let mounted = overlay::mount(layers, None, &options).map_err(Error::system("mount the layers"))?;
+        overlay::mount(layers, None, &options).map_err(Error::system("mount the layers"))
+    }
+
+    /// What is in it, to be listed.
+    fn merged(&self, layers: &[impl AsFd]) -> Result<OwnedFd> {
+        let mounted = self.mounted(layers)?;
         // What was opened by its mount alone cannot be listed.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         sys::fs::open_beneath(&mounted, ".", flags, Mode::empty()).map_err(Error::system("open the layers"))
@@ -131,13 +136,22 @@ impl Engine {
 
     /// The root of a container, read-only, its own layer on those of the image.
     fn root_of(&self, held: &Held) -> Result<OwnedFd> {
+        self.merged(&self.all_layers(held)?)
+    }
+
+    /// The same as a detached mount.
+    pub(crate) fn mounted_root_of(&self, held: &Held) -> Result<OwnedFd> {
+        self.mounted(&self.all_layers(held)?)
+    }
+
+    fn all_layers(&self, held: &Held) -> Result<Vec<OwnedFd>> {
         let config = &held.record.config.config;
         if matches!(config.image, ImageRef::Host) {
             return Err(Error::NoImage(held.record.name.to_string(), held.record.config.image_name.clone()));
         }
         let mut layers = self.lowers(held)?;
         layers.extend(held.upper().ok());
-        self.merged(&layers)
+        Ok(layers)
     }
 }
 
@@ -180,6 +194,11 @@ impl Held {
     pub fn mounts(&self) -> Vec<Vec<u8>> {
         let own = self.record.config.config.files.mounts.iter().map(|mount| mount.destination().as_str());
         own.chain(MOUNTS).map(|path| path.trim_matches('/').as_bytes().to_vec()).collect()
+    }
+
+    /// Lets others have the container; its record, and what keeps the image's layers.
+    pub fn let_go(self) -> (Container<Record>, Lease) {
+        (self.record, self.lease)
     }
 
     /// The layer of its own.

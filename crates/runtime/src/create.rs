@@ -45,7 +45,7 @@ pub struct Request<'a> {
     pub filter: Option<seccomp::Filter>,
     /// Where the cgroups are.
     pub layout: &'a Layout,
-    /// Its cgroup; on failure it is removed.
+    /// Its cgroup; on failure it is removed, unless it is joined.
     pub cgroup: Option<Group>,
     /// Its groups of the resctrl file system, made ([`rdt`](crate::rdt)); removed by the caller.
     pub rdt: Vec<PathBuf>,
@@ -153,7 +153,8 @@ pub fn create(request: Request<'_>) -> Result<Container> {
         }
         Err(error) => {
             // The first error is the one to tell; what the clean-up finds comes from it.
-            if let Some(cgroup) = complete.get().or(cgroup) {
+            let ours = cgroup.filter(|_| !matches!(group, Some(Group::Joined(_))));
+            if let Some(cgroup) = complete.get().or(ours) {
                 let _ = cgroup.remove(crate::handle::REMOVAL);
             }
             Err(error)

@@ -17,6 +17,8 @@ pub enum Group {
     Made(Cgroup),
     /// Its process can be born, and build the container's view, while it is made where that takes long.
     Reserved(Box<Reserved>),
+    /// It is another container's, which our process enters: neither its limits nor its end are ours.
+    Joined(Cgroup),
 }
 
 /// What is left to be done for a cgroup.
@@ -41,7 +43,7 @@ impl Group {
     /// The cgroup, made by now.
     pub fn made(self, layout: &Layout) -> Result<Cgroup> {
         match self {
-            Self::Made(cgroup) => Ok(cgroup),
+            Self::Made(cgroup) | Self::Joined(cgroup) => Ok(cgroup),
             Self::Reserved(reserved) => reserved.make(layout),
         }
     }
@@ -49,7 +51,7 @@ impl Group {
     /// The cgroup, made or not.
     pub(crate) fn cgroup(&self) -> &Cgroup {
         match self {
-            Self::Made(cgroup) => cgroup,
+            Self::Made(cgroup) | Self::Joined(cgroup) => cgroup,
             Self::Reserved(reserved) => &reserved.cgroup,
         }
     }

@@ -6,6 +6,7 @@ mod confirm;
 mod container_prune;
 mod context;
 mod cp;
+mod debug;
 mod diff;
 mod events;
 mod exec;
@@ -113,6 +114,7 @@ const VERBS: &[Verb] = &[
     wait::VERB,
     attach::VERB,
     exec::VERB,
+    debug::VERB,
     healthcheck::VERB,
     explain::VERB,
     top::VERB,

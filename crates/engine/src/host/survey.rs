@@ -15,6 +15,32 @@ const DISKS: [&str; 14] = [
     "virtiofs",
 ];
 
+/// How much of the machine is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// All that a container is shown as `host:`.
+    Whole,
+    /// Programs and libraries, as any user of the machine may read them, and no word of who lives on it.
+    Tools,
+}
+
+/// Where programs and libraries are.
+const TOOLS: [&str; 8] = ["/bin", "/lib", "/lib32", "/lib64", "/libo32", "/libx32", "/sbin", "/usr"];
+
+/// What they need of the machine's settings: which editor is `vi`, what terminals can do, whose certificates count.
+const SETTINGS: [&str; 3] = ["/etc/alternatives", "/etc/ssl/certs", "/etc/terminfo"];
+
+/// The names of users and of other machines are the container's.
+const NAMES: [&str; 5] = ["/etc/group", "/etc/hostname", "/etc/hosts", "/etc/passwd", "/etc/resolv.conf"];
+
+impl Extent {
+    /// Whether it lies in what is wanted.
+    pub(super) fn has(self, path: &Path) -> bool {
+        let empty = || EMPTY.iter().any(|(empty, _)| path == Path::new(empty));
+        self == Self::Whole || TOOLS.iter().any(|tools| path.starts_with(tools)) || empty()
+    }
+}
+
 /// The machine's root, taken apart. All paths are absolute; directories come before what is in them.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
@@ -52,10 +78,23 @@ impl Mounts {
 impl Survey {
     /// Looks at `/`. With `apart`, a directory that something is mounted below is taken apart, down to directories
     /// without mounts.
-    pub(super) fn of_machine(locations: &Locations, apart: bool) -> Result<Self> {
+    pub(super) fn of_machine(locations: &Locations, apart: bool, extent: Extent) -> Result<Self> {
         let mut survey = Self::default();
         let mounts = Mounts::read();
         survey.directory(Path::new("/"), &mounts, locations, apart)?;
+        if extent == Extent::Tools {
+            survey.directories.retain(|(path, _)| extent.has(path));
+            survey.links.retain(|(path, _)| extent.has(path));
+            survey.overlays.retain(|path| extent.has(path));
+            survey.files.retain(|path| extent.has(path));
+            survey.directories.extend(["/etc", "/etc/ssl"].map(|path| (PathBuf::from(path), 0o755)));
+            survey.directories.push(("/root".into(), 0o700));
+            let names = NAMES.map(|path| (path.into(), Path::new(crate::debug::CONTAINER).join(&path[1..])));
+            survey.links.extend(names);
+            for path in SETTINGS.map(PathBuf::from).into_iter().filter(|path| path.is_dir()) {
+                survey.subdirectory(path, &mounts, locations, apart)?;
+            }
+        }
         if !apart {
             let disks = mounts.0.iter().filter(|(_, disk)| **disk).map(|(point, _)| point);
             let top = survey.overlays.clone();

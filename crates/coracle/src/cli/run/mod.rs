@@ -10,7 +10,7 @@ mod words;
 use self::explained::Explained;
 use self::flags::{FLAGS, LATER};
 use self::given::{Given, Stream};
-use self::provide::{From, provide};
+pub use self::provide::{From, provide};
 use self::request::request;
 pub use self::request::{Surroundings, variables, workdir};
 use super::{Context, Failure, Verb};
