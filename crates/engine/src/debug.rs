@@ -27,7 +27,7 @@ use cgroup::{Cgroup, Layout};
 use entrances::Entrances;
 use oci::runtime::{NamespaceKind, Spec};
 use runtime::rootfs::{Item, Rootfs};
-use runtime::{Foreground, Group, Held, Holding, Newlines, Request};
+use runtime::{Foreground, Group, Holding, Newlines, Request};
 use rustix::fs::{CWD, Mode, OFlags};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -69,9 +69,27 @@ struct Patient {
 }
 
 impl Engine {
-    /// Runs a shell, or another command, beside a container's processes or on its files, to its end. Called with one
-    /// thread. Returns its exit code.
-    pub fn debug(&self, text: &str, debug: &Debug, io: Io) -> Result<u8> {
+    /// Runs a shell, or another command, beside a container's processes or on its files, to its end, and returns its exit
+    /// code. Called with one thread. It is held by a child of ours, which reaps it also when we are killed: a container
+    /// whose processes nobody reaps could not end. `tell` tells of a failure, and says with which code we end.
+    pub fn debug(&self, text: &str, debug: &Debug, io: Io, tell: impl FnOnce(Error) -> u8) -> Result<u8> {
+        let signals = crate::attach::signals()?;
+        let failed = || Error::system("hold the session");
+        let us = sys::process::pidfd_open(rustix::process::getpid().as_raw_nonzero().get()).map_err(failed())?;
+        let holder = |client: OwnedFd| {
+            if debug.process.terminal != TerminalMode::Pty {
+                // What the terminal sends to us comes by way of us, and once.
+                sys::process::leave_group();
+            }
+            let code = self.session(text, debug, io, &us).unwrap_or_else(tell);
+            i32::from(sys::socket::send(&client, &[code]).is_err())
+        };
+        let (socket, child) = sys::process::fork_connected(holder).map_err(failed())?;
+        crate::exec::follow(&socket, &child.pidfd, &signals)
+    }
+
+    /// The session, which ends with whoever asked for it.
+    fn session(&self, text: &str, debug: &Debug, io: Io, asked: &OwnedFd) -> Result<u8> {
         let signals = crate::attach::signals()?;
         let layout = Layout::detect()?;
         let patient = self.patient(text, &layout)?;
@@ -89,7 +107,8 @@ impl Engine {
         adjust(&mut composed, &patient.entrances);
         let mut items = toolbox.items;
         items.push(Item::Mount { at: CONTAINER.to_owned(), mount: patient.root });
-        if debug_reads_nothing(&config) {
+        let input = config.process.stdin == StdinMode::Open;
+        if !input && config.process.terminal != TerminalMode::Pty {
             sys::fs::stdin_from_null().map_err(Error::system("close standard input"))?;
         }
         let mut made = runtime::create(Request {
@@ -112,20 +131,14 @@ impl Engine {
             no_new_keyring: false,
             ring: None,
         })?;
-        let sweeper = sweep::Sweeper::of(&made.handle)?;
+        let sweeper = sweep::Sweeper::of(&made.handle, asked)?;
         let terminal = made.terminal.take();
         made.start(&composed.spec)?;
         let words = composed.spec.process.as_ref().map(|process| process.args.join(" ")).unwrap_or_default();
         self.tell_by(&patient.id, &patient.actor, &format!("exec_start: {words}"), &[]);
-        let input = config.process.stdin == StdinMode::Open;
         let how = Foreground { pass_signals: true, input, timeout: None, newlines: Newlines::Translated };
-        let held =
-            runtime::hold_until(&made.handle, terminal, &signals, how, None, &mut |bytes| (bytes.to_vec(), false));
+        let exit = runtime::hold(&made.handle, terminal, &signals, how)?;
         drop(sweeper);
-        let exit = match held? {
-            Held::Ended(exit) => exit,
-            Held::Left(_) => made.handle.wait()?,
-        };
         self.tell_by(&patient.id, &patient.actor, "exec_die", &[("exitCode", &exit.code().to_string())]);
         Ok(exit.code())
     }
@@ -335,8 +348,4 @@ fn adjust(composed: &mut Composed, entrances: &Entrances) {
     if let Some(linux) = &mut composed.spec.linux {
         linux.resources = None;
     }
-}
-
-fn debug_reads_nothing(config: &ContainerConfig) -> bool {
-    config.process.stdin != StdinMode::Open && config.process.terminal != TerminalMode::Pty
 }

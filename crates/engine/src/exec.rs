@@ -230,7 +230,7 @@ impl Begun {
 }
 
 /// Waits for the word of the child that holds the command, and has it get the signals that are ours.
-fn follow(socket: &OwnedFd, child: &OwnedFd, signals: &Signals) -> Result<u8> {
+pub(crate) fn follow(socket: &OwnedFd, child: &OwnedFd, signals: &Signals) -> Result<u8> {
     const SIGWINCH: i32 = 28;
     const SIGCHLD: i32 = 17;
     loop {

@@ -99,7 +99,8 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     {
         return Ok(code);
     }
-    Ok(context.engine()?.debug(name, &debug, Io { console_size: console_size() })?)
+    let io = Io { console_size: console_size() };
+    Ok(context.engine()?.debug(name, &debug, io, |error| Failure::from(error).tell("debug"))?)
 }
 
 /// Sees to it that the image is there. In a child: an ordinary user's engine that has worked with images is in a user

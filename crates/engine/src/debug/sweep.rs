@@ -1,11 +1,14 @@
 //! The end of a session: nothing that was started in it goes on in the container.
 //!
-//! Its processes are known by their mount namespace, which nobody else is in. A child of ours waits for our end, however
-//! that comes, and kills what is left there; nothing is written down for a session, so no later command could find it.
+//! Its processes are known by their mount namespace, which nobody else is in. A child of whoever holds the session waits
+//! for the end of that, or of who asked for the session, however these come, and kills what is left there; nothing is
+//! written down for a session, so no later command could find it.
 
 use crate::error::{Error, Result};
 use runtime::Handle;
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags, fstat};
+use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 use std::thread::sleep;
 use std::time::Duration;
@@ -13,21 +16,22 @@ use sys::process::Child;
 
 const SIGKILL: i32 = 9;
 
-/// Ends a session when it is dropped, or we are killed.
+/// Ends a session when it is dropped, or we or those who asked for it are killed.
 pub(super) struct Sweeper {
     socket: Option<OwnedFd>,
     child: Child,
 }
 
 impl Sweeper {
-    /// For the session of a process that has not executed its command yet.
-    pub fn of(handle: &Handle) -> Result<Self> {
+    /// For the session of a process that has not executed its command yet, asked for by the process of a pidfd.
+    pub fn of(handle: &Handle, asked: &OwnedFd) -> Result<Self> {
         let path = format!("/proc/{}/ns/mnt", handle.pid);
         let watch = || {
             let namespace = sys::fs::open(path, OFlags::RDONLY, Mode::empty())?;
             let (socket, child) = sys::process::fork_connected(|socket| {
-                if sys::detached::apart(&[socket.as_fd(), namespace.as_fd()]).is_ok() {
-                    while matches!(sys::socket::receive::<1>(&socket), Ok(Some(_))) {}
+                if sys::detached::apart(&[socket.as_fd(), namespace.as_fd(), asked.as_fd()]).is_ok() {
+                    let end = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
+                    while poll(&mut [end(socket.as_fd()), end(asked.as_fd())], None) == Err(Errno::INTR) {}
                     sweep(&namespace);
                 }
                 0
