@@ -129,7 +129,7 @@ impl Engine {
             },
             gate: None,
             no_new_keyring: false,
-            ring: None,
+            recording: None,
         })?;
         let sweeper = sweep::Sweeper::of(&made.handle, asked)?;
         let terminal = made.terminal.take();

@@ -66,6 +66,7 @@ mod stats;
 pub mod stop;
 pub mod supervised;
 pub mod timings;
+pub mod tour;
 mod transfer;
 mod update;
 mod userns;

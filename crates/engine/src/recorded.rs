@@ -69,6 +69,21 @@ impl<'a> Recorded<'a> {
         }
     }
 
+    /// The same of a process that is no container of ours.
+    pub fn bare(name: &str, recording: &Recording, root: Root, spec: Spec) -> Self {
+        Self {
+            version: VERSION,
+            id: String::new(),
+            name: name.to_owned(),
+            root,
+            began: sys::began(),
+            subjects: recording.subjects(),
+            origins: Vec::new(),
+            spec: Box::new(spec),
+            records: recording.records(),
+        }
+    }
+
     /// Keeps it with its container. A full disk is no reason to end what has begun.
     pub fn keep(&self, dir: &ContainerDir) {
         let mut bytes = Vec::with_capacity((16 << 10) + self.calls.len());

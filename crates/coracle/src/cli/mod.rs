@@ -54,6 +54,7 @@ mod stop;
 mod system;
 mod tag;
 mod top;
+mod tour;
 mod tree;
 mod untag;
 mod update;
@@ -189,6 +190,7 @@ const VERBS: &[Verb] = &[
     system::check::VERB,
     system::start_all::VERB,
     system::generator::VERB,
+    tour::VERB,
     info::VERB,
     version::VERB,
 ];
