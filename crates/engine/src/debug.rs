@@ -31,7 +31,7 @@ use runtime::{Foreground, Group, Holding, Newlines, Request};
 use rustix::fs::{CWD, Mode, OFlags};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use store::Lease;
 use sys::mount::{CLONE, EMPTY_PATH, MountAttr, RECURSIVE, mount_setattr, open_tree, propagation};
 
@@ -112,14 +112,9 @@ impl Engine {
             sys::fs::stdin_from_null().map_err(Error::system("close standard input"))?;
         }
         let mut made = runtime::create(Request {
-            id: &patient.id,
-            spec: &composed.spec,
-            bundle: Path::new("/"),
             rootfs: Rootfs::Built(items),
             filter: composed.filter.clone(),
-            layout: &layout,
             cgroup: patient.cgroup.map(Group::Joined),
-            rdt: Vec::new(),
             holding: Holding {
                 die_with_parent: true,
                 wait: true,
@@ -127,9 +122,7 @@ impl Engine {
                 no_setgroups: !self.setgroups(),
                 ..Holding::default()
             },
-            gate: None,
-            no_new_keyring: false,
-            recording: None,
+            ..Request::new(&patient.id, &composed.spec, &layout)
         })?;
         let sweeper = sweep::Sweeper::of(&made.handle, asked)?;
         let terminal = made.terminal.take();

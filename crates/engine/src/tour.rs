@@ -17,10 +17,9 @@ use crate::recorded::Recorded;
 use crate::start::Io;
 use cgroup::Layout;
 use oci::runtime::{Capabilities, Linux, Mount, Namespace, NamespaceKind, Process, Spec};
-use runtime::rootfs::Rootfs;
 use runtime::{Foreground, Handle, Holding, Newlines, Recording, Request};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::os::fd::OwnedFd;
 
 /// A stop of the tour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,8 +76,25 @@ impl Bare {
         self.handle.pid
     }
 
-    /// Runs a command beside it, to its end.
-    pub fn exec(&self, command: &[String], terminal: TerminalMode, io: Io) -> Result<u8> {
+    /// Runs a command beside it, to its end. `tell` tells of a failure, and says with which code we go on.
+    pub fn exec(
+        &self,
+        command: &[String],
+        terminal: TerminalMode,
+        io: Io,
+        tell: impl FnOnce(Error) -> u8,
+    ) -> Result<u8> {
+        let signals = crate::attach::signals()?;
+        // In a child: an ordinary user cannot take back that his children are born among these pids.
+        let holder = |socket: OwnedFd| {
+            let code = self.enter_and_exec(command, terminal, io).unwrap_or_else(tell);
+            i32::from(sys::socket::send(&socket, &[code]).is_err())
+        };
+        let (socket, child) = sys::process::fork_connected(holder).map_err(Error::system("run a command beside it"))?;
+        crate::exec::follow(&socket, &child.pidfd, &signals)
+    }
+
+    fn enter_and_exec(&self, command: &[String], terminal: TerminalMode, io: Io) -> Result<u8> {
         let signals = crate::attach::signals()?;
         let process = Process {
             args: command.to_vec(),
@@ -143,18 +159,10 @@ impl Engine {
         let spec = specification(&kinds);
         let layout = Layout::detect()?;
         let made = runtime::create(Request {
-            id: HOST_NAME,
-            spec: &spec,
-            bundle: Path::new("/"),
-            rootfs: Rootfs::Spec,
-            filter: None,
-            layout: &layout,
-            cgroup: None,
-            rdt: Vec::new(),
             holding: holding(),
-            gate: None,
             no_new_keyring: true,
             recording: Some(&recording),
+            ..Request::new(HOST_NAME, &spec, &layout)
         })?;
         let process = spec.process.clone().unwrap_or_default();
         let explanation = Recorded::bare(HOST_NAME, &recording, Root::Directory("/".into()), spec).into();
@@ -185,7 +193,8 @@ impl Engine {
         if stop < Stop::Network {
             config.view.network = Some(NetworkMode::Host);
             // The host's cannot be seen from within a user namespace but through the host's own mounts.
-            config.view.ipc = if stop < Stop::Users { IpcNamespace::Host } else { IpcNamespace::Private };
+            let hosts = stop < Stop::Users && self.caller().is_root();
+            config.view.ipc = if hosts { IpcNamespace::Host } else { IpcNamespace::Private };
             config.privileges.cap_add = CapabilityChange::All;
             config.privileges.seccomp = SeccompChoice::Unconfined;
             config.privileges.paths.unmask_all = true;

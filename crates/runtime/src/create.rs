@@ -59,6 +59,26 @@ pub struct Request<'a> {
     pub recording: Option<&'a Recording>,
 }
 
+impl<'a> Request<'a> {
+    /// The least: a container from what its spec says alone, without a cgroup, held by whoever makes it.
+    pub fn new(id: &'a str, spec: &'a Spec, layout: &'a Layout) -> Self {
+        Self {
+            id,
+            spec,
+            bundle: Path::new("/"),
+            rootfs: Rootfs::Spec,
+            filter: None,
+            layout,
+            cgroup: None,
+            rdt: Vec::new(),
+            holding: Holding::default(),
+            gate: None,
+            no_new_keyring: false,
+            recording: None,
+        }
+    }
+}
+
 /// A container whose process exists.
 #[derive(Debug)]
 pub struct Container {

@@ -58,9 +58,9 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     let all = Stop::ALL.into_iter().filter(|stop| given.step.is_none_or(|only| only == *stop));
     for stop in all {
         // An ordinary user's first steps are in a user namespace, which nobody leaves again.
-        let child = sys::process::fork(|| match stop::show(stop, context, given.yes) {
-            Ok(code) => code.into(),
-            Err(failure) => failure.tell("tour").into(),
+        let child = sys::process::fork(|| {
+            stop::go_with_our_parent();
+            stop::show(stop, context, given.yes).unwrap_or_else(|failure| failure.tell("tour")).into()
         });
         let failed = |source| engine::Error::System { what: "take a step", source };
         match sys::process::wait(&child.map_err(failed)?.pidfd).map_err(failed)?.code() {

@@ -12,10 +12,14 @@ use engine::{Exec, Io};
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::process::{Child, Command};
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+use sys::process::Child;
 
 /// The exit code of a child whose user has seen enough.
 pub const ENOUGH: u8 = 3;
+
+const SIGKILL: i32 = 9;
 
 /// How many calls of one step are shown.
 const CALLS: usize = 3;
@@ -23,7 +27,34 @@ const CALLS: usize = 3;
 /// A container in the background, which goes with us, however we end.
 struct Guarded {
     name: String,
-    guard: Option<(OwnedFd, sys::process::Child)>,
+    guard: Option<(OwnedFd, Child)>,
+}
+
+/// A process that stays outside, whatever becomes of us, and runs what is to be run there.
+struct Outsider(OwnedFd);
+
+impl Outsider {
+    fn new() -> Result<Self, Failure> {
+        let serve = |socket: OwnedFd| {
+            while let Ok(Some(command)) = sys::socket::receive_text(&socket) {
+                let status = Command::new("sh").args(["-c", &command]).status();
+                if sys::socket::send(&socket, &[u8::from(status.is_err())]).is_err() {
+                    break;
+                }
+            }
+            0
+        };
+        let forked = sys::process::fork_connected(serve);
+        let (socket, _) = forked.map_err(|source| engine::Error::System { what: "keep somebody outside", source })?;
+        Ok(Self(socket))
+    }
+
+    fn run(&self, command: &str) -> Result<(), Failure> {
+        let failed = |source| engine::Error::System { what: "run a command outside", source };
+        sys::socket::send(&self.0, command.as_bytes()).map_err(failed)?;
+        sys::socket::receive::<1>(&self.0).map_err(failed)?;
+        Ok(())
+    }
 }
 
 /// What a stop shows.
@@ -37,6 +68,7 @@ enum Shown<'a> {
 pub fn show(stop: Stop, context: &Context, yes: bool) -> Result<u8, Failure> {
     say(&format!("\n{}. {}\n\n", stop.number(), words::title(stop)))?;
     paragraph(words::lesson(stop))?;
+    let outsider = Outsider::new()?;
     let engine = context.engine()?;
     if !engine.caller().is_root()
         && let Some(more) = words::for_ordinary_users(stop)
@@ -47,19 +79,35 @@ pub fn show(stop: Stop, context: &Context, yes: bool) -> Result<u8, Failure> {
         paragraph(words::NO_CGROUP)?;
     }
     let mut shown = match stop {
-        Stop::Plain => {
-            let command = Command::new("sleep").arg("infinity").spawn();
-            Shown::Plain(command.map_err(|error| Failure::unreadable("run", "sleep", error))?)
-        }
+        Stop::Plain => Shown::Plain(plain()?),
         Stop::Name | Stop::Pids => Shown::Bare(engine.bare(stop)?),
         _ => match container(stop, context)? {
             Ok((guarded, looked)) => Shown::Container(context, guarded, looked),
             Err(code) => return Ok(code),
         },
     };
-    let done = visit(stop, &mut shown, yes);
+    // Who has become root of a user namespace has lost it.
+    go_with_our_parent();
+    let done = visit(stop, &mut shown, &outsider, yes);
     shown.end();
     done
+}
+
+/// We end when the tour does, however.
+pub fn go_with_our_parent() {
+    const PR_SET_PDEATHSIG: usize = 1;
+    let _ = sys::process::prctl(PR_SET_PDEATHSIG, SIGKILL as usize, 0);
+}
+
+/// A process like any other.
+fn plain() -> Result<Child, Failure> {
+    let child = sys::process::fork(|| {
+        go_with_our_parent();
+        // It comes back only where there is no such program.
+        let _ = Command::new("sleep").arg("infinity").exec();
+        127
+    });
+    Ok(child.map_err(|source| engine::Error::System { what: "start a process", source })?)
 }
 
 /// Starts the container of a stop in the background.
@@ -83,7 +131,7 @@ fn container(stop: Stop, context: &Context) -> Result<Result<(Guarded, Looked), 
 }
 
 /// Tells what happened, looks, and asks.
-fn visit(stop: Stop, shown: &mut Shown<'_>, yes: bool) -> Result<u8, Failure> {
+fn visit(stop: Stop, shown: &mut Shown<'_>, outsider: &Outsider, yes: bool) -> Result<u8, Failure> {
     say(&format!("Its process is {} outside.\n", shown.pid()))?;
     if let Some(explanation) = shown.explanation() {
         say("What did it:\n")?;
@@ -94,11 +142,11 @@ fn visit(stop: Stop, shown: &mut Shown<'_>, yes: bool) -> Result<u8, Failure> {
         let Some(command) = filled(command, shown) else { continue };
         let name = if *side == Side::Inside { "inside " } else { "outside" };
         say(&format!("  {name} $ {command}\n"))?;
-        let command = ["sh", "-c", &command].map(str::to_owned);
-        match side {
-            Side::Inside => shown.inside(&command, TerminalMode::Streams)?,
-            Side::Outside => outside(&command)?,
-        };
+        if *side == Side::Outside {
+            outsider.run(&command)?;
+        } else {
+            shown.inside(&["sh", "-c", &command].map(str::to_owned), TerminalMode::Streams)?;
+        }
     }
     while !yes {
         let last = stop == Stop::Network;
@@ -121,7 +169,7 @@ fn visit(stop: Stop, shown: &mut Shown<'_>, yes: bool) -> Result<u8, Failure> {
 impl Shown<'_> {
     fn pid(&self) -> i32 {
         match self {
-            Self::Plain(child) => child.id() as i32,
+            Self::Plain(child) => child.pid,
             Self::Bare(bare) => bare.pid(),
             Self::Container(_, _, looked) => looked.pid,
         }
@@ -146,7 +194,7 @@ impl Shown<'_> {
         let io = Io { console_size: console_size() };
         match self {
             Self::Plain(_) => outside(command),
-            Self::Bare(bare) => Ok(bare.exec(command, terminal, io)?),
+            Self::Bare(bare) => Ok(bare.exec(command, terminal, io, |error| Failure::from(error).tell("tour"))?),
             Self::Container(context, guarded, _) => {
                 let stdin = if terminal == TerminalMode::Pty { StdinMode::Open } else { StdinMode::Closed };
                 let process = ProcessConfig { command: command.to_vec(), terminal, stdin, ..ProcessConfig::default() };
@@ -158,12 +206,9 @@ impl Shown<'_> {
     }
 
     fn end(self) {
-        match self {
-            Self::Plain(mut child) => {
-                let _ = child.kill();
-                let _ = child.wait();
-            }
-            Self::Bare(_) | Self::Container(..) => {}
+        if let Self::Plain(child) = self {
+            let _ = sys::process::pidfd_send_signal(&child.pidfd, SIGKILL);
+            let _ = sys::process::wait(&child.pidfd);
         }
     }
 }

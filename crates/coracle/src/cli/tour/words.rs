@@ -130,8 +130,11 @@ pub fn is_about(stop: Stop, step: &Step, name: &str, text: &str) -> bool {
     let about = |word: &str| step.intent.contains(word);
     match stop {
         Stop::Plain => false,
-        Stop::Name => matches!(name, "clone3" | "sethostname"),
-        Stop::Pids => name == "clone3",
+        Stop::Name => {
+            let users = name == "unshare" && text.contains("CLONE_NEWUSER");
+            name == "clone3" && about("make the process") || name == "sethostname" || users
+        }
+        Stop::Pids => name == "clone3" && about("make the process"),
         Stop::Root => match name {
             "pivot_root" | "umount2" => true,
             "move_mount" => about("make the root") || step.intent.ends_with(" at /proc"),
@@ -148,7 +151,7 @@ pub fn is_about(stop: Stop, step: &Step, name: &str, text: &str) -> bool {
         }
         Stop::Users => {
             let map = about("ids") && (name == "write" || text.contains("_map"));
-            name == "clone3" && text.contains("CLONE_NEWUSER") || name == "setresuid" || map
+            name == "clone3" && about("make the process") || name == "setresuid" && step.inside || map
         }
         Stop::Network => match name {
             "capset" | "seccomp" => true,
