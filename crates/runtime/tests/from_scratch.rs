@@ -48,10 +48,19 @@ fn it_is_a_container() {
     requires!(root, cgroups);
     let example = Invocation::new(example());
     is_a_container(&example);
-    // More than the limit of its cgroup, which has no swap to go to for long.
-    let more = "tail -c 512M /dev/zero";
-    let outcome = example.args(["sh", "-c", &format!("{more}; echo $?")]).run();
-    outcome.code(0).stdout_contains("137");
+    let mut running = example.args(["sh", "-c", "echo ready; read line"]).spawn();
+    let pid = running.stdout_until("ready").pid();
+    let child = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("its child");
+    let cgroups = fs::read_to_string(format!("/proc/{}/cgroup", child.trim())).expect("its cgroups");
+    let path = |prefix: &str| cgroups.lines().find_map(|line| line.split_once(prefix)).map(|(_, path)| path);
+    let (cgroup, file) = match path(":memory:") {
+        Some(path) => (format!("/sys/fs/cgroup/memory{path}"), "memory.limit_in_bytes"),
+        None => (format!("/sys/fs/cgroup{}", path("0::").expect("a cgroup")), "memory.max"),
+    };
+    assert_eq!(fs::read_to_string(Path::new(&cgroup).join(file)).expect("its limit"), "67108864\n");
+    running.write("\n");
+    running.wait().code(0);
+    assert!(!Path::new(&cgroup).exists(), "{cgroup} stays");
 }
 
 #[test]
