@@ -70,17 +70,17 @@ impl<'a> Recorded<'a> {
     }
 
     /// The same of a process that is no container of ours.
-    pub fn bare(name: &str, recording: &Recording, root: Root, spec: Spec) -> Self {
+    pub fn bare(name: &'a str, recording: &Recording, root: Root, spec: Spec) -> Self {
         Self {
             version: VERSION,
-            id: String::new(),
-            name: name.to_owned(),
+            id: Cow::default(),
+            name: name.into(),
             root,
             began: sys::began(),
             subjects: recording.subjects(),
             origins: Vec::new(),
-            spec: Box::new(spec),
-            records: recording.records(),
+            spec: Cow::Owned(spec),
+            calls: recording.bytes(),
         }
     }
 

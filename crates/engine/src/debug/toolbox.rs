@@ -46,17 +46,15 @@ pub(super) fn make(engine: &Engine, image: &ImageRef, namespace: &UserNamespace)
     let xattrs = if in_user_namespace(engine) { XattrStyle::User } else { XattrStyle::Trusted };
     let owner = namespace.maps().and_then(|maps| maps.host_uid(0).zip(maps.host_gid(0)));
     let owner = owner.filter(|owner| *owner != (0, 0));
-    match image {
-        ImageRef::Name(name) => of_image(engine, name, userns.as_ref(), owner, xattrs),
-        _ => {
-            let (nobodys, user) = (nobodys(engine)?, xattrs == XattrStyle::User);
-            let (place, none) = (&engine.locations().runroot, IdMaps::default());
-            let shift = nobodys.as_ref().map(|userns| (userns, &none));
-            let items = host::pieces(engine.locations(), Extent::Tools, place, shift, owner, user)?;
-            let there = |shell: &&str| Path::new(shell).exists();
-            Ok(Toolbox { items, defaults: ImageDefaults::default(), shell: shell(there), lease: None })
-        }
+    if let ImageRef::Name(name) = image {
+        return of_image(engine, name, userns.as_ref(), owner, xattrs);
     }
+    let (nobodys, user) = (nobodys(engine)?, xattrs == XattrStyle::User);
+    let (place, none) = (&engine.locations().runroot, IdMaps::default());
+    let shift = nobodys.as_ref().map(|userns| (userns, &none));
+    let items = host::pieces(engine.locations(), Extent::Tools, place, shift, owner, user)?;
+    let there = |shell: &&str| Path::new(shell).exists();
+    Ok(Toolbox { items, defaults: ImageDefaults::default(), shell: shell(there), lease: None })
 }
 
 /// A map in which none of the machine's owners is: seen through it files are nobody's, and may be read by whom everybody

@@ -60,8 +60,8 @@ impl Outsider {
 /// What a stop shows.
 enum Shown<'a> {
     Plain(Child),
-    Bare(Bare),
-    Container(&'a Context, Guarded, Looked),
+    Bare(Box<Bare>),
+    Container(&'a Context, Guarded, Box<Looked>),
 }
 
 /// Shows it.
@@ -78,17 +78,17 @@ pub fn show(stop: Stop, context: &Context, yes: bool) -> Result<u8, Failure> {
     if stop == Stop::Limits && !engine.gives_limits()? {
         paragraph(words::NO_CGROUP)?;
     }
-    let mut shown = match stop {
+    let shown = match stop {
         Stop::Plain => Shown::Plain(plain()?),
-        Stop::Name | Stop::Pids => Shown::Bare(engine.bare(stop)?),
+        Stop::Name | Stop::Pids => Shown::Bare(Box::new(engine.bare(stop)?)),
         _ => match container(stop, context)? {
-            Ok((guarded, looked)) => Shown::Container(context, guarded, looked),
+            Ok((guarded, looked)) => Shown::Container(context, guarded, Box::new(looked)),
             Err(code) => return Ok(code),
         },
     };
     // Who has become root of a user namespace has lost it.
     go_with_our_parent();
-    let done = visit(stop, &mut shown, &outsider, yes);
+    let done = visit(stop, &shown, &outsider, yes);
     shown.end();
     done
 }
@@ -131,7 +131,7 @@ fn container(stop: Stop, context: &Context) -> Result<Result<(Guarded, Looked), 
 }
 
 /// Tells what happened, looks, and asks.
-fn visit(stop: Stop, shown: &mut Shown<'_>, outsider: &Outsider, yes: bool) -> Result<u8, Failure> {
+fn visit(stop: Stop, shown: &Shown<'_>, outsider: &Outsider, yes: bool) -> Result<u8, Failure> {
     say(&format!("Its process is {} outside.\n", shown.pid()))?;
     if let Some(explanation) = shown.explanation() {
         say("What did it:\n")?;
@@ -148,22 +148,24 @@ fn visit(stop: Stop, shown: &mut Shown<'_>, outsider: &Outsider, yes: bool) -> R
             shown.inside(&["sh", "-c", &command].map(str::to_owned), TerminalMode::Streams)?;
         }
     }
-    while !yes {
-        let last = stop == Stop::Network;
-        say(if last {
-            "\nEnter ends, s opens a shell in it: "
-        } else {
-            "\nEnter goes on, s opens a shell in it, q ends: "
-        })?;
+    if yes { Ok(0) } else { ask(stop, shown) }
+}
+
+/// Asks what is wanted next, as often as it is a shell.
+fn ask(stop: Stop, shown: &Shown<'_>) -> Result<u8, Failure> {
+    let last = stop == Stop::Network;
+    let question =
+        if last { "Enter ends, s opens a shell in it: " } else { "Enter goes on, s opens a shell in it, q ends: " };
+    loop {
+        say(&format!("\n{question}"))?;
         let mut answer = String::new();
         let read = std::io::stdin().read_line(&mut answer);
         match (read.map_err(|error| Failure::unreadable("standard input", "", error))?, answer.trim()) {
             (0, _) | (_, "q") => return Ok(ENOUGH),
             (_, "s") => drop(shown.inside(&["sh".to_owned()], TerminalMode::Pty)?),
-            _ => break,
+            _ => return Ok(0),
         }
     }
-    Ok(0)
 }
 
 impl Shown<'_> {
