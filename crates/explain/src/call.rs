@@ -60,6 +60,7 @@ const CLONE: &[(u64, &str)] = &[
     (0x4000, "CLONE_VFORK"),
     (0x8000, "CLONE_PARENT"),
     (0x1000, "CLONE_PIDFD"),
+    (0x1_0000_0000, "CLONE_CLEAR_SIGHAND"),
     (0x2_0000_0000, "CLONE_INTO_CGROUP"),
 ];
 const ATTRIBUTES: &[(u64, &str)] = &[

@@ -58,6 +58,10 @@ pub(crate) unsafe fn call(number: u32, args: [usize; 6]) -> Result<usize, Errno>
     // SAFETY: passed on to the caller.
     let result = unsafe { raw::syscall(number, args) };
     if begun.is_some() {
+        // Its flags are in what its first argument points to; they stand for it.
+        let by_pointer = number == nr::clone3 && args[1] != 0;
+        // SAFETY: clone3(2) was just given it: the flags are its first word.
+        let args = if by_pointer { [unsafe { *(args[0] as *const usize) }, 0, 0, 0, 0, 0] } else { args };
         let hidden = number == nr::write && !is_open();
         // SAFETY: the arguments are those of the call that was just made.
         let captured = if hidden { Captured::NOTHING } else { unsafe { capture(number, args) } };
