@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::part::Part;
 use crate::recorded::Recorded;
 use crate::spec::Origin;
+use crate::surroundings::Surroundings;
 use oci::runtime::Spec;
 use runtime::{Heading, Subject};
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,8 @@ pub struct Explanation {
     pub origins: Vec<(String, Asked)>,
     /// In the order in which they were done.
     pub steps: Vec<Step>,
+    /// What it had of the machine beside that.
+    pub around: Surroundings,
 }
 
 /// What a root is made of.
@@ -148,7 +151,7 @@ impl Step {
 impl Engine {
     /// How a container was started last, as far as it came.
     pub fn explanation(&self, container: &str) -> Result<Explanation> {
-        Recorded::find(self, container).map(Explanation::from)
+        Recorded::find(self, container).map(|recorded| recorded.explain(self))
     }
 }
 
@@ -195,10 +198,10 @@ impl From<Recorded<'_>> for Explanation {
                 steps[at].calls.push(call);
             }
         }
-        let Recorded { id, name, root, spec, origins, .. } = recorded;
+        let Recorded { id, name, root, spec, origins, around, .. } = recorded;
         let origins = origins.into_iter().map(|(path, asked)| (path.into_owned(), asked)).collect();
         let (id, name, spec) = (id.into_owned(), name.into_owned(), Box::new(spec.into_owned()));
-        Self { id, name, root, spec, origins, steps }
+        Self { id, name, root, spec, origins, steps, around }
     }
 }
 

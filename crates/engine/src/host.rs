@@ -8,6 +8,8 @@
 
 mod survey;
 
+pub use survey::{Extent, Pieces};
+
 use crate::engine::Locations;
 use crate::error::{Error, Result};
 use crate::spec::IdMaps;
@@ -16,8 +18,7 @@ use runtime::rootfs::Item;
 use rustix::fs::{CWD, Mode, OFlags};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-pub use survey::Extent;
-use survey::{EMPTY, Survey};
+use survey::EMPTY;
 use sys::mount::{FsContext, attr};
 
 /// The pieces of the root. `place` is a directory for a [`Stage`], which older kernels need.
@@ -30,7 +31,7 @@ pub fn pieces(
     user_xattrs: bool,
 ) -> Result<Vec<Item>> {
     // In a user namespace a directory with mounts below it is locked together with them, and cannot be a lower.
-    let found = Survey::of_machine(locations, user_xattrs, extent)?;
+    let found = Pieces::of_machine(locations, user_xattrs, extent)?;
     let root = tmpfs("host:")?;
     give(&root, Path::new(""), owner)?;
     for (path, mode) in &found.directories {
@@ -69,6 +70,13 @@ pub fn pieces(
 
 /// Where the dynamic linker finds libraries that are in none of its own places (ldconfig(8)).
 const CACHE: &str = "/etc/ld.so.cache";
+
+/// Of what the root is made, for who makes one like it.
+pub fn explained(locations: &Locations, user_xattrs: bool) -> Result<Pieces> {
+    let mut pieces = Pieces::of_machine(locations, user_xattrs, Extent::Whole)?;
+    pieces.covered = hidden(locations);
+    Ok(pieces)
+}
 
 const WHAT: &str = "put together the root of host:";
 

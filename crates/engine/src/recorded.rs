@@ -6,10 +6,12 @@
 use crate::config::{ContainerConfig, ImageRef};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::explanation::{Asked, Root};
+use crate::explanation::{Asked, Explanation, Root};
 use crate::record::Record;
 use crate::root::Source;
 use crate::spec::Composed;
+use crate::start::Place;
+use crate::surroundings::Surroundings;
 use oci::runtime::Spec;
 use runtime::{Recording, Subject};
 use serde::{Deserialize, Serialize};
@@ -40,6 +42,9 @@ pub(crate) struct Recorded<'a> {
     pub subjects: Vec<Subject>,
     /// Who asked for what.
     pub origins: Vec<(Cow<'a, str>, Asked)>,
+    /// What surrounded it.
+    #[serde(default)]
+    pub around: Surroundings,
     /// The specification; an empty one where it did not come to one.
     pub spec: Cow<'a, Spec>,
     /// The calls, and the steps' beginnings, for [`sys::Record::read`].
@@ -50,11 +55,13 @@ pub(crate) struct Recorded<'a> {
 impl<'a> Recorded<'a> {
     /// What was recorded up to now.
     pub fn new(
+        (engine, place): (&Engine, &Place),
         recording: &Recording,
         container: &'a Container<Record>,
         root: Root,
         composed: Option<&'a Composed>,
     ) -> Self {
+        let around = Surroundings::of(engine, &container.config.config, place, composed);
         let origins = composed.map(|composed| &composed.origins[..]).unwrap_or_default();
         Self {
             version: VERSION,
@@ -64,7 +71,8 @@ impl<'a> Recorded<'a> {
             began: sys::began(),
             subjects: recording.subjects(),
             origins: origins.iter().map(|(path, origin)| (path.as_str().into(), (*origin).into())).collect(),
-            spec: composed.map(|composed| Cow::Borrowed(&composed.spec)).unwrap_or_default(),
+            spec: composed.map(|composed| around.without_secrets(&composed.spec)).unwrap_or_default(),
+            around,
             calls: recording.bytes(),
         }
     }
@@ -80,6 +88,7 @@ impl<'a> Recorded<'a> {
             subjects: recording.subjects(),
             origins: Vec::new(),
             spec: Cow::Owned(spec),
+            around: Surroundings::default(),
             calls: recording.bytes(),
         }
     }
@@ -92,6 +101,12 @@ impl<'a> Recorded<'a> {
             bytes.extend(&self.calls);
             let _ = dir.note(START, &bytes);
         }
+    }
+
+    /// In words, with what is to be seen of the machine now.
+    pub fn explain(mut self, engine: &Engine) -> Explanation {
+        self.around.look(engine, &self.root);
+        self.into()
     }
 
     /// What is kept of a container's last start.
@@ -116,13 +131,13 @@ impl Root {
         match &config.image {
             ImageRef::Host => Self::Host,
             ImageRef::Rootfs(rootfs) => Self::Directory(rootfs.path.clone()),
-            ImageRef::Name(_) => Self::Layers(source.layers.iter().map(|layer| place(engine, layer)).collect()),
+            ImageRef::Name(_) => Self::Layers(source.layers.iter().map(|layer| layer_at(engine, layer)).collect()),
         }
     }
 }
 
 /// Where a layer lies: that of an image is a mount that is attached nowhere, whose path is its own root.
-fn place(engine: &Engine, layer: &Layer) -> PathBuf {
+fn layer_at(engine: &Engine, layer: &Layer) -> PathBuf {
     let seen = std::fs::read_link(format!("/proc/self/fd/{}", layer.as_fd().as_raw_fd())).unwrap_or_default();
     if seen != Path::new("/") {
         return seen;

@@ -103,7 +103,8 @@ pub fn run(
     });
     let composed = start.composed;
     if let Some((recording, root)) = recording.zip(root) {
-        explained(Recorded::new(&recording, &made.record, root, composed.as_ref()).into());
+        let recorded = Recorded::new((engine, &made.place), &recording, &made.record, root, composed.as_ref());
+        explained(recorded.explain(engine));
     }
     let ended = match held {
         Ok(ended) => ended,

@@ -83,6 +83,11 @@ impl Place {
         Ok(self.run_dir.put(SPEC, &serde_json::to_vec(&composed.spec).unwrap_or_default(), 0o600)?)
     }
 
+    /// The hierarchies of cgroups that a container sees, by their keys; that of v2 is empty.
+    pub fn hierarchies(&self) -> Vec<String> {
+        self.layout.view(&Cgroup::default(), cgroup::Namespace::Own).into_iter().filter_map(shown).collect()
+    }
+
     /// Nothing of the container runs any more, and it is in no network; what was written down of it stays.
     pub fn end(&self) -> Result<()> {
         let ended = monitor::end(&self.run_dir);
@@ -96,6 +101,13 @@ impl Place {
         let ended = self.end();
         self.run_dir.remove()?;
         ended
+    }
+}
+
+fn shown(step: cgroup::ViewStep) -> Option<String> {
+    match step {
+        cgroup::ViewStep::Fresh { options, .. } => Some(options),
+        _ => None,
     }
 }
 

@@ -277,9 +277,9 @@ impl Beginning<'_> {
         let timings = Timings::here(record.id.as_str());
         let composed = start.composed;
         let explanation = started.and_then(|(recording, root)| {
-            let recorded = Recorded::new(recording, record, root, composed.as_ref());
+            let recorded = Recorded::new((engine, place), recording, record, root, composed.as_ref());
             recorded.keep(container);
-            (config.foreground.explain == Some(true)).then(|| recorded.into())
+            (config.foreground.explain == Some(true)).then(|| recorded.explain(engine))
         });
         let begun = begun.map(|()| {
             engine.tell_of(record, "start", &[]);

@@ -68,7 +68,15 @@ mod tests {
 
     fn explained(steps: Vec<Step>) -> String {
         let (id, name) = ("0123456789abcdef".to_owned(), "box".to_owned());
-        text(&Explanation { id, name, root: Root::Host, spec: Box::default(), origins: Vec::new(), steps })
+        text(&Explanation {
+            id,
+            name,
+            root: Root::Host,
+            spec: Box::default(),
+            origins: Vec::new(),
+            steps,
+            around: engine::surroundings::Surroundings::default(),
+        })
     }
 
     #[test]

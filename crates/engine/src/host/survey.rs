@@ -2,6 +2,7 @@
 
 use crate::engine::Locations;
 use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -42,8 +43,8 @@ impl Extent {
 }
 
 /// The machine's root, taken apart. All paths are absolute; directories come before what is in them.
-#[derive(Debug, Default)]
-pub(super) struct Survey {
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Pieces {
     /// Directories to make, with their modes.
     pub directories: Vec<(PathBuf, u32)>,
     /// Links to make, with their targets.
@@ -52,6 +53,8 @@ pub(super) struct Survey {
     pub overlays: Vec<PathBuf>,
     /// Files beside directories that were taken apart.
     pub files: Vec<PathBuf>,
+    /// Directories that something empty covers.
+    pub covered: Vec<PathBuf>,
 }
 
 /// Where something is mounted, and whether it is a disk.
@@ -75,7 +78,7 @@ impl Mounts {
     }
 }
 
-impl Survey {
+impl Pieces {
     /// Looks at `/`. With `apart`, a directory that something is mounted below is taken apart, down to directories
     /// without mounts.
     pub(super) fn of_machine(locations: &Locations, apart: bool, extent: Extent) -> Result<Self> {
