@@ -12,10 +12,20 @@ pub enum Form {
     Json,
     /// For Perfetto and Chrome.
     Trace,
+    /// A page, for people with a browser.
+    Html,
+    /// A script that does the same by hand.
+    Script,
 }
 
 impl Form {
-    const ALL: [(&str, Self); 3] = [("text", Self::Text), ("json", Self::Json), ("trace", Self::Trace)];
+    const ALL: [(&str, Self); 5] = [
+        ("text", Self::Text),
+        ("json", Self::Json),
+        ("trace", Self::Trace),
+        ("html", Self::Html),
+        ("sh", Self::Script),
+    ];
 
     /// By its name.
     pub fn named(name: &str) -> Option<Self> {
@@ -33,6 +43,8 @@ impl Form {
             Self::Text => crate::text(explanation),
             Self::Json => crate::json(explanation),
             Self::Trace => crate::trace(explanation),
+            Self::Html => crate::html(explanation),
+            Self::Script => crate::script(explanation),
         }
     }
 }

@@ -7,7 +7,9 @@
 mod call;
 mod columns;
 mod form;
+mod html;
 mod json;
+mod script;
 mod sides;
 mod text;
 pub mod timings;
@@ -15,7 +17,9 @@ mod trace;
 
 pub use call::call;
 pub use form::Form;
+pub use html::html;
 pub use json::json;
+pub use script::script;
 pub use sides::{paths_text, sides_text, sides_value};
 pub use text::text;
 pub use trace::trace;

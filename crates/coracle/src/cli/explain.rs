@@ -33,7 +33,8 @@ struct Given {
 }
 
 const FLAGS: &[Flag<Given>] = &[
-    Flag::<Given>::takes("format", "FORM", form, "text, json or trace, which Perfetto opens (text)").under("Options"),
+    Flag::<Given>::takes("format", "FORM", form, "text, json, html, sh or trace, which Perfetto opens (text)")
+        .under("Options"),
     Flag::<Given>::takes(
         "output",
         "FILE",
@@ -46,7 +47,7 @@ const FLAGS: &[Flag<Given>] = &[
 
 fn form(given: &mut Given, word: &str) -> Result<(), Invalid> {
     let known = Form::named(word);
-    given.form = Some(known.ok_or_else(|| Invalid::new(word, "no such form").hint("text, json or trace"))?);
+    given.form = Some(known.ok_or_else(|| Invalid::new(word, "no such form").hint("text, json, trace, html or sh"))?);
     Ok(())
 }
 

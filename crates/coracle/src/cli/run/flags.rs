@@ -501,7 +501,7 @@ pub const FLAGS: &[Flag<Given>] = &[
         "explain-file",
         "FILE",
         |g, w| put_word(&mut g.explain_file, w),
-        "The same in a file: FILE.json, FILE.trace (Perfetto), else text",
+        "The same in a file: FILE.json, .trace (Perfetto), .html, .sh, else text",
     )
     .under(OTHER),
 ];
