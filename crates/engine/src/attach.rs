@@ -31,10 +31,10 @@ pub struct How {
 }
 
 /// How it came to an end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Left {
-    /// The container has ended: with this code, if anybody knows it, and so many processes killed for want of memory.
-    Ended(Option<u8>, u32),
+    /// The container has ended: with this code, if anybody knows it, and by what violence, if there is anything to say.
+    Ended(Option<u8>, String),
     /// The keys were pressed: it runs on.
     Detached,
 }
@@ -140,8 +140,8 @@ pub fn attach(socket: &OwnedFd, how: &How, signals: &Signals) -> Result<Left> {
                 Some(Word::ErrorOutput(_)) if how.no_error => true,
                 Some(Word::Output(bytes)) => write(rustix::stdio::stdout(), &bytes),
                 Some(Word::ErrorOutput(bytes)) => write(rustix::stdio::stderr(), &bytes),
-                Some(Word::Ended(code, killed)) => return Ok(Left::Ended(code, killed)),
-                Some(Word::Failed(code)) => return Ok(Left::Ended(Some(code), 0)),
+                Some(Word::Ended(code, why)) => return Ok(Left::Ended(code, why)),
+                Some(Word::Failed(code)) => return Ok(Left::Ended(Some(code), String::new())),
                 Some(_) => true,
                 None => return Err(Error::MonitorLost),
             };

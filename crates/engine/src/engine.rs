@@ -2,6 +2,7 @@
 
 use crate::commons::Commons;
 use crate::config::{ContainerConfig, UsernsMode};
+use crate::diagnosis;
 use crate::error::{Error, Result};
 use crate::joined;
 use crate::userns::Caller;
@@ -186,7 +187,8 @@ impl Engine {
 
     fn enter_own(&self) -> Result<bool> {
         let maps = self.caller.base_maps();
-        Ok(runtime::idmap::enter(&maps.uids, &maps.gids)?)
+        let entered = runtime::idmap::enter(&maps.uids, &maps.gids);
+        entered.map_err(|error| diagnosis::of_namespace(error.into(), &self.caller))
     }
 
     fn has_entered(&self, no_setgroups: bool) {

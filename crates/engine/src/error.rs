@@ -8,6 +8,9 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// The engine could not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// One that has been looked into.
+    #[error(transparent)]
+    Diagnosed(Box<crate::diagnosis::Diagnosed>),
     /// A wish that the machine or the image cannot meet.
     #[error(transparent)]
     Spec(#[from] crate::spec::Error),
@@ -269,6 +272,7 @@ impl Error {
     /// for everything else of ours, 128 + N where signal N came first.
     pub fn exit_code(&self) -> u8 {
         match self {
+            Self::Diagnosed(diagnosed) => diagnosed.error.exit_code(),
             Self::Monitor(monitor::Error::Runtime(error)) | Self::Runtime(error) => error.exit_code(),
             Self::Interrupted(signal) | Self::Monitor(monitor::Error::Interrupted(signal)) => {
                 128_u8.wrapping_add(*signal as u8)
@@ -280,6 +284,7 @@ impl Error {
     /// What to do about it, where we know.
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::Diagnosed(diagnosed) => Some(diagnosed.diagnosis.cause.remedy()),
             Self::Spec(error) => error.remedy(),
             Self::Registry(error) => error.hint(),
             Self::Sent { .. } => Some(registry::AT_FAULT.to_owned()),
@@ -328,6 +333,9 @@ impl Error {
 
     /// What was named is not there.
     pub fn is_not_found(&self) -> bool {
+        if let Self::Diagnosed(diagnosed) = self {
+            return diagnosed.error.is_not_found();
+        }
         matches!(
             self,
             Self::NoSuchNetwork(..)

@@ -123,7 +123,7 @@ impl Engine {
     /// Tells how a run has ended.
     pub(crate) fn tell_end(&self, id: &ContainerId, actor: &Actor, run: &Run) {
         let code = run.exit.map_or_else(|| "unknown".to_owned(), |exit| exit.code().to_string());
-        if run.oom_kills > 0 {
+        if run.memory.killed > 0 {
             self.tell_by(id.as_str(), actor, "oom", &[]);
         }
         self.tell_by(id.as_str(), actor, "die", &[("exitCode", &code)]);

@@ -21,6 +21,7 @@ mod cp;
 mod create;
 pub mod debug;
 mod details;
+pub mod diagnosis;
 mod effect;
 mod engine;
 mod error;

@@ -1,6 +1,7 @@
 //! What is written down of a container beside what the store itself must know.
 
 use crate::config::{ContainerConfig, HealthConfig, Signal};
+use crate::diagnosis::Death;
 use monitor::RunDir;
 use oci::runtime::IdMapping;
 use serde::{Deserialize, Serialize};
@@ -73,6 +74,9 @@ pub struct End {
     /// Somebody has asked for it: it does not come back by itself after a reboot, unless it always does.
     #[serde(default)]
     pub stopped: bool,
+    /// It was an end by violence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub death: Option<Death>,
 }
 
 /// In a run directory: an end that could not be written where it belongs.
@@ -92,7 +96,7 @@ impl End {
 
     /// One that nobody saw.
     pub fn unknown() -> Self {
-        Self { code: None, at: now(), out_of_memory: false, stopped: false }
+        Self { code: None, at: now(), out_of_memory: false, stopped: false, death: None }
     }
 }
 

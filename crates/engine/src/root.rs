@@ -1,6 +1,7 @@
 //! From what the user named to the root file system of a container.
 
 use crate::config::{Changes, ContainerConfig, ImageRef, Rootfs};
+use crate::diagnosis;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::host;
@@ -63,7 +64,7 @@ pub fn find(engine: &Engine, config: &ContainerConfig) -> Result<Source> {
             engine.sweep();
             return Err(error);
         }
-        unpack()?
+        unpack().map_err(|error| diagnosis::of_unpacking(error.into(), engine.caller()))?
     };
     Ok(Source {
         defaults: crate::images::defaults(&image),

@@ -1,7 +1,8 @@
 //! `coracle run` with a container that lives and dies with the command: one straight walk from a wish to its end.
 
-use crate::config::{ContainerConfig, Notify, Ready, StdinMode};
+use crate::config::{ContainerConfig, NamespaceMode, Notify, Ready, StdinMode};
 use crate::create::Made;
+use crate::diagnosis::Death;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::events::Actor;
@@ -13,10 +14,10 @@ use crate::spec::Composed;
 use crate::start::{Hold, Io, Start};
 use crate::timings::Timings;
 use crate::{joining, root};
-use monitor::Holder;
+use monitor::{Holder, Memory};
 use runtime::{Foreground, Newlines, Recording};
 use std::cell::RefCell;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use store::{Container, ContainerDir, ContainerId, Durability};
 use sys::process::Exit;
 use sys::signal::Signals;
@@ -28,8 +29,8 @@ pub struct Outcome {
     pub code: u8,
     /// How long the parts of its start took.
     pub timings: Timings,
-    /// Processes were killed for want of memory: how many, and the limit in bytes, if the user set one.
-    pub out_of_memory: Option<(u64, Option<i64>)>,
+    /// It was ended by violence.
+    pub death: Option<Death>,
 }
 
 /// Runs a container in the foreground, to its end. Where its steps are asked for they are told then, or when the start has
@@ -58,6 +59,7 @@ pub fn run(
     let newlines = Newlines::Translated;
     let mut started = None;
     let timings = RefCell::new(None);
+    let began = Instant::now();
     let with_volumes = &record.config.config;
     let mut start = Start {
         engine,
@@ -113,7 +115,9 @@ pub fn run(
     let Made { place, container, record, .. } = made;
     let run = Run {
         exit: Some(ended.exit),
-        oom_kills: ended.oom_kills,
+        memory: ended.memory,
+        expected: is_over(config.process.timeout, began.elapsed()),
+        own_pids: has_own_pids(config),
         started: started.unwrap_or_default(),
         command: composed.as_ref().map(command_of).unwrap_or_default(),
         stopped: false,
@@ -126,11 +130,9 @@ pub fn run(
     finish(engine, container, config.remove, &run, &actor)?;
     cleared?;
     place.run_dir.remove()?;
-    let (code, killed) = (ended.exit.code(), ended.oom_kills);
     let timings = timings.into_inner().unwrap_or_else(|| Timings::here(record.id.as_str()));
     engine.note_start(&timings);
-    let limit = config.limits.memory.map(crate::config::Bytes::get);
-    Ok(Outcome { timings, code, out_of_memory: (killed > 0).then_some((killed, limit)) })
+    Ok(Outcome { timings, code: ended.exit.code(), death: run.death() })
 }
 
 /// What is to be written down of a run that has ended.
@@ -138,8 +140,12 @@ pub fn run(
 pub(crate) struct Run {
     /// How; nobody knows where whoever held it was killed, and the kernel does not tell others (before Linux 6.15).
     pub exit: Option<Exit>,
-    /// Processes that the kernel killed for want of memory.
-    pub oom_kills: u64,
+    /// What became of its memory.
+    pub memory: Memory,
+    /// It was to be killed: its time is over, or its health check says so.
+    pub expected: bool,
+    /// Its first process is that of a PID namespace.
+    pub own_pids: bool,
     /// Seconds since 1970 when its process started.
     pub started: u64,
     /// What ran.
@@ -153,9 +159,29 @@ pub(crate) struct Run {
 impl Run {
     /// As it is written down.
     pub fn end(&self) -> End {
-        let Self { exit, oom_kills, stopped, .. } = self;
-        End { code: exit.map(Exit::code), at: now(), out_of_memory: *oom_kills > 0, stopped: *stopped }
+        let Self { exit, memory, stopped, .. } = self;
+        let death = self.death();
+        End { code: exit.map(Exit::code), at: now(), out_of_memory: memory.killed > 0, stopped: *stopped, death }
     }
+
+    /// What there is to say of an end by violence that nobody has asked us for.
+    pub fn death(&self) -> Option<Death> {
+        let signal = match self.exit {
+            Some(Exit::Signal(signal)) if !self.stopped && !self.expected => Some(signal),
+            _ => None,
+        };
+        Death::of(signal, self.memory, self.own_pids)
+    }
+}
+
+/// A process that is killed after so many seconds has lived that long.
+pub(crate) fn is_over(timeout: Option<u32>, lived: Duration) -> bool {
+    timeout.is_some_and(|seconds| seconds > 0 && lived >= Duration::from_secs(seconds.into()))
+}
+
+/// Nobody but who is outside can kill its first process.
+pub(crate) fn has_own_pids(config: &ContainerConfig) -> bool {
+    config.view.pid == NamespaceMode::Private
 }
 
 /// The command that a composed container runs.

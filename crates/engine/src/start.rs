@@ -9,7 +9,7 @@ use crate::record::Record;
 use crate::root::{self, Source};
 use crate::spec::{Composed, Facts, UserNamespace, compose, user};
 use crate::userns::Ids;
-use crate::{etc, gather, mounted, spec, userns};
+use crate::{diagnosis, etc, gather, mounted, spec, userns};
 use cgroup::{Cgroup, CgroupPath, Layout};
 use monitor::{Holder, RunDir, State};
 use oci::runtime::{ConsoleSize, Spec};
@@ -156,13 +156,16 @@ impl Start<'_> {
         let reserve = if runtime::is_root() { Cgroup::reserve } else { Cgroup::create };
         let mut cgroup = Limited { cgroup: path.as_ref().map(|path| reserve(layout, path)).transpose()? };
         Part::Root.begin();
-        let root = root::make(engine, config, &source, self.container, &ids.namespace)?;
+        let root = root::make(engine, config, &source, self.container, &ids.namespace)
+            .map_err(|error| diagnosis::of_root(error, engine.store().map_or(Path::new("/"), store::Store::path)))?;
         Part::Volumes.begin();
         // Mounted by fd in part: they are held until the container is made.
         let (volumes, _held) = mounted::ready(engine, self.record, &root, &ids.namespace)?;
         Part::Compose.begin();
-        let facts = self.facts(&source, &root, volumes, cgroup.cgroup.as_ref())?;
-        let mut composed = compose(config, &facts)?;
+        let files = || gather::user_files(&root.trees);
+        let refused = |error| diagnosis::of_ids(error, engine.caller(), &files);
+        let facts = self.facts(&source, &root, volumes, cgroup.cgroup.as_ref()).map_err(refused)?;
+        let mut composed = compose(config, &facts).map_err(|error| refused(error.into()))?;
         if config.foreground.notify.as_ref().is_some_and(|notify| notify.ready == Ready::Said) {
             runtime::notify::mount(&mut composed.spec, &self.place.notify_dir()?);
         }
@@ -199,6 +202,13 @@ impl Start<'_> {
             recording: self.recording,
         };
         let made = make(request, &composed);
+        let made = made.map_err(|error| match root.trees.first() {
+            Some(root) => {
+                let maps = ids.namespace.maps();
+                diagnosis::of_start(error, &diagnosis::Scene { config, spec: &composed.spec, root, maps })
+            }
+            None => error,
+        });
         self.composed = Some(composed);
         made
     }

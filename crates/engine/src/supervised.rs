@@ -23,12 +23,14 @@ use crate::part::Part;
 use crate::record::Record;
 use crate::recorded::Recorded;
 use crate::root::{self, Source};
-use crate::run::{Run, command_of, finish};
+use crate::run::{Run, command_of, finish, has_own_pids, is_over};
 use crate::spec::Composed;
 use crate::start::{Hold, Io, Place, Start};
 use crate::timings::Timings;
 use crate::{joining, userns};
-use monitor::{Client, History, Holder, Life, Mark, Policy, Process, RunDir, State, Streams, Supervisor, Word, log};
+use monitor::{
+    Client, History, Holder, Life, Mark, Memory, Policy, Process, RunDir, State, Streams, Supervisor, Word, log,
+};
 use runtime::{Newlines, Recording, Request};
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
@@ -106,6 +108,9 @@ pub(crate) struct Order {
     pub health: Option<HealthConfig>,
     log: log::Config,
     command: Vec<String>,
+    /// Nobody but who is outside can kill its first process.
+    #[serde(default)]
+    own_pids: bool,
     #[serde(default)]
     actor: Actor,
 }
@@ -264,6 +269,7 @@ impl Beginning<'_> {
                 health: record.config.health.clone(),
                 log: log_of(config, composed),
                 command: command_of(composed),
+                own_pids: has_own_pids(config),
                 actor: Actor::of(record),
             };
             let complete = |pid| {
@@ -471,7 +477,9 @@ impl<'a> Watch<'a> {
             let cgroup = self.run_dir.cgroup();
             let run = Run {
                 exit,
-                oom_kills: cgroup.and_then(|cgroup| cgroup.oom_kills().ok()).unwrap_or(0),
+                memory: cgroup.as_ref().map(Memory::of).unwrap_or_default(),
+                expected: is_over(self.order.timeout, began.elapsed()) || verdict != OnFailure::None,
+                own_pids: self.order.own_pids,
                 started: self.run_dir.process().map(|process| process.since).unwrap_or_default(),
                 command: self.order.command.clone(),
                 stopped: self.supervisor.is_last(),
@@ -481,7 +489,8 @@ impl<'a> Watch<'a> {
                 self.engine.tell_end(&id, &self.order.actor, &run);
             }
             let code = exit.map(Exit::code);
-            let ended = Word::Ended(code, run.oom_kills.try_into().unwrap_or(u32::MAX));
+            let why = run.death().map(|death| death.told()).unwrap_or_default();
+            let ended = Word::Ended(code, why);
             if let Some(order) = order_of(&self.run_dir) {
                 self.order = order;
             }

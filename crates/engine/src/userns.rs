@@ -43,6 +43,19 @@ impl Caller {
         (self.ids.uid, self.ids.gid)
     }
 
+    /// His name, or his number where nobody says it.
+    pub fn name(&self) -> String {
+        user_name(self.ids.uid).unwrap_or_else(|| self.ids.uid.to_string())
+    }
+
+    /// The id that this process has outside of all user namespaces of ours: what their map says of its root.
+    pub fn outside() -> u32 {
+        let own = rustix::process::geteuid().as_raw();
+        let (uids, _) = runtime::idmap::of_process(rustix::process::getpid().as_raw_nonzero().get());
+        let range = uids.iter().find(|map| own >= map.container_id && own - map.container_id < map.size);
+        range.map_or(own, |map| map.host_id + (own - map.container_id))
+    }
+
     /// He has subordinate ids, and the helpers to map them.
     pub fn has_sub_ids(&self) -> bool {
         !self.ids.subuids.is_empty() && !self.ids.subgids.is_empty()

@@ -1,6 +1,7 @@
 //! One container, from its start to its end, held by this process.
 
 use crate::error::{Error, Result};
+use crate::memory::Memory;
 use crate::process::Process;
 use crate::rundir::RunDir;
 use runtime::notify::Notify;
@@ -41,8 +42,8 @@ pub enum Ready<'a> {
 pub struct Ended {
     /// How the first process ended.
     pub exit: Exit,
-    /// Processes that the kernel killed for want of memory.
-    pub oom_kills: u64,
+    /// What became of its memory.
+    pub memory: Memory,
     /// What each step of the plan was for.
     pub subjects: Vec<runtime::Subject>,
 }
@@ -83,6 +84,6 @@ pub fn run(order: Order<'_>) -> Result<Ended> {
         None => None,
     };
     let exit = runtime::hold_notifying(&container.handle, container.terminal, signals, foreground, notify)?;
-    let oom_kills = container.handle.cgroup.oom_kills().unwrap_or(0);
-    Ok(Ended { exit, oom_kills, subjects: container.subjects })
+    let memory = Memory::of(&container.handle.cgroup);
+    Ok(Ended { exit, memory, subjects: container.subjects })
 }

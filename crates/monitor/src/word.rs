@@ -33,9 +33,9 @@ pub enum Word {
     ErrorOutput(Vec<u8>),
     /// Its command runs.
     Begun,
-    /// It has ended, and what was its own is away: exit code, if anybody knows, and processes that were killed for want
-    /// of memory.
-    Ended(Option<u8>, u32),
+    /// It has ended, and what was its own is away: exit code, if anybody knows, and what there is to say of an end by
+    /// violence.
+    Ended(Option<u8>, String),
     /// It could not be started; why was told where it was asked for. The exit code for that.
     Failed(u8),
 }
@@ -57,9 +57,8 @@ impl Word {
             Self::Output(bytes) => with(b'o', bytes),
             Self::ErrorOutput(bytes) => with(b'e', bytes),
             Self::Begun => vec![b'b'],
-            Self::Ended(code, killed) => {
-                let [a, b, c, d] = killed.to_le_bytes();
-                vec![b'x', u8::from(code.is_some()), code.unwrap_or(0), a, b, c, d]
+            Self::Ended(code, why) => {
+                with(b'x', &[&[u8::from(code.is_some()), code.unwrap_or(0)], why.as_bytes()].concat())
             }
             Self::Failed(code) => vec![b'f', *code],
         }
@@ -79,7 +78,7 @@ impl Word {
             (b'e', rest) => Self::ErrorOutput(rest.to_vec()),
             (b'b', []) => Self::Begun,
             (b'x', [known, code, rest @ ..]) => {
-                Self::Ended((*known != 0).then_some(*code), u32::from_le_bytes(rest.try_into().ok()?))
+                Self::Ended((*known != 0).then_some(*code), String::from_utf8(rest.to_vec()).ok()?)
             }
             (b'f', [code]) => Self::Failed(*code),
             _ => return None,
@@ -125,8 +124,8 @@ mod tests {
             Word::Output(Vec::new()),
             Word::ErrorOutput(b"e".to_vec()),
             Word::Begun,
-            Word::Ended(Some(137), 2),
-            Word::Ended(None, 0),
+            Word::Ended(Some(137), "out of memory".to_owned()),
+            Word::Ended(None, String::new()),
             Word::Failed(125),
         ];
         for word in words {

@@ -184,27 +184,37 @@ impl Taken {
     }
 }
 
+/// As much of a command as fits a message.
+const LONGEST: usize = 80;
+
 /// The program that has a port, as far as /proc tells us.
 fn owner(protocol: Protocol, port: u16) -> Option<String> {
     let table = match protocol {
         Protocol::Udp => "udp",
         _ => "tcp",
     };
-    let inode = ["", "6"].iter().find_map(|family| {
+    let (inode, user) = ["", "6"].iter().find_map(|family| {
         let table = std::fs::read_to_string(format!("/proc/net/{table}{family}")).ok()?;
         table.lines().skip(1).find_map(|line| {
             let words: Vec<_> = line.split_whitespace().collect();
             let bound = u16::from_str_radix(words.get(1)?.rsplit_once(':')?.1, 16).ok()?;
-            (bound == port).then(|| words.get(9).map(|inode| format!("socket:[{inode}]")))?
+            // A connection has the port of who accepted it, and one that is over has no process (proc_pid_net(5)).
+            let listens = protocol == Protocol::Udp || words.get(3) == Some(&"0A");
+            (bound == port && listens)
+                .then(|| Some((format!("socket:[{}]", words.get(9)?), words.get(7)?.to_string())))?
         })
     })?;
     for process in std::fs::read_dir("/proc").ok()?.flatten() {
         let Some(pid) = process.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
         let fds = std::fs::read_dir(process.path().join("fd")).into_iter().flatten().flatten();
         if fds.filter_map(|fd| std::fs::read_link(fd.path()).ok()).any(|target| target.as_os_str() == inode.as_str()) {
-            let name = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
-            return Some(format!("{} (process {pid})", name.trim()));
+            let read = |file| std::fs::read_to_string(process.path().join(file)).unwrap_or_default();
+            let (name, command) = (read("comm"), read("cmdline").trim_end_matches('\0').replace('\0', " "));
+            let command: String = command.chars().take(LONGEST).collect();
+            let who = if command.is_empty() { name.trim() } else { command.as_str() };
+            return Some(format!("{who} (process {pid})"));
         }
     }
-    None
+    // Only root may see which process of somebody else's it is.
+    Some(format!("a process of user {user}"))
 }

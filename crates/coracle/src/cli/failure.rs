@@ -174,6 +174,7 @@ impl From<Usage> for Failure {
 
 impl From<engine::Error> for Failure {
     fn from(error: engine::Error) -> Self {
+        let error = engine::diagnosis::of_machine(error);
         let (hint, code) = (error.hint(), error.exit_code());
         Self { source: Some(Box::new(error)), hint, code, kind: Kind::Engine, ..Self::new("") }
     }

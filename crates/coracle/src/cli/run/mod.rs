@@ -18,7 +18,7 @@ use crate::cli::openness;
 use crate::cli::output::{help, print};
 use crate::render::console_size;
 use engine::attach::{How, Left, attach};
-use engine::config::{Bytes, ContainerConfig, LogDriver, NetworkMode, ProcessConfig, Ready, StdinMode, TerminalMode};
+use engine::config::{ContainerConfig, LogDriver, NetworkMode, ProcessConfig, Ready, StdinMode, TerminalMode};
 use engine::containers::Volumes;
 use engine::supervised::Attached;
 use engine::{Engine, Io, Keys, image_name};
@@ -171,8 +171,8 @@ fn alone(engine: &Engine, mut asked: Asked) -> Result<u8, Failure> {
     if asked.timings {
         tell(&explain::timings::timings(&outcome.timings));
     }
-    if let Some((killed, limit)) = outcome.out_of_memory {
-        tell(&out_of_memory(killed, limit));
+    if let Some(death) = outcome.death {
+        tell(&format!("coracle: run: {}\n", death.told()));
     }
     Ok(outcome.code)
 }
@@ -188,7 +188,7 @@ fn is_ours_alone(config: &ContainerConfig) -> bool {
 /// One with a monitor: it may be left, and found again.
 fn supervised(engine: &Engine, mut asked: Asked) -> Result<u8, Failure> {
     let Asked { config, detach, .. } = &asked;
-    let (detach, limit) = (*detach, config.limits.memory.map(Bytes::get));
+    let detach = *detach;
     let passes = config.log.driver == LogDriver::Passthrough;
     let attached = |stream| asked.attach.is_empty() || asked.attach.contains(&stream);
     let input = !detach && !passes && config.process.stdin == StdinMode::Open && attached(Stream::Input);
@@ -244,8 +244,10 @@ fn supervised(engine: &Engine, mut asked: Asked) -> Result<u8, Failure> {
         return Ok(0);
     }
     let left = attach(&begun.into_socket(), &how, &signals)?;
-    if let Left::Ended(_, killed @ 1..) = left {
-        tell(&out_of_memory(killed.into(), limit));
+    if let Left::Ended(_, why) = &left
+        && !why.is_empty()
+    {
+        tell(&format!("coracle: run: {why}\n"));
     }
     crate::cli::attach::code(left)
 }
@@ -254,16 +256,6 @@ fn supervised(engine: &Engine, mut asked: Asked) -> Result<u8, Failure> {
 fn tell(text: &str) {
     // If nobody hears it, nobody can be told.
     _ = std::io::stderr().write_all(text.as_bytes());
-}
-
-fn out_of_memory(killed: u64, limit: Option<i64>) -> String {
-    let processes = if killed == 1 { "a process was".to_owned() } else { format!("{killed} processes were") };
-    match limit.and_then(|limit| Bytes::new(limit.unsigned_abs())) {
-        Some(limit) => {
-            format!("coracle: run: out of memory: {processes} killed at the limit of {limit} (give more by --memory)\n")
-        }
-        None => format!("coracle: run: out of memory: {processes} killed, and the container had no limit of its own\n"),
-    }
 }
 
 /// A flag that docker or podman know is not a slip of the finger.
