@@ -288,7 +288,7 @@ impl Probe<'_> {
             return program(at);
         }
         if !self.may(&found.stat, 1) {
-            if self.is_unmapped(&found.stat) {
+            if found.stat.st_mode & 0o111 != 0 && self.is_unmapped(&found.stat) {
                 return Some(Diagnosis::new(Cause::Files(super::Files::Unmapped(found.spot))));
             }
             let cause = Program::NoExecuteBit { file: found.spot, mode: found.stat.st_mode & 0o7777, uid: self.uid };
