@@ -22,6 +22,7 @@ mod create;
 pub mod debug;
 mod details;
 pub mod diagnosis;
+pub mod doctor;
 mod effect;
 mod engine;
 mod error;

@@ -17,8 +17,14 @@ impl Context {
         Self { root, runroot, driver }
     }
 
-    /// The engine. Flags win over the environment; relative places are taken from the working directory.
+    /// The engine.
     pub fn engine(&self) -> Result<Engine, Failure> {
+        let path = std::env::var("PATH").unwrap_or_default();
+        Ok(Engine::open(self.locations()?, self.driver)?.with_path(&path))
+    }
+
+    /// Its places. Flags win over the environment; relative ones are taken from the working directory.
+    pub fn locations(&self) -> Result<Locations, Failure> {
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let place = |given: &Option<String>, name| -> Result<Option<PathBuf>, Failure> {
             let place = given.as_ref().map(PathBuf::from).or_else(|| variable(name));
@@ -31,8 +37,6 @@ impl Context {
             runtime_dir: variable("XDG_RUNTIME_DIR"),
             home: variable("HOME"),
         };
-        let locations = Locations::choose(places, rustix::process::geteuid().as_raw())?;
-        let path = std::env::var("PATH").unwrap_or_default();
-        Ok(Engine::open(locations, self.driver)?.with_path(&path))
+        Ok(Locations::choose(places, rustix::process::geteuid().as_raw())?)
     }
 }

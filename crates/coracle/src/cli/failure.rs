@@ -147,6 +147,11 @@ fn chain(text: &mut String, mut next: Option<&dyn Error>) {
     }
 }
 
+/// The same text, harmless to a terminal and on one line.
+pub fn plain(text: &str) -> String {
+    Plain(text).to_string()
+}
+
 /// Text that may quote what a user or an image wrote: it stays on its line, and out of the terminal's controls.
 struct Plain<'a>(&'a str);
 

@@ -8,6 +8,7 @@ mod context;
 mod cp;
 mod debug;
 mod diff;
+mod doctor;
 mod events;
 mod exec;
 mod exists;
@@ -191,6 +192,7 @@ const VERBS: &[Verb] = &[
     system::start_all::VERB,
     system::generator::VERB,
     tour::VERB,
+    doctor::VERB,
     info::VERB,
     version::VERB,
 ];

@@ -26,8 +26,12 @@ pub use network::Ports;
 pub use place::Place;
 pub use userns::Ids;
 
+pub(crate) use cgroup::{has_systemd, missing as missing_controller};
 pub(crate) use place::of_root;
-pub(crate) use userns::{of_ids, of_namespace, of_unpacking};
+pub(crate) use userns::{
+    helper_problem, lacking as lacking_ids, of_ids, of_namespace, of_unpacking, ranges_overlap,
+    refused as refused_namespaces,
+};
 
 use crate::config::ContainerConfig;
 use crate::error::Error;
@@ -108,7 +112,7 @@ fn runtime_error(error: &Error) -> Option<&runtime::Error> {
 }
 
 /// An error with the reasons below it.
-fn told(error: &Error) -> String {
+pub(crate) fn told(error: &Error) -> String {
     let mut text = error.to_string();
     let mut next = std::error::Error::source(error);
     while let Some(error) = next {
