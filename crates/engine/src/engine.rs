@@ -119,7 +119,8 @@ impl Engine {
     /// that: an overlay takes no directory that was opened in another mount namespace.
     pub fn store(&self) -> Result<&Store> {
         if self.store.get().is_none() {
-            let store = Store::open(&self.locations.root)?;
+            let opened = Store::open(&self.locations.root);
+            let store = opened.map_err(|error| diagnosis::of_store(error.into(), &self.locations.root))?;
             if let Some(driver) = self.driver {
                 store.use_driver(driver)?;
             }

@@ -210,7 +210,6 @@ fn container(engine: &Engine, Listed { container, status, health }: &Listed) -> 
             "Restarting": word == "restarting",
             "OOMKilled": end.is_some_and(|end| end.out_of_memory),
             "Dead": false,
-            "Error": end.and_then(|end| end.death).map(|death| death.to_string()).unwrap_or_default(),
             "Pid": pid,
             "Health": health.as_ref().map(health_object),
             "StartedAt": moment(since.or(record.started)),

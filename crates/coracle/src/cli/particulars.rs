@@ -67,7 +67,11 @@ fn pid(listed: &Listed) -> Option<i32> {
 }
 
 fn state(listed: &Listed, details: &Details) -> Value {
-    let unknown = matches!(listed.status, Status::Exited(end) if end.code.is_none());
+    let why = match listed.status {
+        Status::Exited(end) if end.code.is_none() => "exit code unknown: the supervisor was lost".to_owned(),
+        Status::Exited(end) | Status::Restarting(end) => end.death.map(|death| death.to_string()).unwrap_or_default(),
+        _ => String::new(),
+    };
     let code = match listed.status {
         Status::Exited(end) | Status::Restarting(end) => end.code.map_or(-1, i32::from),
         // docker's, of what has not ended.
@@ -75,7 +79,7 @@ fn state(listed: &Listed, details: &Details) -> Value {
     };
     json!({
         "ExitCode": code,
-        "Error": if unknown { "exit code unknown: the supervisor was lost" } else { "" },
+        "Error": why,
         // podman's.
         "ConmonPid": details.holder.unwrap_or(0),
         "CgroupPath": details.cgroup.as_deref().filter(|_| listed.status.is_alive()).unwrap_or_default(),

@@ -88,7 +88,7 @@ fn attached(name: &str, given: Given, context: &Context) -> Result<u8, Failure> 
         return Ok(code);
     }
     context.engine()?.tell(name, "attach", &[]);
-    super::attach::code(attach(&begun.into_socket(), &how, &signals)?)
+    super::attach::code(attach(&begun.into_socket(), &how, &signals)?, VERB.name)
 }
 
 /// Starts it by a new monitor. What is wrong is told by who finds it.

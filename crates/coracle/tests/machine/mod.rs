@@ -192,3 +192,21 @@ pub fn open_tun() {
     Invocation::new("mount").args(["-t", "tmpfs", "-o", "mode=755", "tmpfs", "/dev/net"]).ok();
     Invocation::new("mknod").args(["-m", "666", "/dev/net/tun", "c", "10", "200"]).ok();
 }
+
+/// Directories of this machine that look as they are, for this test alone: what is changed in them stays in `scratch`.
+#[track_caller]
+pub fn own_copies_of(scratch: &std::path::Path, dirs: &[&str]) {
+    sys::process::unshare(sys::process::namespace::MOUNT).expect("a mount namespace");
+    Invocation::new("mount").args(["--make-rprivate", "/"]).ok();
+    std::fs::create_dir(scratch).expect("a directory");
+    Invocation::new("mount").args(["-t", "tmpfs", "tmpfs"]).arg(scratch).ok();
+    for (index, dir) in dirs.iter().enumerate() {
+        let own = |name: &str| {
+            let path = scratch.join(format!("{index}-{name}"));
+            std::fs::create_dir(&path).expect("a directory");
+            path.display().to_string()
+        };
+        let options = format!("lowerdir={dir},upperdir={},workdir={}", own("upper"), own("work"));
+        Invocation::new("mount").args(["-t", "overlay", "overlay", "-o", &options, dir]).ok();
+    }
+}

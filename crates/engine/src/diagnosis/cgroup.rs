@@ -3,12 +3,15 @@
 use super::{Cause, Diagnosis};
 use crate::error::Error;
 use crate::spec;
-use cgroup::{Controller, Layout, Version};
+use cgroup::{Controller, Layout, Mode, Version};
 use std::path::Path;
 
 /// Why a limit cannot be set.
 #[derive(Debug, thiserror::Error)]
 pub enum Limits {
+    /// There are none at all.
+    #[error("no cgroup file system is mounted")]
+    NoCgroups,
     /// The kernel has it not.
     #[error("this kernel has no cgroup controller {0} (/proc/cgroups)")]
     Unknown(String),
@@ -63,6 +66,7 @@ pub enum Limits {
 impl Limits {
     pub(crate) fn remedy(&self) -> String {
         match self {
+            Self::NoCgroups => "mount -t cgroup2 cgroup2 /sys/fs/cgroup".to_owned(),
             Self::Unknown(_) => "leave the limit out".to_owned(),
             Self::SwitchedOff(name) => {
                 format!(
@@ -108,11 +112,19 @@ pub(crate) fn has_systemd() -> bool {
 
 /// Looks into a limit that was refused.
 pub(super) fn look(error: &Error) -> Option<Diagnosis> {
+    if let Some(runtime::Error::Spec(_)) = super::runtime_error(error) {
+        return no_cgroups().map(|cause| Diagnosis::new(Cause::Limits(cause)));
+    }
     let Error::Spec(spec::Error::NoController { controller, rootless, flag }) = error else { return None };
     let cause = missing(named(controller)?, *rootless)?;
     Some(
         Diagnosis::new(Cause::Limits(cause)).of(format!("{flag}: the cgroup controller {controller} is not available")),
     )
+}
+
+/// The reason why there is nothing to be had from cgroups, if there is one.
+fn no_cgroups() -> Option<Limits> {
+    Layout::detect().is_ok_and(|layout| layout.mode() == Mode::None).then_some(Limits::NoCgroups)
 }
 
 /// Why a controller cannot be had.

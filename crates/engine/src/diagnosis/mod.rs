@@ -27,7 +27,7 @@ pub use place::Place;
 pub use userns::Ids;
 
 pub(crate) use cgroup::{has_systemd, missing as missing_controller};
-pub(crate) use place::of_root;
+pub(crate) use place::{of_root, of_store};
 pub(crate) use userns::{
     helper_problem, lacking as lacking_ids, of_ids, of_namespace, of_unpacking, ranges_overlap,
     refused as refused_namespaces,

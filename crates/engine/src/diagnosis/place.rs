@@ -20,12 +20,12 @@ pub enum Place {
     #[error("the file system at {0} is mounted read-only")]
     ReadOnly(String),
     /// Somebody else's.
-    #[error("the directory {directory} belongs to user {owner} and has mode {mode:04o}")]
+    #[error("the directory {} belongs to {} and has mode {mode:04o}", directory.display(), whose(*.owner))]
     Closed {
         /// Which.
         directory: PathBuf,
-        /// Whose.
-        owner: u32,
+        /// Whose; one who is nobody in a user namespace is somebody else.
+        owner: Option<u32>,
         /// Its mode.
         mode: u32,
     },
@@ -37,6 +37,10 @@ pub enum Place {
         /// What it lies on.
         file_system: &'static str,
     },
+}
+
+fn whose(owner: Option<u32>) -> String {
+    owner.map_or_else(|| "somebody else".to_owned(), |owner| format!("user {owner}"))
 }
 
 impl Place {
@@ -62,6 +66,11 @@ impl Place {
 /// Looks into a file that could not be made or written.
 pub(super) fn look(error: &Error) -> Option<Diagnosis> {
     let (path, errno) = place(error)?;
+    at(&path, errno)
+}
+
+/// What is wrong at a path where the kernel has said no.
+fn at(path: &Path, errno: Errno) -> Option<Diagnosis> {
     let there = path.ancestors().find(|path| path.exists())?;
     let at = || super::mounts::mount_point(&there.to_string_lossy());
     let state = rustix::fs::statvfs(there).ok()?;
@@ -70,12 +79,15 @@ pub(super) fn look(error: &Error) -> Option<Diagnosis> {
         Errno::NOSPC | Errno::DQUOT => Place::Full(at()),
         Errno::ROFS if state.f_flag.contains(StatVfsMountFlags::RDONLY) => Place::ReadOnly(at()),
         Errno::ACCESS | Errno::PERM => {
-            let directory = super::mounts::closed(&path).or_else(|| {
+            let directory = super::mounts::closed(path).or_else(|| {
                 let denied = rustix::fs::access(there, rustix::fs::Access::WRITE_OK) == Err(Errno::ACCESS);
                 denied.then(|| there.to_owned())
             })?;
             let stat = std::fs::metadata(&directory).ok()?;
-            Place::Closed { directory, owner: stat.uid(), mode: stat.mode() & 0o7777 }
+            let nobody =
+                super::userns::is_inner() && super::number("/proc/sys/kernel/overflowuid") == Some(stat.uid().into());
+            let owner = (!nobody).then_some(stat.uid());
+            Place::Closed { directory, owner, mode: stat.mode() & 0o7777 }
         }
         _ => return None,
     };
@@ -88,6 +100,7 @@ fn place(error: &Error) -> Option<(PathBuf, Errno)> {
         Error::File { path, source, .. } | Error::Monitor(monitor::Error::File { path, source, .. }) => {
             return Some((path.clone(), source.errno));
         }
+        Error::Store(store::Error::Sys(source)) => source,
         Error::Store(source) => source,
         _ => return None,
     };
@@ -108,6 +121,17 @@ fn place(error: &Error) -> Option<(PathBuf, Errno)> {
     let ends = |c: char| c.is_whitespace() || matches!(c, '(' | ')' | ',' | '"');
     let path = text.split(ends).find(|word| word.starts_with('/') && word.len() > 1)?.trim_end_matches(':');
     Some((PathBuf::from(path), errno?))
+}
+
+/// Looks into a store in that directory that cannot be opened or made.
+pub(crate) fn of_store(error: Error, root: &Path) -> Error {
+    let bottom = match &error {
+        Error::Store(store::Error::Io { source, .. }) => Errno::from_io_error(source),
+        Error::Store(store::Error::Sys(source)) => Some(source.errno),
+        _ => None,
+    };
+    let diagnosis = bottom.and_then(|errno| at(root, errno));
+    super::diagnosed(error, diagnosis)
 }
 
 /// Looks into a root that cannot be mounted, with the store at that path.

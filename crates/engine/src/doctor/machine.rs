@@ -28,8 +28,8 @@ fn cgroups() -> Vec<Finding> {
     };
     let kind = match layout.mode() {
         Mode::None => {
-            let remedy = "mount -t cgroup2 cgroup2 /sys/fs/cgroup; until then containers run without limits";
-            return vec![Finding::warning("cgroups", "no cgroup file system is mounted", remedy)];
+            let cause = diagnosis::Limits::NoCgroups;
+            return vec![Finding::broken("cgroups", cause.to_string(), cause.remedy())];
         }
         Mode::V1 => "version 1",
         Mode::Hybrid => "versions 1 and 2 side by side",

@@ -42,8 +42,8 @@ fn forwarding() -> Finding {
 
 /// Others' tables that drop what is forwarded.
 fn firewalls(patient: &Patient) -> Option<Finding> {
-    // Without these directories there is no network of ours that could be in the way of anything.
-    if !patient.locations.root.exists() || !patient.locations.runroot.exists() {
+    // Where nothing has run yet there is no network of ours; and a run root is not to be made by being looked for.
+    if !patient.locations.root.exists() || !patient.locations.runroot.join("holders").exists() {
         return None;
     }
     let engine = Engine::open(patient.locations.clone(), None).ok()?;

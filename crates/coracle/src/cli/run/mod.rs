@@ -17,7 +17,7 @@ use super::{Context, Failure, Verb};
 use crate::cli::openness;
 use crate::cli::output::{help, print};
 use crate::render::console_size;
-use engine::attach::{How, Left, attach};
+use engine::attach::{How, attach};
 use engine::config::{ContainerConfig, LogDriver, NetworkMode, ProcessConfig, Ready, StdinMode, TerminalMode};
 use engine::containers::Volumes;
 use engine::supervised::Attached;
@@ -244,16 +244,11 @@ fn supervised(engine: &Engine, mut asked: Asked) -> Result<u8, Failure> {
         return Ok(0);
     }
     let left = attach(&begun.into_socket(), &how, &signals)?;
-    if let Left::Ended(_, why) = &left
-        && !why.is_empty()
-    {
-        tell(&format!("coracle: run: {why}\n"));
-    }
-    crate::cli::attach::code(left)
+    crate::cli::attach::code(left, VERB.name)
 }
 
 /// Standard output is the container's; what is to be said of it goes beside.
-fn tell(text: &str) {
+pub fn tell(text: &str) {
     // If nobody hears it, nobody can be told.
     _ = std::io::stderr().write_all(text.as_bytes());
 }
