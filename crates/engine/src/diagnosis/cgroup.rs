@@ -112,7 +112,9 @@ pub(crate) fn has_systemd() -> bool {
 
 /// Looks into a limit that was refused.
 pub(super) fn look(error: &Error) -> Option<Diagnosis> {
-    if let Some(runtime::Error::Spec(_)) = super::runtime_error(error) {
+    if let Some(runtime::Error::Spec(text)) = super::runtime_error(error)
+        && text.ends_with("has no cgroups")
+    {
         return no_cgroups().map(|cause| Diagnosis::new(Cause::Limits(cause)));
     }
     let Error::Spec(spec::Error::NoController { controller, rootless, flag }) = error else { return None };
