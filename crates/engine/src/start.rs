@@ -61,7 +61,7 @@ impl Place {
             Ok(ids) => Ok(Self { run_dir, ids, layout, networks: engine.networks(), cgroup }),
             Err(error) => {
                 let _ = run_dir.remove();
-                Err(error)
+                Err(diagnosis::of_ids(error, engine.caller(), &Default::default))
             }
         }
     }

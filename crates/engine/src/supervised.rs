@@ -474,10 +474,9 @@ impl<'a> Watch<'a> {
                 None => (self.supervisor.hold(&mut life, &mut ()), OnFailure::None),
             };
             let Ok(exit) = held else { return };
-            let cgroup = self.run_dir.cgroup();
             let run = Run {
                 exit,
-                memory: cgroup.as_ref().map(Memory::of).unwrap_or_default(),
+                memory: self.run_dir.cgroup().as_ref().map(Memory::of).unwrap_or_default(),
                 expected: is_over(self.order.timeout, began.elapsed()) || verdict != OnFailure::None,
                 own_pids: self.order.own_pids,
                 started: self.run_dir.process().map(|process| process.since).unwrap_or_default(),
@@ -489,8 +488,7 @@ impl<'a> Watch<'a> {
                 self.engine.tell_end(&id, &self.order.actor, &run);
             }
             let code = exit.map(Exit::code);
-            let why = run.death().map(|death| death.told()).unwrap_or_default();
-            let ended = Word::Ended(code, why);
+            let ended = Word::Ended(code, run.death().map(|death| death.told()).unwrap_or_default());
             if let Some(order) = order_of(&self.run_dir) {
                 self.order = order;
             }

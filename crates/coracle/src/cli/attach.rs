@@ -64,13 +64,9 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
 
 /// The exit code of who was attached. An end by violence is told.
 pub(super) fn code(left: Left, verb: &str) -> Result<u8, Failure> {
-    if let Left::Ended(_, why) = &left
-        && !why.is_empty()
-    {
+    let Left::Ended(code, why) = left else { return Ok(0) };
+    if !why.is_empty() {
         super::run::tell(&format!("coracle: {verb}: {why}\n"));
     }
-    match left {
-        Left::Ended(code, _) => code.ok_or_else(|| engine::Error::MonitorLost.into()),
-        Left::Detached => Ok(0),
-    }
+    code.ok_or_else(|| engine::Error::MonitorLost.into())
 }

@@ -179,7 +179,7 @@ pub(super) fn look(error: &Failed, scene: &Scene<'_>) -> Option<Diagnosis> {
     let probe = Probe { scene, tree: &tree, uid: process.user.uid };
     let (command, said, found) = match error {
         Failed::NotFound { command, in_path: true } => {
-            (command, "executable file not found in $PATH".to_owned(), probe.not_in_path(command))
+            (command, "executable file not found in $PATH".to_owned(), Some(probe.not_in_path(command)))
         }
         Failed::NotFound { command, in_path: false } => {
             let path = probe.absolute(command);
@@ -227,7 +227,7 @@ impl Probe<'_> {
         self.path().split(':').map(|dir| self.absolute(&format!("{}/{command}", dir.trim_end_matches('/')))).collect()
     }
 
-    fn not_in_path(&self, command: &str) -> Option<Diagnosis> {
+    fn not_in_path(&self, command: &str) -> Diagnosis {
         let path = self.path();
         // A link of the right name that leads to nothing is what was meant.
         let dangling = self.candidates(command).into_iter().find_map(|path| match self.tree.walk(&path) {
@@ -237,13 +237,13 @@ impl Probe<'_> {
             _ => None,
         });
         if let Some(dangling) = dangling {
-            return Some(Diagnosis::new(Cause::Program(dangling)));
+            return Diagnosis::new(Cause::Program(dangling));
         }
         let dirs = path.split(':').filter_map(|dir| self.tree.walk(dir).ok());
         let names: Vec<String> = dirs.flat_map(|dir| dir.names()).collect();
         let near = crate::flags::nearest(command, names.iter().map(String::as_str)).map(str::to_owned);
         let (command, path) = (command.to_owned(), path.to_owned());
-        Some(Diagnosis::new(Cause::Program(Program::NotInPath { command, path, near })))
+        Diagnosis::new(Cause::Program(Program::NotInPath { command, path, near }))
     }
 
     /// The user's own filter has a rule for what starts the command, and its answer is this one.

@@ -73,7 +73,7 @@ pub(super) fn look(error: &Failed) -> Option<Diagnosis> {
             // What a namespace of its own lacks this one may have.
             (!path.exists()).then(|| kernel(Kernel::NoParameter { name: name.clone(), path, near }))?
         }
-        Failed::Step { call, errno: Errno::NOSYS | Errno::PERM, .. } if filtered_around() => filtered(call),
+        Failed::Step { call, errno: Errno::NOSYS | Errno::PERM, .. } if filtered_around() => Some(filtered(call)),
         _ => None,
     }
 }
@@ -89,7 +89,7 @@ pub(super) fn of_machine(error: &Error) -> Option<Diagnosis> {
     let source = super::system_call(error)?;
     let hidden = source.errno == Errno::NOSYS
         || (source.errno == Errno::PERM && matches!(source.call, "clone3" | "unshare" | "setns" | "pivot_root"));
-    (hidden && filtered_around()).then(|| filtered(source.call))?
+    (hidden && filtered_around()).then(|| filtered(source.call))
 }
 
 /// A filter was there before us.
@@ -98,7 +98,7 @@ fn filtered_around() -> bool {
     status.lines().any(|line| line.strip_prefix("Seccomp:").is_some_and(|mode| mode.trim() == "2"))
 }
 
-fn filtered(call: &'static str) -> Option<Diagnosis> {
+fn filtered(call: &'static str) -> Diagnosis {
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
-    Some(Diagnosis::new(Cause::Kernel(Kernel::Filtered { call, release })).seen("/proc/self/status says Seccomp: 2"))
+    Diagnosis::new(Cause::Kernel(Kernel::Filtered { call, release })).seen("/proc/self/status says Seccomp: 2")
 }

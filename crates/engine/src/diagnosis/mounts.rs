@@ -96,7 +96,7 @@ impl Files {
             }
             Self::DirectoryOnFile { destination, .. } => {
                 let above = destination.rsplit_once('/').map_or("/", |(above, _)| above);
-                format!("name a file of it, or mount it elsewhere, such as at {above}/{}", NEW_NAME)
+                format!("name a file of it, or mount it elsewhere, such as at {above}/{NEW_NAME}")
             }
             Self::NoMountPoint { destination, rootfs: Some(rootfs) } => format!(
                 "make it where that can be written ({}), or let an overlay do it: --rootfs {}:O",

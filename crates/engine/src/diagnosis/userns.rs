@@ -150,8 +150,9 @@ pub(crate) fn of_namespace(error: Error, caller: &Caller) -> Error {
 /// Looks into a container that was refused an id, or the name of a user or group.
 pub(crate) fn of_ids(error: Error, caller: &Caller, files: &dyn Fn() -> (Vec<u8>, Vec<u8>)) -> Error {
     let cause = match &error {
-        Error::Spec(spec::Error::Flag { flag: "--user" | "--group-add", .. }) if !caller.is_root() => lacking(caller),
-        Error::Userns { mode: "nomap", .. } if !caller.is_root() => lacking(caller),
+        Error::Spec(spec::Error::Flag { flag: "--user" | "--group-add", .. }) | Error::Userns { mode: "nomap", .. } => {
+            (!caller.is_root()).then(|| lacking(caller)).flatten()
+        }
         Error::Spec(spec::Error::User(error)) => {
             let (passwd, group) = files();
             let near = |name: &String, file: &[u8]| {

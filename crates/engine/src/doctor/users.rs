@@ -8,7 +8,8 @@ use oci::runtime::IdMapping;
 pub(super) fn examine(caller: &Caller) -> Vec<Finding> {
     let mut findings = vec![namespace(caller)];
     if !caller.is_root() {
-        findings.extend([ids(caller), linger(caller)].into_iter().flatten());
+        findings.push(ids(caller));
+        findings.extend(linger(caller));
     }
     findings
 }
@@ -36,24 +37,24 @@ fn namespace(caller: &Caller) -> Finding {
 }
 
 /// The subordinate ids, with all of them mapped in a namespace that is made for it.
-fn ids(caller: &Caller) -> Option<Finding> {
+fn ids(caller: &Caller) -> Finding {
     let check = "subordinate ids";
     let problem =
         |cause: diagnosis::Ids, grade| Finding { check, grade, remedy: Some(cause.remedy()), seen: cause.to_string() };
     if let Some(cause) = diagnosis::ranges_overlap(caller) {
-        return Some(problem(cause, Grade::Broken));
+        return problem(cause, Grade::Broken);
     }
     if let Some(cause) = diagnosis::helper_problem() {
         // Without helpers there is one id; with helpers that cannot work there is nothing.
         let grade = if matches!(cause, diagnosis::Ids::NoHelper(_)) { Grade::Warning } else { Grade::Broken };
-        return Some(problem(cause, grade));
+        return problem(cause, grade);
     }
     if let Some(cause) = diagnosis::lacking_ids(caller) {
-        return Some(problem(cause, Grade::Warning));
+        return problem(cause, Grade::Warning);
     }
     let maps = caller.base_maps();
     let count: u64 = maps.uids.iter().map(|range| u64::from(range.size)).sum();
-    Some(Finding::ok(check, format!("{count} user ids are {}'s to give", caller.name())))
+    Finding::ok(check, format!("{count} user ids are {}'s to give", caller.name()))
 }
 
 /// What systemd ends with the last session.
