@@ -15,6 +15,10 @@ use followed::Said;
 use testkit::{Invocation, Outcome, Rootfs, requires};
 use world::World;
 
+// e_machine of an ELF header (elf.h).
+const EM_AARCH64: u16 = 183;
+const EM_X86_64: u16 = 62;
+
 /// A busybox root, and who runs commands in it.
 struct Root {
     world: World,
@@ -128,8 +132,6 @@ fn a_program_of_another_c_library_needs_its_loader() {
 #[test]
 fn a_program_for_another_machine_names_both() {
     requires!(root, busybox, subuid_user, user_namespaces);
-    const EM_AARCH64: u16 = 183;
-    const EM_X86_64: u16 = 62;
     let (other, name, uname) = match std::env::consts::ARCH {
         "aarch64" => (EM_X86_64, "x86_64", "aarch64"),
         here => (EM_AARCH64, "aarch64", here),
@@ -140,8 +142,12 @@ fn a_program_for_another_machine_names_both() {
         foreign[18..20].copy_from_slice(&other.to_le_bytes());
         // busybox goes by the name that it is called by.
         root.rootfs.file("bin/busybox-app", foreign).mode("bin/busybox-app", 0o755);
-        let said =
-            root.says(&[], &["busybox-app"], 126, &[&format!("built for {name}"), &format!("this machine is {uname}")]);
+        let said = root.says(
+            &[],
+            &["busybox-app"],
+            126,
+            &[&format!("built for the architecture {name}"), &format!("this machine is {uname}")],
+        );
         assert!(said.remedy().contains("built for this machine"), "{}", said.0);
         root.rootfs.file("bin/busybox-app", whole);
         root.runs(&[], &["/bin/busybox-app", "true"]);

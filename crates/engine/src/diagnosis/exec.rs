@@ -49,7 +49,7 @@ pub enum Program {
         loader: String,
     },
     /// It is built for another machine.
-    #[error("{program} is built for {built_for}, and this machine is {machine}")]
+    #[error("{program} is built for the architecture {built_for}, and this machine is {machine}")]
     Architecture {
         /// The program.
         program: String,
@@ -183,7 +183,7 @@ pub(super) fn look(error: &Failed, scene: &Scene<'_>) -> Option<Diagnosis> {
         }
         Failed::NotFound { command, in_path: false } => {
             let path = probe.absolute(command);
-            (command, super::words(Errno::NOENT), probe.file(&path, 0))
+            (command, "executable file not found in the container".to_owned(), probe.file(&path, 0))
         }
         Failed::NotExecutable { command, errno, .. } => {
             let found = probe.filtered(*errno);

@@ -49,6 +49,11 @@ pub(super) fn look(error: &Error) -> Option<Diagnosis> {
         Errno::ADDRNOTAVAIL => Ports::NoAddress,
         _ => return None,
     };
-    let what = format!("port {port} cannot be published: {}", super::words(source.errno));
+    // That it is in use says nothing more than who has it.
+    let said = match cause {
+        Ports::Taken(_) => String::new(),
+        _ => format!(": {}", super::words(source.errno)),
+    };
+    let what = format!("port {port} cannot be published{said}");
     Some(Diagnosis::new(Cause::Ports(cause)).of(what))
 }
