@@ -9,6 +9,7 @@ use crate::spec::UserNamespace;
 use crate::start::Place;
 use crate::{health, joining, mounted, names, secrets, spec, userns};
 use monitor::Holder;
+use rustix::fs::{Mode, OFlags};
 use std::io::Write as _;
 use std::path::Path;
 use store::{Container, ContainerDir, ContainerId, Durability, NewContainer};
@@ -176,6 +177,15 @@ fn write_cidfile(config: &ContainerConfig, id: &str) -> Result<()> {
         let source = sys::Error::new("open", path.to_string_lossy(), errno);
         Error::File { what: "write --cidfile", path: path.clone(), source }
     })
+}
+
+/// Writes a process's number where the user wants it.
+pub(crate) fn write_pid(path: Option<&Path>, flag: &'static str, pid: i32) -> Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
+    let file = sys::fs::open(path, flags, Mode::from_raw_mode(0o644));
+    let written = file.and_then(|file| sys::fs::write_once(&file, format!("{pid}\n").as_bytes()));
+    written.map_err(Error::file(flag, path))
 }
 
 fn remove_cidfile(path: &Path) {

@@ -13,7 +13,7 @@
 //! again, with another starter.
 
 use crate::config::{ContainerConfig, HealthConfig, OnFailure, Signal, StdinMode};
-use crate::create::Made;
+use crate::create::{Made, write_pid};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::events::Actor;
@@ -300,15 +300,6 @@ impl Beginning<'_> {
 fn record(config: &ContainerConfig) -> Result<Option<Recording>> {
     let recording = (config.foreground.explain != Some(false)).then(Recording::start).transpose();
     recording.map_err(Error::system("record the steps"))
-}
-
-/// Writes a process's number where the user wants it.
-fn write_pid(path: Option<&Path>, flag: &'static str, pid: i32) -> Result<()> {
-    let Some(path) = path else { return Ok(()) };
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
-    let file = sys::fs::open(path, flags, Mode::from_raw_mode(0o644));
-    let written = file.and_then(|file| sys::fs::write_once(&file, format!("{pid}\n").as_bytes()));
-    written.map_err(Error::file(flag, path))
 }
 
 /// Makes the container, has the monitor take it over, and lets its command run when it is complete.
