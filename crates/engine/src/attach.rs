@@ -1,6 +1,7 @@
 //! Attached to a container: its output to ours, our input to its, our signals and our window to it, until it ends or
 //! the keys are pressed that leave it.
 
+use crate::denied::Report;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::keys::Keys;
@@ -74,6 +75,17 @@ pub fn signals() -> Result<Signals> {
 
 /// Stays with a container to the end of either. `signals` were blocked before the container was there to be told.
 pub fn attach(socket: &OwnedFd, how: &How, signals: &Signals) -> Result<Left> {
+    attach_and_hear(socket, how, signals).map(|(left, _)| left)
+}
+
+/// The same, and what the container was refused, where somebody has noted it.
+pub fn attach_and_hear(socket: &OwnedFd, how: &How, signals: &Signals) -> Result<(Left, Option<Report>)> {
+    let mut refused = Vec::new();
+    let left = stay(socket, how, signals, &mut refused)?;
+    Ok((left, serde_json::from_slice(&refused).ok()))
+}
+
+fn stay(socket: &OwnedFd, how: &How, signals: &Signals, refused: &mut Vec<u8>) -> Result<Left> {
     let failed = || Error::system("talk with the container's monitor");
     let _raw = if how.terminal && how.input { Raw::new(Newlines::Translated)? } else { None };
     // Nobody presses keys where there is no terminal: any bytes may come.
@@ -140,6 +152,10 @@ pub fn attach(socket: &OwnedFd, how: &How, signals: &Signals) -> Result<Left> {
                 Some(Word::ErrorOutput(_)) if how.no_error => true,
                 Some(Word::Output(bytes)) => write(rustix::stdio::stdout(), &bytes),
                 Some(Word::ErrorOutput(bytes)) => write(rustix::stdio::stderr(), &bytes),
+                Some(Word::Refused(piece)) => {
+                    refused.extend(piece);
+                    true
+                }
                 Some(Word::Ended(code, why)) => return Ok(Left::Ended(code, why)),
                 Some(Word::Failed(code)) => return Ok(Left::Ended(Some(code), String::new())),
                 Some(_) => true,

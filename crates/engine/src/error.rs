@@ -76,6 +76,14 @@ pub enum Error {
     /// The default seccomp profile.
     #[error("the default seccomp profile")]
     Filter(#[from] seccomp::Error),
+    /// A filter has one listener at most, and a process one in all of its filters.
+    #[error(
+        "--report-denied: the seccomp profile has somebody else decide about calls (SCMP_ACT_NOTIFY, listenerPath)"
+    )]
+    TwoListeners,
+    /// The profile denies the calls by which a process says that it has a listener.
+    #[error("--report-denied: the seccomp profile denies write or sendmsg, without which nobody could be asked")]
+    CannotSpeak,
     /// A seccomp profile of the user's.
     #[error("--security-opt seccomp={path}")]
     Profile {
@@ -295,6 +303,8 @@ impl Error {
                 Some("its cgroup is entered from within what was delegated: systemd-run --user --scope coracle …".to_owned())
             }
             Self::Monitor(monitor::Error::Runtime(error)) | Self::Runtime(error) => error.hint(),
+            Self::TwoListeners => Some("leave out --report-denied, or use a profile without them".to_owned()),
+            Self::CannotSpeak => Some("leave out --report-denied, or have the profile allow both".to_owned()),
             Self::NoPolicy => Some("name a key: --key FILE".to_owned()),
             Self::Store(store::Error::NoSuchImage(name)) => {
                 Some(format!("get it first: coracle pull {name}, coracle load -i FILE, or coracle import TAR {name}"))

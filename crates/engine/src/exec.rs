@@ -7,7 +7,7 @@
 use crate::config::{
     Capability, EnvVar, Privileges, PrivilegesConfig, ProcessConfig, SeccompChoice, StdinMode, TerminalMode,
 };
-
+use crate::denied;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::events::Actor;
@@ -18,6 +18,7 @@ use crate::{gather, spec};
 use cgroup::{Cgroup, Layout};
 use monitor::RunDir;
 use oci::runtime::{MemoryPolicy, NamespaceKind, Personality, Process, Seccomp, Spec};
+use runtime::listener::Server;
 use runtime::{Foreground, Handle, Held, Holding, Newlines};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags};
@@ -125,7 +126,22 @@ impl Engine {
         let Given { process: container, linux } = running.given()?;
         let namespaces = runtime::namespaces_of(&running.handle);
         let process = running.process(container, exec, io, namespaces.contains(&NamespaceKind::User))?;
-        let filter = running.filter(&process, exec.privileged)?;
+        let profile = linux.seccomp.as_ref().filter(|_| !exec.privileged);
+        let mut filter = running.filter(&process, exec.privileged)?;
+        let witness = running.witness(exec.privileged);
+        let plain = match (&witness, &filter, profile) {
+            (None, _, _) | (_, None, None) => None,
+            (_, Some(filter), _) => Some(filter.clone()),
+            (_, None, Some(profile)) => Some(seccomp::compile(profile)?),
+        };
+        if let Some(plain) = &plain {
+            filter = Some(denied::asking(plain)?);
+        }
+        let watch = |listener: OwnedFd, pid: i32| match witness.as_ref().zip(plain.as_ref()) {
+            Some((witness, plain)) => denied::hand(witness, &listener, pid, plain),
+            None => Ok(()),
+        };
+        let watch = denied::server(&watch);
         let layout = Layout::detect()?;
         let cgroup = running.cgroup(&layout)?;
         let streams = Streams::choose(exec)?;
@@ -137,8 +153,8 @@ impl Engine {
             personality: linux.personality.as_ref(),
             memory_policy: linux.memory_policy.as_ref(),
             filter: filter.as_ref(),
-            profile: linux.seccomp.as_ref().filter(|_| !exec.privileged),
-            agent: None,
+            profile,
+            server: plain.is_some().then_some(Server::Here(&watch)),
             cgroup: cgroup.as_ref(),
             rdt: &[],
             layout: &layout,
@@ -266,6 +282,12 @@ impl Running {
     /// A file of what is written down while it runs.
     pub fn run_file(&self, name: &str) -> Option<Vec<u8>> {
         self.run_dir.read(name)
+    }
+
+    /// The way to who notes what the container is refused; it may be gone.
+    fn witness(&self, privileged: bool) -> Option<OwnedFd> {
+        let reports = self.record.config.config.privileges.report_denied && !privileged;
+        reports.then(|| denied::pass_on(&self.run_dir)).flatten()
     }
 
     /// Its root, as its processes see it.

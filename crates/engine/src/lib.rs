@@ -20,6 +20,7 @@ pub mod containers;
 mod cp;
 mod create;
 pub mod debug;
+pub mod denied;
 mod details;
 pub mod diagnosis;
 pub mod doctor;

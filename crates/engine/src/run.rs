@@ -2,6 +2,7 @@
 
 use crate::config::{ContainerConfig, NamespaceMode, Notify, Ready, StdinMode};
 use crate::create::Made;
+use crate::denied::{self, Report};
 use crate::diagnosis::Death;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -31,6 +32,8 @@ pub struct Outcome {
     pub timings: Timings,
     /// It was ended by violence.
     pub death: Option<Death>,
+    /// What it was refused, if that was asked for.
+    pub denied: Option<Report>,
 }
 
 /// Runs a container in the foreground, to its end. Where its steps are asked for they are told then, or when the start has
@@ -126,13 +129,14 @@ pub fn run(
     // Whatever happened, nothing of it stays behind; what says that it ran goes last.
     let actor = Actor::of(&record);
     engine.tell_end(&record.id, &actor, &run);
+    let denied = config.privileges.report_denied.then(|| denied::finished(&place.run_dir));
     let cleared = place.end();
     finish(engine, container, config.remove, &run, &actor)?;
     cleared?;
     place.run_dir.remove()?;
     let timings = timings.into_inner().unwrap_or_else(|| Timings::here(record.id.as_str()));
     engine.note_start(&timings);
-    Ok(Outcome { timings, code: ended.exit.code(), death: run.death() })
+    Ok(Outcome { timings, code: ended.exit.code(), death: run.death(), denied })
 }
 
 /// What is to be written down of a run that has ended.

@@ -2,6 +2,7 @@
 //! holds the process then is decided by whoever asks for the start.
 
 use crate::config::{CgroupUse, Changes, ContainerConfig, Mount, Ready, SeccompChoice};
+use crate::denied::{self, Witness};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::part::Part;
@@ -13,8 +14,10 @@ use crate::{diagnosis, etc, gather, mounted, spec, userns};
 use cgroup::{Cgroup, CgroupPath, Layout};
 use monitor::{Holder, RunDir, State};
 use oci::runtime::{ConsoleSize, Spec};
+use runtime::listener::Server;
 use runtime::{Group, Holding, Recording, Request};
 use std::collections::BTreeMap;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use store::{Container, ContainerDir};
 
@@ -175,16 +178,23 @@ impl Start<'_> {
         for chown in &composed.chowns {
             crate::chown::tree(chown).map_err(Error::file("change the owner (option U) of", chown.path.as_path()))?;
         }
+        let witness = self.witness(&mut composed)?;
         let group = cgroup.group(path.as_ref(), &composed.spec, layout)?;
         self.container.begin()?;
         drop(source);
         self.container.unlock();
+        let (run_dir, dir) = (&self.place.run_dir, self.container.as_fd());
+        let watch = |listener: OwnedFd, pid: i32| {
+            witness.as_ref().map_or(Ok(()), |witness| witness.start(run_dir, dir, &listener, pid))
+        };
+        let watch = denied::server(&watch);
         let request = Request {
             id: &id,
             spec: &composed.spec,
             bundle: Path::new("/"),
             rootfs: root.rootfs,
             filter: composed.filter.clone(),
+            server: witness.is_some().then_some(Server::Here(&watch)),
             layout,
             cgroup: group,
             rdt: Vec::new(),
@@ -211,6 +221,14 @@ impl Start<'_> {
         });
         self.composed = Some(composed);
         made
+    }
+
+    /// Who notes what the container is refused, if somebody wants to know it.
+    fn witness(&self, composed: &mut Composed) -> Result<Option<Witness>> {
+        if !self.config.privileges.report_denied {
+            return Ok(None);
+        }
+        Witness::prepare(composed, &self.config.privileges, self.engine.caller().is_root())
     }
 
     /// A directory for what overlays over bind mounts (`:O`) write; it goes with the container.

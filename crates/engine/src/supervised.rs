@@ -113,6 +113,9 @@ pub(crate) struct Order {
     own_pids: bool,
     #[serde(default)]
     actor: Actor,
+    /// Somebody notes what it is refused.
+    #[serde(default)]
+    reported: bool,
 }
 
 /// How its log is kept, with the labels and variables that are told with each line.
@@ -271,6 +274,7 @@ impl Beginning<'_> {
                 command: command_of(composed),
                 own_pids: has_own_pids(config),
                 actor: Actor::of(record),
+                reported: config.privileges.report_denied,
             };
             let complete = |pid| {
                 joining::join(engine, record, &place.run_dir, pid)?;
@@ -465,6 +469,7 @@ impl<'a> Watch<'a> {
                 None => (self.supervisor.hold(&mut life, &mut ()), OnFailure::None),
             };
             let Ok(exit) = held else { return };
+            self.tell_refused();
             let run = Run {
                 exit,
                 memory: self.run_dir.cgroup().as_ref().map(Memory::of).unwrap_or_default(),
@@ -495,6 +500,17 @@ impl<'a> Watch<'a> {
                 return self.end(&Run { stopped, ..run }, &ended);
             };
             life = next;
+        }
+    }
+
+    /// Tells everybody what it was refused, before its directory may go.
+    fn tell_refused(&mut self) {
+        if !self.order.reported {
+            return;
+        }
+        let report = serde_json::to_vec(&crate::denied::finished(&self.run_dir));
+        for piece in report.unwrap_or_default().chunks(monitor::CHUNK) {
+            self.supervisor.tell(&Word::Refused(piece.to_vec()));
         }
     }
 

@@ -111,7 +111,7 @@ impl Bare {
             memory_policy: None,
             filter: None,
             profile: None,
-            agent: None,
+            server: None,
             cgroup: None,
             rdt: &[],
             layout: &Layout::detect()?,

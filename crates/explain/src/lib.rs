@@ -6,6 +6,7 @@
 
 mod call;
 mod columns;
+mod denied;
 mod form;
 mod html;
 mod json;
@@ -16,6 +17,7 @@ pub mod timings;
 mod trace;
 
 pub use call::call;
+pub use denied::denied;
 pub use form::Form;
 pub use html::html;
 pub use json::json;

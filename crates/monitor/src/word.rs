@@ -36,6 +36,8 @@ pub enum Word {
     /// It has ended, and what was its own is away: exit code, if anybody knows, and what there is to say of an end by
     /// violence.
     Ended(Option<u8>, String),
+    /// A piece of what is to be told of the calls that it was refused, after its end and before the word of it.
+    Refused(Vec<u8>),
     /// It could not be started; why was told where it was asked for. The exit code for that.
     Failed(u8),
 }
@@ -60,6 +62,7 @@ impl Word {
             Self::Ended(code, why) => {
                 with(b'x', &[&[u8::from(code.is_some()), code.unwrap_or(0)], why.as_bytes()].concat())
             }
+            Self::Refused(piece) => with(b'r', piece),
             Self::Failed(code) => vec![b'f', *code],
         }
     }
@@ -80,6 +83,7 @@ impl Word {
             (b'x', [known, code, rest @ ..]) => {
                 Self::Ended((*known != 0).then_some(*code), String::from_utf8(rest.to_vec()).ok()?)
             }
+            (b'r', rest) => Self::Refused(rest.to_vec()),
             (b'f', [code]) => Self::Failed(*code),
             _ => return None,
         })
@@ -126,6 +130,7 @@ mod tests {
             Word::Begun,
             Word::Ended(Some(137), "out of memory".to_owned()),
             Word::Ended(None, String::new()),
+            Word::Refused(b"{}".to_vec()),
             Word::Failed(125),
         ];
         for word in words {

@@ -12,7 +12,7 @@ use crate::handle::Handle;
 use crate::hooks::{self, Identity, Point};
 use crate::inherit::{Entered, Raised};
 use crate::launch::{self, Ear, Launched};
-use crate::listener::Agent;
+use crate::listener::{Agent, Server};
 use crate::namespace::{Namespaces, flag_of};
 use crate::part::Part;
 use crate::parts::{self, Packed};
@@ -43,6 +43,8 @@ pub struct Request<'a> {
     pub rootfs: Rootfs,
     /// The filter, where the caller has it ready; `linux.seccomp` is not looked at then.
     pub filter: Option<seccomp::Filter>,
+    /// Who serves the filter's listener, instead of whom the profile names.
+    pub server: Option<Server<'a>>,
     /// Where the cgroups are.
     pub layout: &'a Layout,
     /// Its cgroup; on failure it is removed, unless it is joined.
@@ -68,6 +70,7 @@ impl<'a> Request<'a> {
             bundle: Path::new("/"),
             rootfs: Rootfs::Spec,
             filter: None,
+            server: None,
             layout,
             cgroup: None,
             rdt: Vec::new(),
@@ -102,6 +105,7 @@ pub fn create(request: Request<'_>) -> Result<Container> {
         bundle,
         rootfs,
         filter,
+        server,
         layout,
         cgroup: group,
         rdt,
@@ -132,6 +136,7 @@ pub fn create(request: Request<'_>) -> Result<Container> {
             no_new_keyring,
             ring: recording.map(Recording::memory),
             filter: filter.as_ref(),
+            served: server.is_some(),
             rootfs: Some(rootfs),
             gate,
         })
@@ -154,7 +159,13 @@ pub fn create(request: Request<'_>) -> Result<Container> {
             }
             _ => Ok(()),
         };
-        let ear = Ear { cgroup, agent: agent.as_ref(), maps: &maps, at_once: &at_once, meanwhile: &meanwhile };
+        let ear = Ear {
+            cgroup,
+            server: server.or(agent.as_ref().map(Server::Agent)),
+            maps: &maps,
+            at_once: &at_once,
+            meanwhile: &meanwhile,
+        };
         launch::launch(born, socket, gate, &subjects, spec, &ear).map(|launched| (launched, subjects))
     });
     match result {
@@ -242,6 +253,8 @@ struct Preparation<'a> {
     no_new_keyring: bool,
     ring: Option<&'a OwnedFd>,
     filter: Option<&'a seccomp::Filter>,
+    /// Its listener is taken here.
+    served: bool,
     rootfs: Option<Rootfs>,
     gate: Option<OwnedFd>,
 }
@@ -298,7 +311,7 @@ fn prepare_and_clone(preparation: &mut Preparation<'_>) -> Result<Cloned> {
         }
     }
     let gate = preparation.gate.take().map(|gate| plan.give(gate));
-    let last = Last { holding, filter: preparation.filter, gate };
+    let last = Last { holding, filter: preparation.filter, served: preparation.served, gate };
     let identity = Identity { id, bundle: preparation.bundle, spec };
     finish_plan(&mut plan, identity, &context, &last, keyring)?;
 

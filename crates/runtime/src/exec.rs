@@ -18,7 +18,7 @@ use crate::handle::Handle;
 use crate::hooks::Identity;
 use crate::inherit::{Entered, Raised};
 use crate::launch::{self, Ear, Launched};
-use crate::listener::Agent;
+use crate::listener::Server;
 use crate::namespace::{Namespaces, flag_of};
 use crate::plan::Plan;
 use crate::process::{self, Holding, Last};
@@ -51,7 +51,7 @@ pub struct Exec<'a> {
     /// The part of its profile that names who serves the filter's listener, where it has one.
     pub profile: Option<&'a Seccomp>,
     /// Who that is.
-    pub agent: Option<&'a Agent<'a>>,
+    pub server: Option<Server<'a>>,
     /// The cgroup that it joins.
     pub cgroup: Option<&'a Cgroup>,
     /// Its groups of the resctrl file system.
@@ -67,7 +67,7 @@ pub struct Exec<'a> {
 /// Runs a process in a container. With [`Holding::wait`] it stops right before its command, until [`Container::start`].
 /// The handle that comes back is of the new process; its cgroup is empty, for the container's is not its own to remove.
 pub fn exec(request: &Exec<'_>) -> Result<Container> {
-    let Exec { id, handle, process, filter, agent, cgroup, layout, holding, .. } = *request;
+    let Exec { id, handle, process, filter, server, cgroup, layout, holding, .. } = *request;
     let spec = Spec {
         process: Some(process.clone()),
         linux: Some(Linux {
@@ -119,7 +119,12 @@ pub fn exec(request: &Exec<'_>) -> Result<Container> {
     let no_setgroups = has(NamespaceKind::User) && idmap::denies_setgroups(handle.pid);
     let holding = Holding { no_setgroups: no_setgroups || holding.no_setgroups, ..holding };
     let container = Identity { id, bundle: Path::new("/"), spec: &spec };
-    process::after_pivot(&mut plan, container, process, &Last { holding, filter, gate: None })?;
+    process::after_pivot(
+        &mut plan,
+        container,
+        process,
+        &Last { holding, filter, served: server.is_some(), gate: None },
+    )?;
 
     let parts::Packed { stub, bytes, number, inherit, subjects, ours, theirs, proc, given } = parts::pack(plan, None)?;
     let bound = affinity.enter()?;
@@ -145,7 +150,7 @@ pub fn exec(request: &Exec<'_>) -> Result<Container> {
     let born = born.what(what);
     drop((pid, bound, limits, given, theirs, proc, bytes));
     let meanwhile = |_, pid: i32| attached.map_or(Ok(()), |cgroup| Ok(cgroup.attach(pid.unsigned_abs())?));
-    let ear = Ear { agent, meanwhile: &meanwhile, ..Ear::plain(cgroup) };
+    let ear = Ear { server, meanwhile: &meanwhile, ..Ear::plain(cgroup) };
     let Launched { child, terminal, socket } = launch::launch(born?, ours, None, &subjects, &spec, &ear)?;
     let handle = Handle { pid: child.pid, pidfd: child.pidfd, cgroup: Cgroup::default() };
     Ok(Container { handle, terminal, subjects, socket })

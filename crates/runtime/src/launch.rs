@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Result, What};
 use crate::handle::Handle;
-use crate::listener::Agent;
+use crate::listener::Server;
 use crate::part::Part;
 use crate::plan::Map;
 use crate::subject::Subject;
@@ -24,7 +24,7 @@ pub struct Ear<'a> {
     /// Where an end for want of memory shows.
     pub cgroup: Option<&'a Cgroup>,
     /// Who gets the listener of a filter that has one.
-    pub agent: Option<&'a Agent<'a>>,
+    pub server: Option<Server<'a>>,
     /// What we do when it has been let go, before anything else, by the socket to it.
     pub at_once: &'a dyn Fn(&OwnedFd) -> Result<()>,
     /// By which maps the ids of mounts are mapped that only the stub can reach.
@@ -36,13 +36,13 @@ pub struct Ear<'a> {
 impl<'a> Ear<'a> {
     /// Where nothing is to be done meanwhile.
     pub fn plain(cgroup: Option<&'a Cgroup>) -> Self {
-        Self { cgroup, agent: None, maps: &[], at_once: &|_| Ok(()), meanwhile: &|_, _| Ok(()) }
+        Self { cgroup, server: None, maps: &[], at_once: &|_| Ok(()), meanwhile: &|_, _| Ok(()) }
     }
 }
 
 impl std::fmt::Debug for Ear<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ear").field("cgroup", &self.cgroup).field("agent", &self.agent).finish_non_exhaustive()
+        f.debug_struct("Ear").field("cgroup", &self.cgroup).field("server", &self.server).finish_non_exhaustive()
     }
 }
 
@@ -237,7 +237,7 @@ fn listen(
                     }
                 }
                 let listener = listener.what("fetch the listener of the filter");
-                let taken = listener.and_then(|fd| ear.agent.map_or(Ok(()), |agent| agent.take_over(&fd, pid)));
+                let taken = listener.and_then(|fd| ear.server.map_or(Ok(()), |server| server.take_over(fd, pid)));
                 go_on(taken, socket, pidfd)?;
             }
             message::MAP_IDS => {

@@ -11,6 +11,34 @@ use oci::runtime::{ContainerProcessState, Seccomp, Spec, State, Status, VERSION}
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
+/// Who serves the listener of a process's filter.
+#[derive(Clone, Copy)]
+pub enum Server<'a> {
+    /// An agent at a path, whom the profile names.
+    Agent(&'a Agent<'a>),
+    /// Whoever makes the process sees to it, by its pid, before the process makes its next call.
+    Here(&'a dyn Fn(OwnedFd, i32) -> Result<()>),
+}
+
+impl Server<'_> {
+    /// Hands over the listener of the process's filter.
+    pub(crate) fn take_over(self, listener: OwnedFd, pid: i32) -> Result<()> {
+        match self {
+            Self::Agent(agent) => agent.take_over(&listener, pid),
+            Self::Here(take) => take(listener, pid),
+        }
+    }
+}
+
+impl std::fmt::Debug for Server<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Agent(agent) => agent.fmt(f),
+            Self::Here(_) => f.write_str("Here"),
+        }
+    }
+}
+
 /// The agent of a container, and what he is told of it.
 #[derive(Debug)]
 pub struct Agent<'a> {

@@ -115,6 +115,8 @@ pub struct Last<'a> {
     pub holding: Holding,
     /// The filter, where the caller has it ready.
     pub filter: Option<&'a Filter>,
+    /// Its listener is taken by who makes the process.
+    pub served: bool,
     /// Where it waits for the word to run its command.
     pub gate: Option<Slot>,
 }
@@ -261,7 +263,7 @@ pub fn after_pivot(plan: &mut Plan, container: Identity<'_>, process: &Process, 
     };
     // Whoever serves a listener gets it before the start: that he is not there is an error of the creation.
     let listens = filter.as_ref().is_some_and(|filter| filter.has_listener());
-    if listens {
+    if listens && !last.served {
         listener::check(linux.and_then(|linux| linux.seccomp.as_ref()))?;
     }
     if !listens {

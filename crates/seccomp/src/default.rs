@@ -128,7 +128,7 @@ pub fn default_profile_for(capabilities: &[impl AsRef<str>], machine: Machine) -
 }
 
 /// The capabilities that the default profile asks for; the others make no difference to it.
-pub(crate) fn guards() -> impl Iterator<Item = &'static str> {
+pub fn guards() -> impl Iterator<Item = &'static str> {
     WITH.iter().map(|(capability, _)| *capability)
 }
 

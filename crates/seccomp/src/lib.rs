@@ -48,6 +48,7 @@ mod abi;
 mod assemble;
 mod chain;
 mod compile;
+mod decide;
 mod default;
 pub mod docker;
 mod error;
@@ -61,7 +62,8 @@ mod tree;
 
 pub use abi::{Abi, Machine};
 pub use compile::{Notes, compile, compile_for, notes};
-pub use default::{default_profile, default_profile_for};
+pub use decide::{Data, Decision, name_of};
+pub use default::{default_profile, default_profile_for, guards};
 pub use error::Error;
 pub use precompiled::default_filter;
 /// Changes whenever the compiler makes another program of the same profile: filters that are kept are not taken for it.

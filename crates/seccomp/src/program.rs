@@ -110,6 +110,11 @@ impl Filter {
         Self { program: Cow::Borrowed(program), flags }
     }
 
+    /// The same program with these flags.
+    pub(crate) fn flagged(self, flags: Flags) -> Self {
+        Self { flags, ..self }
+    }
+
     /// As a file: the flags, four bytes of this machine's order, and the program.
     pub fn to_file(&self) -> Vec<u8> {
         [&self.flags.0.to_ne_bytes(), self.as_bytes()].concat()

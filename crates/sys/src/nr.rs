@@ -119,4 +119,5 @@ numbers! {
     signalfd4 289 74
     sync_file_range 277 84
     syncfs 306 267
+    perf_event_open 298 241
 }

@@ -2,13 +2,15 @@
 
 use super::which::{self, Which};
 use super::{Context, Failure, Verb};
-use crate::cli::output::help;
+use crate::cli::output::{help, print};
 use crate::render;
+use engine::Engine;
 use engine::flags::Invalid;
 use engine::logs::{Line, Stream, rfc3339};
-use flag::{Flag, Help, Order, parse};
+use flag::{Flag, Help, Order, parse, put};
 use std::collections::VecDeque;
 use std::io::Write as _;
+use std::str::FromStr;
 
 const HELP: Help = Help {
     usage: &["logs [OPTIONS] CONTAINER"],
@@ -34,6 +36,8 @@ struct Given {
     until: Option<u64>,
     tail: Option<usize>,
     timestamps: bool,
+    denied: bool,
+    format: Option<Form>,
     which: Which,
 }
 
@@ -41,8 +45,30 @@ super::parts!(Given { which: Which });
 
 type F = Flag<Given>;
 
+/// How what was refused is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Text,
+    Json,
+}
+
+impl FromStr for Form {
+    type Err = Invalid;
+
+    fn from_str(word: &str) -> Result<Self, Invalid> {
+        match word {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(Invalid::new(word, "no form").hint("text, or json")),
+        }
+    }
+}
+
 const FLAGS: &[F] = &[
+    F::switch("denied", |g, on| g.denied = on, "What it was refused, instead (run --report-denied)").under("Options"),
     F::switch("follow", |g, on| g.follow = on, "Go on while it writes").short('f').under("Options"),
+    F::takes("format", "FORM", |g, w| put(&mut g.format, w), "How --denied tells it: text, json (text)")
+        .under("Options"),
     which::latest(),
     F::takes("since", "TIME", |g, w| moment(&mut g.since, w), "Nothing from before").under("Options"),
     F::takes("tail", "LINES", tail, "The last lines alone (all)").short('n').under("Options"),
@@ -68,6 +94,12 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
     let mut given = Given::default();
     let words = parse(FLAGS, words, Order::Anywhere, &mut given)?;
     let (engine, name) = given.which.only(&words, context, "coracle logs CONTAINER")?;
+    if given.denied {
+        return denied(&engine, &name, given.format.unwrap_or(Form::Text));
+    }
+    if given.format.is_some() {
+        return Err(Failure::words("--format needs --denied", "a log is told as it was written: leave out --format"));
+    }
     let mut log = engine.log(&name)?;
     let wanted = |line: &Line| {
         given.since.is_none_or(|since| line.time.as_secs() >= since)
@@ -100,6 +132,19 @@ fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
         }
         log.wait();
     }
+}
+
+/// What it was refused.
+fn denied(engine: &Engine, name: &str, form: Form) -> Result<u8, Failure> {
+    let Some(report) = engine.denied(name)? else {
+        let problem = format!("nobody has noted what {name} was refused");
+        return Err(Failure::words(problem, "run it with --report-denied"));
+    };
+    let text = match form {
+        Form::Text => explain::denied(&report),
+        Form::Json => format!("{}\n", serde_json::to_string(&report).unwrap_or_default()),
+    };
+    print(&text).map(|()| 0)
 }
 
 /// Each stream goes where it came from.

@@ -171,6 +171,7 @@ pub fn make(
         bundle: &bundle.dir,
         rootfs: Rootfs::Spec,
         filter,
+        server: None,
         layout: &layout,
         cgroup,
         rdt: rdt.clone(),

@@ -10,7 +10,7 @@ use crate::hand_over::HandOver;
 use flag::{Flag, Help, Invalid, Order, push_word, put_word};
 use oci::runtime::{Capabilities, Linux, Process, Spec};
 use runtime::affinity::Affinity;
-use runtime::listener::Agent;
+use runtime::listener::{Agent, Server};
 use runtime::{Exec, Foreground, Holding, Layout, Newlines};
 use std::path::Path;
 use sys::signal::Signals;
@@ -176,7 +176,7 @@ fn run(words: &[String], context: &Context) -> Result<u8> {
         memory_policy: ours.memory_policy.as_ref(),
         filter: filter.as_ref(),
         profile: profile.as_ref(),
-        agent: agent.as_ref(),
+        server: agent.as_ref().map(Server::Agent),
         cgroup: Some(&cgroup),
         rdt: &ours.rdt,
         layout: &layout,

@@ -17,6 +17,9 @@ pub struct PrivilegesConfig {
     pub no_new_privileges: bool,
     /// `--security-opt seccomp=`.
     pub seccomp: SeccompChoice,
+    /// `--report-denied`: what it refuses is noted.
+    #[serde(default)]
+    pub report_denied: bool,
     /// `--security-opt apparmor=`.
     pub apparmor: AppArmor,
     /// `--security-opt label=`.

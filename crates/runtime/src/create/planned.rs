@@ -20,7 +20,7 @@ pub fn planned(text: &str) -> std::result::Result<usize, String> {
     let (uids, gids) = context.mappings();
     idmap::check("uidMappings", uids).and_then(|()| idmap::check("gidMappings", gids)).map_err(told)?;
     rootfs::compose(&mut steps, &spec, Rootfs::Spec, &context, &mut |_| ()).map_err(told)?;
-    let last = Last { holding: Holding::default(), filter: None, gate: None };
+    let last = Last { holding: Holding::default(), filter: None, served: false, gate: None };
     let identity = Identity { id: "fuzz", bundle: Path::new("/usr"), spec: &spec };
     finish_plan(&mut steps, identity, &context, &last, Some("fuzz")).map_err(told)?;
     let (bytes, subjects, _given) = steps.finish(0, -1, 0).map_err(told)?;

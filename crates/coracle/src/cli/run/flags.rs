@@ -375,6 +375,12 @@ pub const FLAGS: &[Flag<Given>] = &[
         "All capabilities and devices, nothing filtered, nothing hidden",
     )
     .under(MAY),
+    F::switch(
+        "report-denied",
+        |g, on| g.report_denied = on,
+        "Note each call that is refused, and tell of it at the end",
+    )
+    .under(MAY),
     F::takes("name", "NAME", |g, w| put(&mut g.name, w), "Name of the container").under(OTHER),
     F::switch("rm", |g, on| g.rm = on, "Remove the container when it ends").under(OTHER),
     F::takes("label", "NAME[=VALUE]", |g, w| push_word(&mut g.labels, w), "Add a label").short('l').under(OTHER),

@@ -98,6 +98,7 @@ pub struct Given {
     pub cap_drop: Vec<String>,
     pub security_opt: Vec<SecurityOpt>,
     pub privileged: bool,
+    pub report_denied: bool,
 
     pub name: Option<ContainerName>,
     pub rm: bool,

@@ -17,9 +17,10 @@ use super::{Context, Failure, Verb};
 use crate::cli::openness;
 use crate::cli::output::{help, print};
 use crate::render::console_size;
-use engine::attach::{How, attach};
+use engine::attach::{How, attach_and_hear};
 use engine::config::{ContainerConfig, LogDriver, NetworkMode, ProcessConfig, Ready, StdinMode, TerminalMode};
 use engine::containers::Volumes;
+use engine::denied::{Report, pointless};
 use engine::supervised::Attached;
 use engine::{Engine, Io, Keys, image_name};
 use flag::{Help, Order, Usage, parse};
@@ -101,6 +102,9 @@ fn read(words: &[String]) -> Result<Asked, Failure> {
         return Err(Failure::words("--replace: no name was given", "add --name"));
     }
     let config = request(given, words, &around)?;
+    if let Some(why) = pointless(&config.privileges).filter(|_| config.privileges.report_denied) {
+        Failure::warn("--report-denied has nothing to report", &why);
+    }
     engine::spec::sources(&config.files.mounts).map_err(engine::Error::from)?;
     Ok(Asked { config, from, detach, keys, replace, remove_image, attach, explain_file, timings })
 }
@@ -171,6 +175,7 @@ fn alone(engine: &Engine, mut asked: Asked) -> Result<u8, Failure> {
     if asked.timings {
         tell(&explain::timings::timings(&outcome.timings));
     }
+    tell_denied(outcome.denied.as_ref());
     if let Some(death) = outcome.death {
         tell(&format!("coracle: run: {}\n", death.told()));
     }
@@ -243,7 +248,8 @@ fn supervised(engine: &Engine, mut asked: Asked) -> Result<u8, Failure> {
     if detach {
         return Ok(0);
     }
-    let left = attach(&begun.into_socket(), &how, &signals)?;
+    let (left, denied) = attach_and_hear(&begun.into_socket(), &how, &signals)?;
+    tell_denied(denied.as_ref());
     crate::cli::attach::code(left, VERB.name)
 }
 
@@ -251,6 +257,14 @@ fn supervised(engine: &Engine, mut asked: Asked) -> Result<u8, Failure> {
 pub fn tell(text: &str) {
     // If nobody hears it, nobody can be told.
     _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+/// What it was refused, on a line each.
+fn tell_denied(report: Option<&Report>) {
+    if let Some(report) = report {
+        let text = explain::denied(report);
+        tell(&text.lines().map(|line| format!("coracle: run: {line}\n")).collect::<String>());
+    }
 }
 
 /// A flag that docker or podman know is not a slip of the finger.

@@ -289,6 +289,7 @@ fn privileges(given: &Given, around: &Surroundings<'_>) -> Result<(SeccompChoice
         level: if given.privileged { Privileges::Privileged } else { Privileges::Confined },
         cap_add: set(&given.cap_add, "--cap-add")?,
         cap_drop: set(&given.cap_drop, "--cap-drop")?,
+        report_denied: given.report_denied,
         ..PrivilegesConfig::default()
     };
     let mut seccomp = SeccompChoice::Default;
@@ -436,7 +437,7 @@ mod tests {
             --blkio-weight 10 --blkio-weight-device /dev/a:10 --device-read-bps /dev/a:1 --device-write-bps /dev/a:1 --device-read-iops /dev/a:1 --device-write-iops /dev/a:1 --cgroup-conf memory.high=1 \
             --oom-kill-disable --cgroup-parent p --cgroups enabled -v /a:/b --mount type=tmpfs,dst=/c --tmpfs /d --volumes-from web:ro \
             --rootfs /r --read-only --read-only-tmpfs=false --device /dev/null --secret key --cap-add NET_RAW --cap-drop chown \
-            --security-opt no-new-privileges --privileged --name web --rm -l a=b \
+            --security-opt no-new-privileges --privileged --report-denied --name web --rm -l a=b \
             --annotation c=d --cidfile id --pull never -q --platform linux/amd64 --authfile a --cert-dir b --creds c --retry 1 --retry-delay 1s --tls-verify=false --explain --explain-file f --timings cmd";
         let given = config(line);
         let open = ContainerConfig::new(given.image.clone());
