@@ -40,6 +40,7 @@ mod info;
 mod joined;
 mod joining;
 mod keys;
+pub mod learn;
 mod lists;
 pub mod logs;
 mod mounted;

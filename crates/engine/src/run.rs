@@ -8,6 +8,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::events::Actor;
 use crate::explanation::{Explanation, Root};
+use crate::learn::Learnt;
 use crate::part::Part;
 use crate::record::{End, Record, now};
 use crate::recorded::Recorded;
@@ -34,6 +35,8 @@ pub struct Outcome {
     pub death: Option<Death>,
     /// What it was refused, if that was asked for.
     pub denied: Option<Report>,
+    /// What was learnt, if that was asked for.
+    pub learnt: Option<Learnt>,
 }
 
 /// Runs a container in the foreground, to its end. Where its steps are asked for they are told then, or when the start has
@@ -129,14 +132,19 @@ pub fn run(
     // Whatever happened, nothing of it stays behind; what says that it ran goes last.
     let actor = Actor::of(&record);
     engine.tell_end(&record.id, &actor, &run);
-    let denied = config.privileges.report_denied.then(|| denied::finished(&place.run_dir));
+    let privileges = &config.privileges;
+    let watched = privileges.report_denied || privileges.learns;
+    let denied = watched.then(|| denied::finished(&place.run_dir));
+    let learnt = denied.clone().filter(|_| privileges.learns).zip(composed.as_ref());
+    let learnt =
+        learnt.map(|(report, composed)| Learnt::of(report, composed, privileges, place.run_dir.cgroup().as_ref()));
     let cleared = place.end();
     finish(engine, container, config.remove, &run, &actor)?;
     cleared?;
     place.run_dir.remove()?;
     let timings = timings.into_inner().unwrap_or_else(|| Timings::here(record.id.as_str()));
     engine.note_start(&timings);
-    Ok(Outcome { timings, code: ended.exit.code(), death: run.death(), denied })
+    Ok(Outcome { timings, code: ended.exit.code(), death: run.death(), denied, learnt })
 }
 
 /// What is to be written down of a run that has ended.

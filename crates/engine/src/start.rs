@@ -225,10 +225,11 @@ impl Start<'_> {
 
     /// Who notes what the container is refused, if somebody wants to know it.
     fn witness(&self, composed: &mut Composed) -> Result<Option<Witness>> {
-        if !self.config.privileges.report_denied {
+        let privileges = &self.config.privileges;
+        if !privileges.report_denied && !privileges.learns {
             return Ok(None);
         }
-        Witness::prepare(composed, &self.config.privileges, self.engine.caller().is_root())
+        Witness::prepare(composed, privileges, self.engine.caller().is_root())
     }
 
     /// A directory for what overlays over bind mounts (`:O`) write; it goes with the container.

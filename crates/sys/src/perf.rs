@@ -54,21 +54,22 @@ pub enum Event {
 #[derive(Debug)]
 pub struct Ring {
     fd: OwnedFd,
-    memory: NonNull<u8>,
+    /// A page that says how far it is filled, and the data behind it; mapped, so aligned to a page.
+    memory: NonNull<AtomicU64>,
 }
 
 const PAGE: usize = 4096;
 /// Of data: a power of two.
 const DATA: usize = 64 * PAGE;
 /// `struct perf_event_mmap_page`.
-const HEAD: usize = 1024;
-const TAIL: usize = 1032;
+const HEAD: usize = 1024 / size_of::<AtomicU64>();
+const TAIL: usize = 1032 / size_of::<AtomicU64>();
 
 const TYPE_TRACEPOINT: u64 = 2;
-/// `PERF_SAMPLE_TID`, `…CALLCHAIN` and `…RAW`.
-const SAMPLE: u64 = 1 << 1 | 1 << 5 | 1 << 10;
-/// Bits of the attributes: inherit, comm, task, watermark, exclude_callchain_user.
-const FLAGS: u64 = 1 << 1 | 1 << 9 | 1 << 13 | 1 << 14 | 1 << 22;
+/// `PERF_SAMPLE_TID`, `…TIME`, `…CALLCHAIN` and `…RAW`.
+const SAMPLE: u64 = 1 << 1 | 1 << 2 | 1 << 5 | 1 << 10;
+/// Bits of the attributes: inherit, comm, task, watermark, sample_id_all, exclude_callchain_user.
+const FLAGS: u64 = 1 << 1 | 1 << 9 | 1 << 13 | 1 << 14 | 1 << 18 | 1 << 22;
 const FD_CLOEXEC: usize = 8;
 /// `PERF_EVENT_IOC_SET_FILTER`.
 const SET_FILTER: usize = 0x4008_2406;
@@ -106,12 +107,10 @@ impl Ring {
         Ok(Self { fd, memory: memory.map_err(|errno| Error::new("mmap", "a ring of events", errno))? })
     }
 
-    /// Takes out what is in it.
-    pub fn read(&mut self, mut take: impl FnMut(Event)) {
+    /// Takes out what is in it, each with its time: what one ring holds may have come before what another does.
+    pub fn read(&mut self, mut take: impl FnMut(u64, Event)) {
         // SAFETY: both words lie within the mapping, aligned, for as long as we do; the kernel shares them as atomics.
-        let (head, tail) = unsafe {
-            (&*self.memory.as_ptr().add(HEAD).cast::<AtomicU64>(), &*self.memory.as_ptr().add(TAIL).cast::<AtomicU64>())
-        };
+        let (head, tail) = unsafe { (self.memory.add(HEAD).as_ref(), self.memory.add(TAIL).as_ref()) };
         let end = head.load(Ordering::Acquire);
         let mut at = tail.load(Ordering::Relaxed);
         while at < end {
@@ -121,8 +120,8 @@ impl Ring {
                 at = end;
                 break;
             }
-            if let Some(event) = parse(&self.copy(at, size.into())) {
-                take(event);
+            if let Some((time, event)) = parse(&self.copy(at, size.into())) {
+                take(time, event);
             }
             at += u64::from(size);
         }
@@ -134,7 +133,7 @@ impl Ring {
         let byte = |index: usize| {
             let offset = PAGE + (at as usize).wrapping_add(index) % DATA;
             // SAFETY: the offset lies within the mapping; the kernel writes nothing before the tail has passed it.
-            unsafe { self.memory.as_ptr().add(offset).read_volatile() }
+            unsafe { self.memory.cast::<u8>().add(offset).read_volatile() }
         };
         (0..length).map(byte).collect()
     }
@@ -154,28 +153,30 @@ impl Drop for Ring {
 }
 
 /// One record: `struct perf_event_header` and what its type says.
-fn parse(record: &[u8]) -> Option<Event> {
+fn parse(record: &[u8]) -> Option<(u64, Event)> {
     const LOST: u32 = 2;
     const COMM: u32 = 3;
     const FORK: u32 = 7;
     const OF_TRACEPOINT: u32 = 9;
     let half = |at: usize| Some(u32::from_ne_bytes(record.get(at..at + 4)?.try_into().ok()?));
     let word = |at: usize| Some(u64::from_ne_bytes(record.get(at..at + 8)?.try_into().ok()?));
+    // What is no sample has its time at the end.
+    let last = record.len().checked_sub(8).and_then(word);
     match half(0)? {
         OF_TRACEPOINT => {
-            let count = word(16)? as usize;
-            let chain = (0..count).map(|index| word(24 + 8 * index)).collect::<Option<_>>()?;
-            let raw = 24 + 8 * count;
+            let count = word(24)? as usize;
+            let chain = (0..count).map(|index| word(32 + 8 * index)).collect::<Option<_>>()?;
+            let raw = 32 + 8 * count;
             let length = half(raw)? as usize;
             let fields = record.get(raw + 4..raw + 4 + length)?.to_vec();
-            Some(Event::Sample { pid: half(8)?, tid: half(12)?, chain, fields })
+            Some((word(16)?, Event::Sample { pid: half(8)?, tid: half(12)?, chain, fields }))
         }
         COMM => {
             let name = record.get(16..)?.split(|byte| *byte == 0).next()?.to_vec();
-            Some(Event::Named { pid: half(8)?, tid: half(12)?, name })
+            Some((last?, Event::Named { pid: half(8)?, tid: half(12)?, name }))
         }
-        FORK => Some(Event::Born { pid: half(8)?, parent: half(12)?, tid: half(16)?, maker: half(20)? }),
-        LOST => Some(Event::Lost(word(16)?)),
+        FORK => Some((last?, Event::Born { pid: half(8)?, parent: half(12)?, tid: half(16)?, maker: half(20)? })),
+        LOST => Some((last?, Event::Lost(word(16)?))),
         _ => None,
     }
 }
@@ -193,12 +194,14 @@ mod tests {
     fn records_are_read_as_the_manual_lays_them() {
         let (pid, tid) = (7_u32.to_ne_bytes(), 8_u32.to_ne_bytes());
         let chain = [1_u64.to_ne_bytes(), 0xffff_u64.to_ne_bytes()].concat();
-        let sample = record(9, &[&pid, &tid, &chain, &4_u32.to_ne_bytes(), b"abcd"]);
+        let time = 99_u64.to_ne_bytes();
+        let sample = record(9, &[&pid, &tid, &time, &chain, &4_u32.to_ne_bytes(), b"abcd"]);
         let expected = Event::Sample { pid: 7, tid: 8, chain: vec![0xffff], fields: b"abcd".to_vec() };
-        assert_eq!(parse(&sample), Some(expected));
-        let named = record(3, &[&pid, &tid, b"sh\0\0\0\0\0\0"]);
-        assert_eq!(parse(&named), Some(Event::Named { pid: 7, tid: 8, name: b"sh".to_vec() }));
-        assert_eq!(parse(&record(2, &[&[0; 8], &3_u64.to_ne_bytes()])), Some(Event::Lost(3)));
+        assert_eq!(parse(&sample), Some((99, expected)));
+        let named = record(3, &[&pid, &tid, b"sh\0\0\0\0\0\0", &pid, &tid, &time]);
+        assert_eq!(parse(&named), Some((99, Event::Named { pid: 7, tid: 8, name: b"sh".to_vec() })));
+        let lost = record(2, &[&[0; 8], &3_u64.to_ne_bytes(), &pid, &tid, &time]);
+        assert_eq!(parse(&lost), Some((99, Event::Lost(3))));
         for length in 0..sample.len() {
             assert_eq!(parse(&sample[..length]), None);
         }

@@ -107,6 +107,7 @@ pub struct Verb {
 const VERBS: &[Verb] = &[
     run::VERB,
     run::CREATE,
+    run::LEARN,
     start::VERB,
     stop::VERB,
     restart::VERB,

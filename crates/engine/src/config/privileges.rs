@@ -20,6 +20,9 @@ pub struct PrivilegesConfig {
     /// `--report-denied`: what it refuses is noted.
     #[serde(default)]
     pub report_denied: bool,
+    /// `coracle learn`: what it does is noted, once.
+    #[serde(skip)]
+    pub learns: bool,
     /// `--security-opt apparmor=`.
     pub apparmor: AppArmor,
     /// `--security-opt label=`.

@@ -20,6 +20,11 @@ impl Advisor {
         Self { choice: choice.clone(), held }
     }
 
+    /// The container has it.
+    pub fn holds(&self, capability: &str) -> bool {
+        self.held.iter().any(|held| held == capability)
+    }
+
     /// The one capability that would do, the narrowest where there are several; none where no capability does.
     pub fn capability(&self, data: &Data) -> Option<String> {
         let candidates: Vec<String> = match self.choice {

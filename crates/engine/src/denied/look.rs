@@ -3,8 +3,20 @@
 //! Its pid may belong to somebody else as soon as it waits no more. So whoever reads here asks afterwards whether the call
 //! still waits, and forgets what he read if it does not.
 
-use rustix::fs::{Mode, OFlags};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+/// What has to be at a path, or nothing is written there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// Whatever is.
+    Any,
+    /// Something.
+    Something,
+    /// Nothing.
+    Nothing,
+}
 
 /// The machine's procfs.
 #[derive(Debug)]
@@ -53,6 +65,50 @@ impl Proc {
             pid: last("NStgid:").unwrap_or(0),
             host_pid: last("Tgid:").unwrap_or(thread as i32),
         }
+    }
+
+    /// The process that a thread belongs to.
+    pub fn process(&self, thread: u32) -> i32 {
+        self.caller(thread).host_pid
+    }
+
+    /// A path at an address of its memory.
+    pub fn path(&self, thread: u32, address: u64) -> Option<String> {
+        const PATH_MAX: usize = 4096;
+        let bytes = self.memory(thread, address, PATH_MAX)?;
+        let path = bytes.split(|byte| *byte == 0).next()?;
+        String::from_utf8(path.to_vec()).ok()
+    }
+
+    /// The directory in which a path of its leads to something, without links: what is written to when that is made, changed
+    /// or removed. An empty path is what is open.
+    pub fn directory(&self, thread: u32, open: u64, path: &str, found: Found) -> Option<String> {
+        const CWD: i32 = -100;
+        let path = if path.starts_with('/') {
+            PathBuf::from(path)
+        } else {
+            let link =
+                if open as i32 == CWD { format!("{thread}/cwd") } else { format!("{thread}/fd/{}", open as i32) };
+            let link = rustix::fs::readlinkat(&self.0, link, Vec::new()).ok()?;
+            let base = PathBuf::from(String::from_utf8(link.into_bytes()).ok()?);
+            if path.is_empty() { base } else { base.join(path) }
+        };
+        if !path.is_absolute() {
+            // A pipe, a socket.
+            return None;
+        }
+        let root =
+            sys::fs::open(format!("/proc/{thread}/root"), OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).ok()?;
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let look =
+            |path: &Path, flags| sys::fs::openat2(&root, path, OFlags::PATH | flags, Mode::empty(), resolve).ok();
+        let is_there = look(&path, OFlags::NOFOLLOW).is_some();
+        if (found == Found::Something && !is_there) || (found == Found::Nothing && is_there) {
+            return None;
+        }
+        let opened = look(path.parent()?, OFlags::DIRECTORY)?;
+        let link = rustix::fs::readlinkat(&self.0, format!("self/fd/{}", opened.as_raw_fd()), Vec::new()).ok()?;
+        String::from_utf8(link.into_bytes()).ok()
     }
 
     /// A text at an address of its memory.

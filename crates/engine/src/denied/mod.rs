@@ -12,11 +12,14 @@
 mod advice;
 mod call;
 mod kinds;
+mod lessons;
 mod look;
 mod symbols;
 mod talk;
 mod tracing;
 mod witness;
+
+pub use lessons::{Port, Seen};
 
 pub(crate) use advice::Advisor;
 pub(crate) use talk::{finished, hand, pass_on};
@@ -45,6 +48,9 @@ pub struct Report {
     /// Nobody notes anything any more: the witness was killed while the container ran.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub witness_lost: bool,
+    /// What it did, where that was to be learnt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Seen>,
     /// Why the kernel's checks are not seen, where they are not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub untraced: Option<String>,

@@ -4,6 +4,7 @@
 //! the container's directory, a socket, and nothing else. It ends when nobody lives under a filter that it serves.
 
 use super::kinds::{Key, Kinds};
+use super::lessons::Lessons;
 use super::look::{Caller, Proc};
 use super::tracing::{Checks, Tracing};
 use super::{Advisor, Lack, Refusal, Report, call, kinds, talk};
@@ -11,7 +12,7 @@ use crate::config::PrivilegesConfig;
 use crate::error::{Error, Result};
 use crate::spec::Composed;
 use monitor::RunDir;
-use oci::runtime::Action;
+use oci::runtime::{Action, Seccomp};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::RecvFlags;
 use rustix::time::Timespec;
@@ -42,14 +43,31 @@ pub fn asking(filter: &Filter) -> Result<Filter> {
     if !filter.lets_speak() {
         return Err(Error::CannotSpeak);
     }
+    Ok(killable(filter.asking()))
+}
+
+/// A profile that refuses nothing.
+fn everything() -> Seccomp {
+    Seccomp {
+        default_action: Action::Allow,
+        default_errno_ret: None,
+        architectures: seccomp::default_profile(&[] as &[&str]).architectures,
+        flags: None,
+        listener_path: None,
+        listener_metadata: None,
+        syscalls: Vec::new(),
+    }
+}
+
+fn killable(filter: Filter) -> Filter {
     // While its question waits a process is interrupted by nothing but its end, or it would ask again after each signal
     // (Linux 5.19).
-    let killable = if sys::seccomp::knows(Flags::NEW_LISTENER.bits() | Flags::WAIT_KILLABLE_RECV.bits()) {
+    let flags = if sys::seccomp::knows(Flags::NEW_LISTENER.bits() | Flags::WAIT_KILLABLE_RECV.bits()) {
         Flags::WAIT_KILLABLE_RECV
     } else {
         Flags::default()
     };
-    Ok(filter.asking().with(killable))
+    filter.with(flags)
 }
 
 /// Who serves a listener: whoever makes the process hands it to this.
@@ -66,6 +84,7 @@ pub struct Witness {
     pub filter: Filter,
     advisor: Advisor,
     traces: bool,
+    learns: bool,
 }
 
 impl Witness {
@@ -79,13 +98,14 @@ impl Witness {
         let filter = match (&composed.filter, profile) {
             (Some(filter), _) => filter.clone(),
             (None, Some(profile)) => seccomp::compile(profile)?,
+            (None, None) if privileges.learns => seccomp::compile(&everything())?,
             (None, None) => return Ok(None),
         };
         let process = composed.spec.process.as_ref();
         let held = process.and_then(|process| process.capabilities.as_ref()).map(|sets| sets.bounding.clone());
-        composed.filter = Some(asking(&filter)?);
+        composed.filter = Some(if privileges.learns { killable(Filter::asking_all()) } else { asking(&filter)? });
         let advisor = Advisor::new(&privileges.seccomp, held.unwrap_or_default());
-        Ok(Some(Self { filter, advisor, traces: is_root }))
+        Ok(Some(Self { filter, advisor, traces: is_root, learns: privileges.learns }))
     }
 
     /// Makes it. It listens when this returns.
@@ -146,6 +166,7 @@ struct Serving<'a> {
     kinds: Kinds,
     tracing: Option<Tracing>,
     untraced: Option<String>,
+    lessons: Option<Lessons>,
     /// What an earlier life of the container lacked.
     lacked: Vec<Lack>,
     /// What a process is called before it runs its command.
@@ -163,7 +184,8 @@ impl<'a> Serving<'a> {
         sys::listener::wake_here(listener);
         let stub = proc.name(pid.unsigned_abs());
         let tracing = if of.traces {
-            Tracing::find(Checks::Failed).and_then(|mut tracing| tracing.follow(pid, stub.clone()).map(|()| tracing))
+            Tracing::find(if of.learns { Checks::All } else { Checks::Failed })
+                .and_then(|mut tracing| tracing.follow(pid, stub.clone()).map(|()| tracing))
         } else {
             Err("an ordinary user may not follow the kernel's checks".to_owned())
         };
@@ -183,6 +205,7 @@ impl<'a> Serving<'a> {
             kinds: Kinds::after(earlier),
             tracing,
             untraced,
+            lessons: of.learns.then(Lessons::default),
             stub,
             known: None,
             changed: true,
@@ -231,7 +254,7 @@ impl<'a> Serving<'a> {
             }
             for at in (0..clients).rev().filter(|at| is(listeners + 1 + at, PollFlags::all())) {
                 let client = self.clients.swap_remove(at);
-                self.talk(client);
+                self.talk(&client);
             }
             if is(listeners, PollFlags::IN) {
                 self.admit(control);
@@ -260,12 +283,12 @@ impl<'a> Serving<'a> {
     }
 
     /// Hears one word.
-    fn talk(&mut self, client: OwnedFd) {
+    fn talk(&mut self, client: &OwnedFd) {
         let mut peek = [0; 1];
-        if !matches!(rustix::net::recv(&client, &mut peek, RecvFlags::PEEK | RecvFlags::DONTWAIT), Ok((1, _))) {
+        if !matches!(rustix::net::recv(client, &mut peek, RecvFlags::PEEK | RecvFlags::DONTWAIT), Ok((1, _))) {
             return;
         }
-        let Ok(Some((word, fd))) = sys::socket::receive_any(&client) else { return };
+        let Ok(Some((word, fd))) = sys::socket::receive_any(client) else { return };
         match word.split_first() {
             Some((&talk::LISTENER, rest)) => {
                 let taken = rest.split_first_chunk::<4>().zip(fd).and_then(|((pid, filter), listener)| {
@@ -277,15 +300,15 @@ impl<'a> Serving<'a> {
                     let _ = tracing.follow(pid, self.stub.clone());
                 }
                 self.served.push(Served { listener: Fd::Own(listener), filter });
-                let _ = sys::socket::release(&client);
+                let _ = sys::socket::release(client);
             }
-            Some((&talk::REPORT, _)) => talk::tell(&client, &self.report()),
+            Some((&talk::REPORT, _)) => talk::tell(client, &self.report()),
             Some((&talk::END, _)) => {
                 self.changed = true;
                 self.write();
                 // Its directory may go from now on.
                 self.ended = true;
-                talk::tell(&client, &self.report());
+                talk::tell(client, &self.report());
             }
             _ => {}
         }
@@ -293,12 +316,23 @@ impl<'a> Serving<'a> {
 
     /// Answers one call.
     fn hear(&mut self, at: usize) {
-        self.slow_down();
+        if self.lessons.is_none() {
+            self.slow_down();
+        }
         let Some(served) = self.served.get(at) else { return };
         let Ok(notification) = sys::listener::receive(&served.listener) else { return };
         let Notification { id, pid, number, arch, instruction, args, .. } = notification;
         let data = Data { number, arch, instruction, args };
-        let Decision::Errno(errno) = served.filter.decide(&data) else {
+        let decision = served.filter.decide(&data);
+        if let (Decision::Allow, Some(lessons)) = (decision, &mut self.lessons) {
+            if let Some(name) = seccomp::name_of(&data) {
+                lessons.note(self.proc, pid, (name, arch), &args);
+            }
+            self.changed = true;
+            let _ = sys::listener::answer(&served.listener, id, Answer::Continue);
+            return;
+        }
+        let Decision::Errno(errno) = decision else {
             // The kernel asks about nothing else.
             let _ = sys::listener::answer(&served.listener, id, Answer::Errno(sys::Errno::NOSYS.raw_os_error() as u16));
             return;
@@ -368,8 +402,19 @@ impl<'a> Serving<'a> {
         if let Some(tracing) = &mut self.tracing {
             let (lacking, lost) = tracing.lacking(&self.stub);
             report.lacking.clone_from(&self.lacked);
-            lacking.into_iter().for_each(|lack| kinds::add_lack(&mut report.lacking, lack));
+            for lack in lacking {
+                kinds::add_lack(&mut report.lacking, lack);
+            }
             report.lost = lost;
+            let used = tracing.used(&self.stub);
+            report.seen = self.lessons.as_ref().map(Lessons::seen);
+            if let Some(seen) = &mut report.seen {
+                // What is checked in another's name, who has mounted something, may be more than it has.
+                let names = used.names().into_iter().filter(|name| self.advisor.holds(name));
+                seen.capabilities = Some(names.collect());
+            }
+        } else {
+            report.seen = self.lessons.as_ref().map(Lessons::seen);
         }
         serde_json::to_vec::<Report>(report).unwrap_or_default()
     }

@@ -495,6 +495,8 @@ pub const FLAGS: &[Flag<Given>] = &[
         "How much of it: max-size=SIZE (10m), max-file=COUNT (3); in the journal tag=NAME",
     )
     .under(OTHER),
+    F::takes("out", "DIR", |g, w| put_word(&mut g.out, w), ""),
+    F::switch("replay", |g, on| g.replay = on, ""),
     F::switch("disable-content-trust", |_, _| (), ""),
     F::switch(
         "explain",

@@ -116,6 +116,11 @@ pub struct Given {
     pub explain: Option<bool>,
     pub explain_file: Option<String>,
     pub timings: bool,
+
+    /// For `learn` alone.
+    pub out: Option<String>,
+    /// The same.
+    pub replay: bool,
 }
 
 crate::cli::parts!(Given { remote: Remote, machine: Machine });

@@ -3,6 +3,7 @@
 mod explained;
 pub mod flags;
 pub mod given;
+mod learn;
 mod provide;
 mod request;
 mod words;
@@ -10,6 +11,7 @@ mod words;
 use self::explained::Explained;
 use self::flags::{FLAGS, LATER};
 use self::given::{Given, Stream};
+pub use self::learn::VERB as LEARN;
 pub use self::provide::{From, provide};
 use self::request::request;
 pub use self::request::{Surroundings, variables, workdir};
@@ -76,6 +78,10 @@ struct Asked {
     explain_file: Option<PathBuf>,
     /// How long its start took is told.
     timings: bool,
+    /// What `learn` was told beside.
+    out: Option<PathBuf>,
+    /// The run is made once more under what was learnt.
+    replay: bool,
 }
 
 fn read(words: &[String]) -> Result<Asked, Failure> {
@@ -95,6 +101,7 @@ fn read(words: &[String]) -> Result<Asked, Failure> {
     if detach && !attach.is_empty() {
         return Err(Failure::words("--attach and --detach exclude each other", "leave out either of them"));
     }
+    let (out, replay) = (given.out.take().map(PathBuf::from), given.replay);
     let explain_file = given.explain_file.clone().map(PathBuf::from);
     let timings = given.timings;
     let keys = given.detach_keys.take().unwrap_or_default();
@@ -106,7 +113,16 @@ fn read(words: &[String]) -> Result<Asked, Failure> {
         Failure::warn("--report-denied has nothing to report", &why);
     }
     engine::spec::sources(&config.files.mounts).map_err(engine::Error::from)?;
-    Ok(Asked { config, from, detach, keys, replace, remove_image, attach, explain_file, timings })
+    Ok(Asked { config, from, detach, keys, replace, remove_image, attach, explain_file, timings, out, replay })
+}
+
+/// As [`read`], for what is to be run and not only learnt.
+fn read_run(words: &[String]) -> Result<Asked, Failure> {
+    let asked = read(words)?;
+    if asked.out.is_some() || asked.replay {
+        return Err(Failure::words("--out and --replay are for coracle learn", "leave them out"));
+    }
+    Ok(asked)
 }
 
 /// Sees to what has to be there, or not to be there, before the container is made.
@@ -122,7 +138,7 @@ fn prepare(engine: &Engine, asked: &mut Asked) -> Result<Option<u8>, Failure> {
 }
 
 fn create(words: &[String], context: &Context) -> Result<u8, Failure> {
-    let mut asked = read(words)?;
+    let mut asked = read_run(words)?;
     let engine = context.engine()?;
     match prepare(&engine, &mut asked)? {
         Some(code) => Ok(code),
@@ -131,7 +147,7 @@ fn create(words: &[String], context: &Context) -> Result<u8, Failure> {
 }
 
 fn run(words: &[String], context: &Context) -> Result<u8, Failure> {
-    let asked = read(words)?;
+    let asked = read_run(words)?;
     if !asked.detach {
         needs_terminal(&asked.config.process)?;
     }
@@ -259,11 +275,17 @@ pub fn tell(text: &str) {
     _ = std::io::stderr().write_all(text.as_bytes());
 }
 
+/// The same, a line at a time.
+fn tell_lines(verb: &str, text: &str) {
+    for line in text.lines() {
+        tell(&format!("coracle: {verb}: {line}\n"));
+    }
+}
+
 /// What it was refused, on a line each.
 fn tell_denied(report: Option<&Report>) {
     if let Some(report) = report {
-        let text = explain::denied(report);
-        tell(&text.lines().map(|line| format!("coracle: run: {line}\n")).collect::<String>());
+        tell_lines("run", &explain::denied(report));
     }
 }
 

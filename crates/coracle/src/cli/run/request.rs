@@ -438,7 +438,7 @@ mod tests {
             --oom-kill-disable --cgroup-parent p --cgroups enabled -v /a:/b --mount type=tmpfs,dst=/c --tmpfs /d --volumes-from web:ro \
             --rootfs /r --read-only --read-only-tmpfs=false --device /dev/null --secret key --cap-add NET_RAW --cap-drop chown \
             --security-opt no-new-privileges --privileged --report-denied --name web --rm -l a=b \
-            --annotation c=d --cidfile id --pull never -q --platform linux/amd64 --authfile a --cert-dir b --creds c --retry 1 --retry-delay 1s --tls-verify=false --explain --explain-file f --timings cmd";
+            --annotation c=d --cidfile id --pull never -q --platform linux/amd64 --authfile a --cert-dir b --creds c --retry 1 --retry-delay 1s --tls-verify=false --explain --explain-file f --timings --out d --replay cmd";
         let given = config(line);
         let open = ContainerConfig::new(given.image.clone());
         assert_ne!(given.process, open.process);
