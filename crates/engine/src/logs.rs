@@ -1,8 +1,10 @@
 //! What a container has written.
 
+use crate::config::ContainerConfig;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::record::Record;
+use crate::spec::Composed;
 pub use monitor::Stream;
 use monitor::log::{Driver, Reader};
 pub use monitor::log::{Line, rfc3339};
@@ -50,4 +52,14 @@ impl Log<'_> {
     pub fn wait(&self) {
         std::thread::sleep(LOOK);
     }
+}
+
+/// How its log is kept, with the labels and variables that are told with each line.
+pub(crate) fn log_of(config: &ContainerConfig, composed: &Composed) -> monitor::log::Config {
+    let mut log = config.log.clone();
+    let labels = log.labels.iter().filter_map(|name| Some((name.clone(), config.labels.get(name)?.clone())));
+    let env = composed.spec.process.iter().flat_map(|process| &process.env).filter_map(|word| word.split_once('='));
+    let env = env.filter(|(name, _)| log.env.iter().any(|wanted| wanted == name));
+    log.attrs = labels.chain(env.map(|(name, value)| (name.to_owned(), value.to_owned()))).collect();
+    log
 }

@@ -118,16 +118,6 @@ pub(crate) struct Order {
     reported: bool,
 }
 
-/// How its log is kept, with the labels and variables that are told with each line.
-fn log_of(config: &ContainerConfig, composed: &Composed) -> log::Config {
-    let mut log = config.log.clone();
-    let labels = log.labels.iter().filter_map(|name| Some((name.clone(), config.labels.get(name)?.clone())));
-    let env = composed.spec.process.iter().flat_map(|process| &process.env).filter_map(|word| word.split_once('='));
-    let env = env.filter(|(name, _)| log.env.iter().any(|wanted| wanted == name));
-    log.attrs = labels.chain(env.map(|(name, value)| (name.to_owned(), value.to_owned()))).collect();
-    log
-}
-
 /// How long the clearing away of what has ended may take.
 const CLEARED: Duration = Duration::from_secs(10);
 
@@ -270,7 +260,7 @@ impl Beginning<'_> {
                 ephemeral: config.remove,
                 policy: config.restart,
                 health: record.config.health.clone(),
-                log: log_of(config, composed),
+                log: crate::logs::log_of(config, composed),
                 command: command_of(composed),
                 own_pids: has_own_pids(config),
                 actor: Actor::of(record),
