@@ -12,26 +12,24 @@
 //! starter has the engine, and gets it done as the command itself would, on the same terminal. A restart is the same
 //! again, with another starter.
 
-use crate::config::{ContainerConfig, HealthConfig, OnFailure, Signal, StdinMode};
-use crate::create::{Made, write_pid};
+mod beginning;
+
+use self::beginning::{Beginning, record};
+use crate::config::{ContainerConfig, HealthConfig, OnFailure, Signal};
+use crate::create::Made;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::events::Actor;
-use crate::explanation::{Explanation, Root};
+use crate::explanation::Explanation;
 use crate::health::Checks;
 use crate::part::Part;
 use crate::record::Record;
-use crate::recorded::Recorded;
-use crate::root::{self, Source};
-use crate::run::{Run, command_of, finish, has_own_pids, is_over};
-use crate::spec::Composed;
-use crate::start::{Hold, Io, Place, Start};
+use crate::root::{self};
+use crate::run::{Run, finish, is_over};
+use crate::start::{Io, Place};
 use crate::timings::Timings;
 use crate::{joining, userns};
-use monitor::{
-    Client, History, Holder, Life, Mark, Memory, Policy, Process, RunDir, State, Streams, Supervisor, Word, log,
-};
-use runtime::{Newlines, Recording, Request};
+use monitor::{Client, History, Holder, Life, Mark, Memory, Policy, RunDir, State, Streams, Supervisor, Word, log};
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsStr;
@@ -227,125 +225,6 @@ impl Engine {
             Err(error) => Err(made.undo(error)),
         }
     }
-}
-
-/// A container that is about to begin, held by a monitor.
-struct Beginning<'a> {
-    container: &'a mut ContainerDir,
-    record: &'a Container<Record>,
-    place: &'a Place,
-    source: Source,
-    io: Io,
-    recording: Option<&'a Recording>,
-}
-
-impl Beginning<'_> {
-    /// Begins. What was recorded of it is kept with the container, also where it fails; it comes back where that is wanted.
-    fn go(self, engine: &Engine, starter: &Starter) -> (Result<Timings>, Option<Explanation>) {
-        let Self { container, record, place, source, io, recording } = self;
-        let config = &record.config.config;
-        let started = recording.map(|recording| (recording, Root::of(engine, config, &source)));
-        let dir = engine.locations().root.join("containers").join(record.id.as_str());
-        let mut start = Start { engine, config, container, record, place, io, recording, composed: None };
-        let hold = Hold { with_us: false, newlines: Newlines::Translated };
-        let begun = start.go(source, hold, |request, composed| {
-            let order = Order {
-                id: record.id.to_string(),
-                run_dir: place.run_dir.path().to_owned(),
-                dir,
-                pid: 0,
-                terminal: composed.spec.process.as_ref().is_some_and(|process| process.terminal),
-                input: config.process.stdin == StdinMode::Open,
-                timeout: config.process.timeout.filter(|timeout| *timeout > 0),
-                ephemeral: config.remove,
-                policy: config.restart,
-                health: record.config.health.clone(),
-                log: crate::logs::log_of(config, composed),
-                command: command_of(composed),
-                own_pids: has_own_pids(config),
-                actor: Actor::of(record),
-                reported: config.privileges.report_denied,
-            };
-            let complete = |pid| {
-                joining::join(engine, record, &place.run_dir, pid)?;
-                Part::Start.begin();
-                write_pid(config.pidfile.as_deref(), "write --pidfile", pid)?;
-                write_pid(config.monitor_pidfile.as_deref(), "write --conmon-pidfile", starter.monitor.pid)
-            };
-            hand_over(starter, place, request, composed, order, &complete)
-        });
-        let timings = Timings::here(record.id.as_str());
-        let composed = start.composed;
-        let explanation = started.and_then(|(recording, root)| {
-            let recorded = Recorded::new((engine, place), recording, record, root, composed.as_ref());
-            recorded.keep(container);
-            (config.foreground.explain == Some(true)).then(|| recorded.explain(engine))
-        });
-        let begun = begun.map(|()| {
-            engine.tell_of(record, "start", &[]);
-            engine.note_start(&timings);
-            timings
-        });
-        (begun, explanation)
-    }
-}
-
-/// Has the steps of a start recorded, unless that is not wanted: nobody knows now whether somebody is going to ask.
-fn record(config: &ContainerConfig) -> Result<Option<Recording>> {
-    let recording = (config.foreground.explain != Some(false)).then(Recording::start).transpose();
-    recording.map_err(Error::system("record the steps"))
-}
-
-/// Makes the container, has the monitor take it over, and lets its command run when it is complete.
-fn hand_over(
-    starter: &Starter,
-    place: &Place,
-    request: Request<'_>,
-    composed: &Composed,
-    mut order: Order,
-    complete: &dyn Fn(i32) -> Result<()>,
-) -> Result<()> {
-    let spec = request.spec;
-    let pipes = if order.terminal {
-        None
-    } else if order.log.driver == log::Driver::Passthrough {
-        if !order.input {
-            sys::fs::stdin_from_null().map_err(Error::system("close standard input"))?;
-        }
-        None
-    } else {
-        let user = spec.process.as_ref().map(|process| &process.user);
-        let (uid, gid) = user.map_or((0, 0), |user| (user.uid, user.gid));
-        let maps = place.ids.namespace.maps();
-        let owner =
-            maps.map_or((uid, gid), |maps| (maps.host_uid(uid).unwrap_or(uid), maps.host_gid(gid).unwrap_or(gid)));
-        Some(Streams::make(&place.run_dir, owner, order.input)?)
-    };
-    let mut container = {
-        // Its streams are those that it is born with: ours, for that moment.
-        let theirs = pipes.as_ref().map(|(_, ends)| [ends.input.as_fd(), ends.output.as_fd(), ends.error.as_fd()]);
-        let _ours = theirs.map(sys::fs::Standard::replace).transpose().map_err(Error::system("give it its streams"))?;
-        runtime::create(request)?
-    };
-    let streams = match (container.terminal.take(), pipes) {
-        (Some(master), _) => Streams::of_terminal(master, order.input),
-        (None, Some((streams, _))) => streams,
-        (None, None) => Streams::none(),
-    };
-    order.pid = container.handle.pid;
-    place.run_dir.write_process(&Process::of(order.pid))?;
-    complete(order.pid)?;
-    place.write_down(composed)?;
-    let failed = || Error::system("hand the container over to its monitor");
-    let bytes = serde_json::to_vec(&order).unwrap_or_default();
-    place.run_dir.put(ORDER, &bytes, 0o600)?;
-    // A command may be longer than what goes through a socket at once.
-    let path = place.run_dir.path().as_os_str().as_bytes();
-    sys::socket::send_with(&starter.socket, path, &streams.fds()).map_err(failed())?;
-    if sys::socket::receive::<1>(&starter.socket).map_err(failed())?.is_none() {
-        return Err(Error::MonitorLost);
-    }
-    Ok(container.start(spec)?)
 }
 
 /// What the monitor of a container is told.

@@ -22,8 +22,7 @@ fn hostile() -> Explanation {
         inside,
         calls: Vec::new(),
     };
-    let mut around = engine::surroundings::Surroundings::default();
-    around.image = Some(text());
+    let around = engine::surroundings::Surroundings { image: Some(text()), ..Default::default() };
     Explanation {
         id: text(),
         name: text(),
