@@ -31,7 +31,7 @@ impl Ids {
     fn of(user: &User) -> Self {
         let sandbox = Sandbox::of(user);
         let rootfs = sandbox.rootfs("home/root").path().display().to_string();
-        machine::own_copies_of(&sandbox.join("scratch"), &["/etc", "/usr/bin"]);
+        machine::own_copies_of(&["/etc", "/usr/bin"]);
         Self { sandbox, rootfs }
     }
 

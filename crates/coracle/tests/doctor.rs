@@ -160,7 +160,7 @@ fn a_store_of_another_format_and_files_that_cannot_be_read_are_named() {
 fn helpers_and_ranges_of_users_are_mended_by_what_is_said() {
     requires!(root, subuid_user, user_namespaces);
     let sandbox = Sandbox::of(&User::with_subuids());
-    machine::own_copies_of(&sandbox.join("scratch"), &["/etc", "/usr/bin"]);
+    machine::own_copies_of(&["/etc", "/usr/bin"]);
     let check = "subordinate ids";
     let broken = |grade, words: &[&str]| {
         let examined = Examined::of(&sandbox);

@@ -193,12 +193,13 @@ pub fn open_tun() {
     Invocation::new("mknod").args(["-m", "666", "/dev/net/tun", "c", "10", "200"]).ok();
 }
 
-/// Directories of this machine that look as they are, for this test alone: what is changed in them stays in `scratch`.
+/// Directories of this machine that look as they are, for this test alone: what is changed in them lies in memory, over a
+/// directory that no test uses, so that nothing of a sandbox is a mount point when it is removed.
 #[track_caller]
-pub fn own_copies_of(scratch: &std::path::Path, dirs: &[&str]) {
+pub fn own_copies_of(dirs: &[&str]) {
+    let scratch = std::path::Path::new("/mnt");
     sys::process::unshare(sys::process::namespace::MOUNT).expect("a mount namespace");
     Invocation::new("mount").args(["--make-rprivate", "/"]).ok();
-    std::fs::create_dir(scratch).expect("a directory");
     Invocation::new("mount").args(["-t", "tmpfs", "tmpfs"]).arg(scratch).ok();
     for (index, dir) in dirs.iter().enumerate() {
         let own = |name: &str| {
