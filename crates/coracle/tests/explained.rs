@@ -101,6 +101,13 @@ fn what_runs_in_the_background_is_explained_later_also_when_it_has_ended() {
     sandbox.run(["explain", "box"]).code(0).stdout_is(&text);
     let json: Value =
         serde_json::from_str(&sandbox.run(["explain", "--format", "json", "box"]).code(0).stdout).expect("JSON");
+    for (end, begins) in [("html", "<!doctype html>"), ("sh", "#!/bin/sh\n")] {
+        let file = sandbox.join(format!("box.{end}"));
+        sandbox.run(["explain", "-o", &file.display().to_string(), "box"]).code(0);
+        assert!(std::fs::read_to_string(file).expect("a file").to_lowercase().starts_with(begins), "{end}");
+        let told = sandbox.run(["explain", "--format", end, "box"]).code(0).stdout.to_lowercase();
+        assert!(told.starts_with(begins), "{end}");
+    }
     let trace = sandbox.join("box.trace");
     sandbox.run(["explain", "-o", &trace.display().to_string(), "box"]).code(0).stdout_is("");
     let trace: Value = serde_json::from_str(&std::fs::read_to_string(trace).expect("a trace")).expect("JSON");
