@@ -3,7 +3,7 @@
 
 use crate::effect;
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::part::Part;
 use crate::recorded::Recorded;
 use crate::spec::Origin;
@@ -13,6 +13,7 @@ use runtime::{Heading, Subject};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 use sys::Record;
 use sys::record::{BEGUN, NO_STEP};
 
@@ -148,10 +149,30 @@ impl Step {
     }
 }
 
+/// How long what was recorded of a start may take to be written down.
+const WRITTEN: Duration = Duration::from_secs(1);
+
 impl Engine {
     /// How a container was started last, as far as it came.
     pub fn explanation(&self, container: &str) -> Result<Explanation> {
-        Recorded::find(self, container).map(|recorded| recorded.explain(self))
+        let until = Instant::now() + WRITTEN;
+        loop {
+            match Recorded::find(self, container) {
+                // Who starts it writes that down when everybody knows already that it runs.
+                Err(Error::NotRecorded(_)) if Instant::now() < until && self.is_recorded(container) => {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                found => return found.map(|recorded| recorded.explain(self)),
+            }
+        }
+    }
+
+    /// It runs, and its start was recorded.
+    fn is_recorded(&self, container: &str) -> bool {
+        let listed = self.container(container);
+        listed.is_ok_and(|listed| {
+            listed.status.is_alive() && listed.container.config.config.foreground.explain != Some(false)
+        })
     }
 }
 

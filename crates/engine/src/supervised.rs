@@ -14,20 +14,19 @@
 
 mod beginning;
 
+pub use self::beginning::Ears;
 use self::beginning::{Beginning, record};
 use crate::config::{ContainerConfig, HealthConfig, OnFailure, Signal};
 use crate::create::Made;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::events::Actor;
-use crate::explanation::Explanation;
 use crate::health::Checks;
 use crate::part::Part;
 use crate::record::Record;
 use crate::root::{self};
 use crate::run::{Run, finish, is_over};
 use crate::start::{Io, Place};
-use crate::timings::Timings;
 use crate::{joining, userns};
 use monitor::{Client, History, Holder, Life, Mark, Memory, Policy, RunDir, State, Streams, Supervisor, Word, log};
 use rustix::fs::{Mode, OFlags};
@@ -86,6 +85,15 @@ pub struct Starter {
     socket: OwnedFd,
     monitor: Holder,
     again: bool,
+}
+
+impl Starter {
+    /// Has the monitor know that the command runs. What is still to be done nobody waits for: the streams are let go, at
+    /// whose end somebody may wait.
+    fn begun(&self) {
+        let _ = sys::fs::output_to_null();
+        let _ = sys::socket::release(&self.socket);
+    }
 }
 
 /// What a monitor is told of a container whose command is about to run.
@@ -172,11 +180,11 @@ impl Engine {
         let recording = recording.as_ref();
         let container = &mut container;
         let beginning = Beginning { container, record: &record, place: &place, source, io, recording };
-        let (begun, _) = beginning.go(self, starter);
+        let begun = beginning.go(self, starter, &mut Ears { begun: &mut |_, _| (), explained: &mut drop });
         if begun.is_err() {
             let _ = place.clear();
         }
-        begun.map(|_| id)
+        begun.map(|()| id)
     }
 
     /// A container that nobody holds, locked. Whoever clears away one that has just ended is waited for.
@@ -197,13 +205,7 @@ impl Engine {
     }
 
     /// Makes a container and starts it, for a monitor: nothing is left of one that does not start, but its steps are told.
-    pub fn run(
-        &self,
-        starter: &Starter,
-        config: &ContainerConfig,
-        io: Io,
-        explained: &mut dyn FnMut(Explanation),
-    ) -> Result<(ContainerId, Timings)> {
+    pub fn run(&self, starter: &Starter, config: &ContainerConfig, io: Io, mut ears: Ears<'_>) -> Result<()> {
         let recording = record(config)?;
         Part::Begin.begin();
         self.enter_for(config)?;
@@ -216,14 +218,8 @@ impl Engine {
         let mut made = Made::new(self, config, &id, &source, starter.monitor)?;
         let Made { container, record, place, .. } = &mut made;
         let recording = recording.as_ref();
-        let (begun, explanation) = Beginning { container, record, place, source, io, recording }.go(self, starter);
-        if let Some(explanation) = explanation {
-            explained(explanation);
-        }
-        match begun {
-            Ok(timings) => Ok((id, timings)),
-            Err(error) => Err(made.undo(error)),
-        }
+        let beginning = Beginning { container, record, place, source, io, recording };
+        beginning.go(self, starter, &mut ears).map_err(|error| made.undo(error))
     }
 }
 
@@ -302,6 +298,12 @@ impl<'a> Watch<'a> {
     fn go(&mut self, socket: &OwnedFd, worker: &Child, life: &Life) -> std::result::Result<(), Option<u8>> {
         // One that is gone has failed, which its code tells.
         let _ = sys::socket::release(socket);
+        if let Ok(Some(_)) = sys::socket::receive::<1>(socket) {
+            self.supervisor.tell(&Word::Begun);
+            // It has a little left to write down.
+            let _ = code_of(worker);
+            return Ok(());
+        }
         match code_of(worker) {
             Some(0) => {
                 self.supervisor.tell(&Word::Begun);

@@ -354,6 +354,12 @@ pub fn stdin_from_null() -> Result<()> {
     put(open("/dev/null", OFlags::RDONLY, Mode::empty())?.as_fd(), 0)
 }
 
+/// Lets go of standard output and error: what is written to them is thrown away.
+pub fn output_to_null() -> Result<()> {
+    let null = open("/dev/null", OFlags::WRONLY, Mode::empty())?;
+    put(null.as_fd(), 1).and_then(|()| put(null.as_fd(), 2))
+}
+
 /// The standard streams as they were, while others stand in their place: children get those. Dropping it puts them back.
 #[derive(Debug)]
 pub struct Standard([OwnedFd; 3]);

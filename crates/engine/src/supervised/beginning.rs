@@ -20,7 +20,7 @@ use monitor::{Process, Streams, log};
 use runtime::{Newlines, Recording, Request};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
-use store::{Container, ContainerDir};
+use store::{Container, ContainerDir, ContainerId};
 
 /// A container that is about to begin, held by a monitor.
 pub(super) struct Beginning<'a> {
@@ -32,9 +32,18 @@ pub(super) struct Beginning<'a> {
     pub recording: Option<&'a Recording>,
 }
 
+/// Who hears of a start.
+pub struct Ears<'a> {
+    /// Its command runs.
+    pub begun: &'a mut dyn FnMut(&ContainerId, &Timings),
+    /// Its steps are known, also of one that has failed; told where that is wanted.
+    pub explained: &'a mut dyn FnMut(Explanation),
+}
+
 impl Beginning<'_> {
-    /// Begins. What was recorded of it is kept with the container, also where it fails; it comes back where that is wanted.
-    pub fn go(self, engine: &Engine, starter: &Starter) -> (Result<Timings>, Option<Explanation>) {
+    /// Begins. What was recorded of it is kept with the container, also where it fails. Nobody waits for that: who wants to
+    /// know that the command runs is told before, unless he is to be told the steps, too.
+    pub fn go(self, engine: &Engine, starter: &Starter, ears: &mut Ears<'_>) -> Result<()> {
         let Self { container, record, place, source, io, recording } = self;
         let config = &record.config.config;
         let started = recording.map(|recording| (recording, Root::of(engine, config, &source)));
@@ -69,17 +78,31 @@ impl Beginning<'_> {
         });
         let timings = Timings::here(record.id.as_str());
         let composed = start.composed;
-        let explanation = started.and_then(|(recording, root)| {
-            let recorded = Recorded::new((engine, place), recording, record, root, composed.as_ref());
-            recorded.keep(container);
-            (config.foreground.explain == Some(true)).then(|| recorded.explain(engine))
-        });
-        let begun = begun.map(|()| {
+        if begun.is_ok() {
             engine.tell_of(record, "start", &[]);
             engine.note_start(&timings);
-            timings
-        });
-        (begun, explanation)
+        }
+        let is_told = config.foreground.explain == Some(true);
+        let mut tell = || {
+            if begun.is_ok() {
+                (ears.begun)(&record.id, &timings);
+                starter.begun();
+            }
+        };
+        if !is_told {
+            tell();
+        }
+        if let Some((recording, root)) = started {
+            let recorded = Recorded::new((engine, place), recording, record, root, composed.as_ref());
+            recorded.keep(container);
+            if is_told {
+                (ears.explained)(recorded.explain(engine));
+            }
+        }
+        if is_told {
+            tell();
+        }
+        begun
     }
 }
 

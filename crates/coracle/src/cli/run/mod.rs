@@ -23,8 +23,10 @@ use engine::attach::{How, attach_and_hear};
 use engine::config::{ContainerConfig, LogDriver, NetworkMode, ProcessConfig, Ready, StdinMode, TerminalMode};
 use engine::containers::Volumes;
 use engine::denied::{Report, pointless};
-use engine::supervised::Attached;
-use engine::{Engine, Io, Keys, image_name};
+use engine::explanation::Explanation;
+use engine::supervised::{Attached, Ears};
+use engine::timings::Timings;
+use engine::{ContainerId, Engine, Io, Keys, image_name};
 use flag::{Help, Order, Usage, parse};
 use std::io::Write;
 use std::path::PathBuf;
@@ -208,8 +210,7 @@ fn is_ours_alone(config: &ContainerConfig) -> bool {
 
 /// One with a monitor: it may be left, and found again.
 fn supervised(engine: &Engine, mut asked: Asked) -> Result<u8, Failure> {
-    let Asked { config, detach, .. } = &asked;
-    let detach = *detach;
+    let Asked { ref config, detach, timings, .. } = asked;
     let passes = config.log.driver == LogDriver::Passthrough;
     let attached = |stream| asked.attach.is_empty() || asked.attach.contains(&stream);
     let input = !detach && !passes && config.process.stdin == StdinMode::Open && attached(Stream::Input);
@@ -233,19 +234,22 @@ fn supervised(engine: &Engine, mut asked: Asked) -> Result<u8, Failure> {
                 return Ok(code);
             }
             let mut explained = Explained::open(asked.explain_file.as_deref())?;
-            let mut told = Ok(());
-            let (id, timings) = engine.run(starter, &asked.config, io, &mut |steps| told = explained.tell(&steps))?;
-            if asked.timings {
-                tell(&explain::timings::timings(&timings));
-            }
-            // It runs: what could not be written of it is no reason to end it.
-            if let Err(failure) = told {
-                _ = failure.tell("run");
-            }
-            // It runs, whether anybody takes its id or not.
-            if detach && let Err(failure) = print(&format!("{id}\n")) {
-                _ = failure.report("run");
-            }
+            let mut begun = |id: &ContainerId, times: &Timings| {
+                // It runs, whether anybody takes its id or not.
+                if detach && let Err(failure) = print(&format!("{id}\n")) {
+                    _ = failure.report("run");
+                }
+                if timings {
+                    tell(&explain::timings::timings(times));
+                }
+            };
+            let mut steps = |steps: Explanation| {
+                // What could not be written of it is no reason to end it.
+                if let Err(failure) = explained.tell(&steps) {
+                    _ = failure.tell("run");
+                }
+            };
+            engine.run(starter, &asked.config, io, Ears { begun: &mut begun, explained: &mut steps })?;
             Ok(0)
         });
         started.unwrap_or_else(|failure| {

@@ -6,7 +6,7 @@ use crate::render::{console_size, width};
 use engine::config::{ProcessConfig, StdinMode, TerminalMode};
 use engine::containers::Volumes;
 use engine::explanation::Explanation;
-use engine::supervised::Attached;
+use engine::supervised::{Attached, Ears};
 use engine::tour::{Bare, Looked, Stop};
 use engine::{Exec, Io};
 use std::collections::BTreeMap;
@@ -118,8 +118,9 @@ fn container(stop: Stop, context: &Context) -> Result<Result<(Guarded, Looked), 
     let parsed = name.parse().map_err(|invalid| Failure::words(format!("{invalid}"), ""))?;
     let config = engine.tour_config(stop, parsed)?;
     let begun = engine.supervised(Attached { streams: false, input: false }, |starter| {
-        match engine.run(starter, &config, Io::default(), &mut |_| {}) {
-            Ok(_) => 0,
+        let ears = Ears { begun: &mut |_, _| (), explained: &mut drop };
+        match engine.run(starter, &config, Io::default(), ears) {
+            Ok(()) => 0,
             Err(error) => Failure::from(error).tell("tour"),
         }
     })?;
