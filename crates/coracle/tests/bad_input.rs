@@ -10,7 +10,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
-use testkit::{Invocation, Outcome, Sandbox, User, requires};
+use testkit::{Outcome, Sandbox, User, requires};
 use world::World;
 
 /// Runs and asserts one line that holds each of these words, this exit code, and nothing left.
@@ -185,20 +185,11 @@ fn refused_at(sandbox: &Sandbox, root: &str, runroot: &str, words: &[&str]) {
     }
 }
 
-/// Mounts a tmpfs in the sandbox and says where.
-#[track_caller]
-fn tmpfs(sandbox: &Sandbox, name: &str, options: &str) -> String {
-    let dir = sandbox.join(name);
-    fs::create_dir(&dir).expect("a directory");
-    Invocation::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&dir).ok();
-    dir.display().to_string()
-}
-
 #[test]
 fn a_read_only_state_directory_is_told_with_the_way_out() {
     requires!(root);
     let sandbox = Sandbox::new();
-    let (good, bad) = (sandbox.join("data").display().to_string(), tmpfs(&sandbox, "ro", "ro,mode=755"));
+    let (good, bad) = (sandbox.join("data").display().to_string(), sandbox.tmpfs("ro", "ro,mode=755"));
     let before = sandbox.leavings();
     refused_at(&sandbox, &bad, &good, &["ro", "read-only", "CORACLE_ROOT"]);
     refused_at(&sandbox, &sandbox.join("home").display().to_string(), &bad, &["read-only", "CORACLE_RUNROOT"]);
@@ -209,7 +200,7 @@ fn a_read_only_state_directory_is_told_with_the_way_out() {
 fn a_full_disk_is_told_and_leaves_nothing_half() {
     requires!(root);
     let sandbox = Sandbox::new();
-    let (full, run) = (tmpfs(&sandbox, "full", "size=64k"), sandbox.join("run").display().to_string());
+    let (full, run) = (sandbox.tmpfs("full", "size=64k"), sandbox.join("run").display().to_string());
     fs::write(format!("{full}/filler"), vec![0; 1 << 20]).expect_err("the tmpfs is full");
     refused_at(&sandbox, &full, &run, &["full"]);
     // Once there is room, it works: nothing half-written stands in the way.
@@ -219,7 +210,7 @@ fn a_full_disk_is_told_and_leaves_nothing_half() {
     refused_at(
         &sandbox,
         &sandbox.root().display().to_string(),
-        &tmpfs(&sandbox, "small", "nr_inodes=2,mode=755"),
+        &sandbox.tmpfs("small", "nr_inodes=2,mode=755"),
         &["full"],
     );
 }

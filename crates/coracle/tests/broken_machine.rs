@@ -254,27 +254,18 @@ fn a_name_that_is_taken_is_free_again_by_what_is_said() {
     run().code(0);
 }
 
-/// A tmpfs of the sandbox's.
-#[track_caller]
-fn tmpfs(sandbox: &Sandbox, name: &str, options: &str) -> String {
-    let dir = sandbox.join(name);
-    fs::create_dir(&dir).expect("a directory");
-    Invocation::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&dir).ok();
-    dir.display().to_string()
-}
-
 #[test]
 fn a_full_disk_and_one_without_inodes_are_told_apart() {
     requires!(root);
     let sandbox = Sandbox::new();
     let run = |root: &str| sandbox.coracle(["run", "--rm", "host:", "true"]).env("CORACLE_ROOT", root).run();
-    let full = tmpfs(&sandbox, "full", "size=64k,mode=755");
+    let full = sandbox.tmpfs("full", "size=64k,mode=755");
     fs::write(format!("{full}/filler"), vec![0; 1 << 20]).expect_err("the tmpfs is full");
     let said = Said::of(run(&full), 125, &[&format!("the file system at {full} is full")]);
     assert!(said.remedy().starts_with(&format!("make room at {full}")), "{}", said.0);
     fs::remove_file(format!("{full}/filler")).expect("room");
     run(&full).code(0);
-    let few = tmpfs(&sandbox, "few", "nr_inodes=2,mode=755");
+    let few = sandbox.tmpfs("few", "nr_inodes=2,mode=755");
     Said::of(run(&few), 125, &["can have no more files", "df -i"]);
     Invocation::new("mount").args(["-o", "remount,nr_inodes=1000", &few]).ok();
     run(&few).code(0);
@@ -284,7 +275,7 @@ fn a_full_disk_and_one_without_inodes_are_told_apart() {
 fn a_read_only_store_is_remounted_by_what_is_said() {
     requires!(root);
     let sandbox = Sandbox::new();
-    let read_only = tmpfs(&sandbox, "ro", "ro,mode=755");
+    let read_only = sandbox.tmpfs("ro", "ro,mode=755");
     let run = || sandbox.coracle(["run", "--rm", "host:", "true"]).env("CORACLE_ROOT", &read_only).run();
     let said = Said::of(run(), 125, &[&format!("the file system at {read_only} is mounted read-only")]);
     said.follow();
@@ -309,7 +300,7 @@ fn a_store_where_no_overlay_can_be_names_the_file_system() {
     requires!(root, busybox);
     let sandbox = Sandbox::new();
     let rootfs = format!("{}:O", sandbox.rootfs("home/root").path().display());
-    let layers = tmpfs(&sandbox, "layers", "mode=755");
+    let layers = sandbox.tmpfs("layers", "mode=755");
     for name in ["lower", "upper", "work", "data"] {
         fs::create_dir(format!("{layers}/{name}")).expect("a directory");
     }

@@ -132,6 +132,15 @@ impl Sandbox {
         rootfs
     }
 
+    /// Mounts a tmpfs in the sandbox, which goes with it, and says where.
+    #[track_caller]
+    pub fn tmpfs(&self, name: &str, options: &str) -> String {
+        let dir = self.join(name);
+        fs::create_dir(&dir).expect("a directory");
+        Invocation::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&dir).ok();
+        dir.display().to_string()
+    }
+
     /// The engine, with this sandbox's state and user.
     #[track_caller]
     pub fn coracle<A: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Invocation {
