@@ -1,5 +1,4 @@
-//! What the recording of a start costs: the same start with and without it, in turns. Nobody else records one, so the peer is
-//! Coracle itself.
+//! What insight costs: the same start with and without it, in turns. Nobody else has it, so the peer is Coracle itself.
 
 use crate::engine::{Engine, engines, options};
 use crate::error::Result;
@@ -10,13 +9,14 @@ use crate::report;
 pub const HELP: &str = "\
 bench recording [--runs N] [--dir DIR]
 
-Medians of run --rm with and without --explain-file, and of run -d with and without --explain=false, whose starts are
-recorded as a matter of course. --dir holds the store (a new one in /var/tmp). Needs root and a static busybox.";
+Medians of run -d without and with what is recorded of it as a matter of course, and of run --rm without and with --explain-file
+and --report-denied. --dir holds the store (a new one in /var/tmp). Needs root and a static busybox.";
 
-/// What is compared: the verb, without and with recording.
-const PAIRS: [(&str, &[&str], &[&str]); 2] = [
-    ("run --rm", &["--rm"], &["--rm", "--explain-file", "/dev/null"]),
+/// What is compared: the verb with it, and the words without and with it.
+const PAIRS: [(&str, &[&str], &[&str]); 3] = [
     ("run -d", &["-d", "--explain=false"], &["-d"]),
+    ("run --rm --explain-file", &["--rm"], &["--rm", "--explain-file", "/dev/null"]),
+    ("run --rm --report-denied", &["--rm"], &["--rm", "--report-denied"]),
 ];
 
 /// `bench recording …`.
@@ -28,7 +28,7 @@ pub fn run(parser: lexopt::Parser) -> Result {
     let (dir, _passing) = options.place()?;
     let engines = engines(&dir, options.program()?, &["coracle".to_owned()])?;
     println!(
-        "{}\n\n| start, ms, {} in turns | without | recorded | more |\n|---|--:|--:|--:|",
+        "{}\n\n| start, ms, {} in turns | without | with it | more |\n|---|--:|--:|--:|",
         report::machine(),
         options.runs
     );
