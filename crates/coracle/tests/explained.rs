@@ -93,6 +93,8 @@ fn what_runs_in_the_background_is_explained_later_also_when_it_has_ended() {
     for heading in ["\nsees  (", "\nuses  (", "\nfiles  (", "\nmay do  (", "\nruns  ("] {
         assert!(text.contains(heading), "{heading} in {text}");
     }
+    let cgroup = text.lines().find(|line| line.contains("make its cgroup")).expect("a step of its cgroup");
+    assert!(cgroup.ends_with("[--memory]"), "{cgroup}");
     // The calls have their arguments, and who asked for a step stands behind it.
     for told in ["sethostname(\"web\", 3) = 0", "[--hostname]", "/sleep\") = 0", "clone3(CLONE_NEWNS|"] {
         assert!(text.contains(told), "{told} in {text}");

@@ -243,7 +243,13 @@ impl Known<'_> {
     fn step(&self, record: &Record, start: u64) -> Step {
         let inside = record.inside;
         let subject = self.subjects.get(record.step as usize).filter(|_| record.step != NO_STEP);
-        let origin = subject.and_then(|subject| self.origin(subject));
+        let origin = match (Part::of_step(record.step), runtime::Part::of_step(record.step)) {
+            (Some(Part::Network), _) => self.all_of("linux.namespaces[network]"),
+            (_, Some(runtime::Part::Clone)) => self.all_of("linux.namespaces["),
+            (_, Some(runtime::Part::Cgroup)) => self.all_of("linux.resources."),
+            (_, Some(runtime::Part::IdMaps)) => self.all_of("linux.namespaces[user]"),
+            _ => subject.and_then(|subject| self.origin(subject)),
+        };
         let (heading, intent, effect): (_, _, Cow<'_, str>) = if let Some(part) = Part::of_step(record.step) {
             (part.heading(), part.intent().to_owned(), effect::of_part(part).into())
         } else if let Some(part) = runtime::Part::of_step(record.step) {
@@ -258,6 +264,25 @@ impl Known<'_> {
         };
         let effect = effect.into_owned();
         Step { heading, intent, effect, origin, start, duration: 0, inside, calls: Vec::new() }
+    }
+
+    /// Who asked for any of what begins so: the flags, or nobody.
+    fn all_of(&self, begins: &str) -> Option<Asked> {
+        let asked = self.origins.iter().filter(|(path, _)| path.starts_with(begins)).map(|(_, asked)| asked);
+        let mut flags: Vec<&str> = asked
+            .clone()
+            .filter_map(|asked| match asked {
+                Asked::Flag(flag) => Some(flag.as_str()),
+                Asked::Default | Asked::Image => None,
+            })
+            .collect();
+        flags.sort_unstable();
+        flags.dedup();
+        if flags.is_empty() {
+            asked.max_by_key(|asked| **asked == Asked::Image).cloned()
+        } else {
+            Some(Asked::Flag(flags.join(", ")))
+        }
     }
 
     fn origin(&self, subject: &Subject) -> Option<Asked> {
