@@ -102,7 +102,7 @@ fn a_file_that_cannot_be_read_is_named() {
 
 #[test]
 fn the_source_of_a_bind_must_be_there() {
-    let told = "run: --volume \"/none/such\": No such file or directory (os error 2)";
+    let told = "run: --volume /none/such: no such file or directory: there is no /none/such on this machine";
     mistake("run -v /none/such:/x host: true", told, "make it first: mkdir -p /none/such");
 }
 
