@@ -28,8 +28,8 @@ fn a_mistyped_option_or_verb_gets_a_suggestion() {
     mistake(
         "container",
         "container: no verb was given",
-        "there are run, create, start, stop, restart, kill, pause, unpause, wait, attach, exec, top, stats, cp, logs, ls, list, \
-         ps, port, rm, remove, rename, update, prune, diff, export, commit, inspect, exists",
+        "there are run, create, start, stop, restart, kill, pause, unpause, wait, attach, exec, debug, explain, top, view, \
+         stats, cp, logs, ls, list, ps, port, rm, remove, rename, update, prune, diff, export, commit, inspect, exists",
     );
 }
 
