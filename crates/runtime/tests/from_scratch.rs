@@ -11,7 +11,10 @@ fn example() -> PathBuf {
     let deps = std::env::current_exe().expect("this test");
     let built = deps.ancestors().nth(2).expect("the directory of its profile").join("examples/from_scratch");
     if !built.exists() {
-        Invocation::new(env!("CARGO")).args(["build", "--package", "runtime", "--example", "from_scratch"]).ok();
+        // With our own environment: cargo finds rustc by it.
+        let mut build = std::process::Command::new(env!("CARGO"));
+        let build = build.args(["build", "--package", "runtime", "--example", "from_scratch"]).status();
+        assert!(build.is_ok_and(|status| status.success()), "the example does not compile");
     }
     built
 }
