@@ -70,6 +70,9 @@ impl World {
     fn leavings(&self, case: &Case) -> Leavings {
         self.coracle(if case.joins() { "run --rm NET host: true" } else { "run --rm BOX host: true" }).ok();
         self.end_idle();
+        // A full file of lines becomes the second one, once and for good.
+        let lines = self.sandbox.runroot().join("starts");
+        fs::copy(&lines, lines.with_extension("1")).expect("a second file of lines");
         Leavings::count(&Scope::new().dir(self.sandbox.path()).cgroup(&self.above))
     }
 
