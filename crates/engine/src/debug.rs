@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::events::Actor;
 use crate::exec::Running;
 use crate::spec::{self, Composed, Facts, ImageDefaults, UserNamespace, compose, user};
-use crate::start::{Io, custom_profile};
+use crate::start::{Io, custom_profile, default_filter};
 use crate::{gather, joined, userns};
 use cgroup::{Cgroup, Layout};
 use entrances::Entrances;
@@ -225,10 +225,7 @@ impl Engine {
             volumes: BTreeMap::new(),
             owners: BTreeMap::new(),
             devices,
-            default_filter: match config.privileges.seccomp {
-                SeccompChoice::Default => Some(seccomp::default_filter(&capabilities)?),
-                _ => None,
-            },
+            default_filter: default_filter(config, &capabilities)?,
             custom_seccomp: custom_profile(config, &capabilities)?,
             mqueue: gather::has_file_system("mqueue"),
             apparmor: false,

@@ -80,8 +80,8 @@ impl Place {
 
     /// Writes down what runs, for whoever looks at it, and what is to run beside it.
     pub fn write_down(&self, composed: &Composed) -> Result<()> {
-        let origins = composed.origins.iter().map(|(path, origin)| (path.as_str(), origin.to_string()));
-        let origins: BTreeMap<&str, String> = origins.collect();
+        let origins = composed.origins.iter().map(|(path, origin)| (path.as_str(), origin.word()));
+        let origins: BTreeMap<&str, &str> = origins.collect();
         self.run_dir.put(ORIGINS, &serde_json::to_vec(&origins).unwrap_or_default(), 0o600)?;
         Ok(self.run_dir.put(SPEC, &serde_json::to_vec(&composed.spec).unwrap_or_default(), 0o600)?)
     }
@@ -297,10 +297,7 @@ impl Start<'_> {
             volumes,
             owners: gather::owners(&config.files.mounts),
             devices,
-            default_filter: match config.privileges.seccomp {
-                SeccompChoice::Default => Some(seccomp::default_filter(&capabilities)?),
-                _ => None,
-            },
+            default_filter: default_filter(config, &capabilities)?,
             custom_seccomp: custom_profile(config, &capabilities)?,
             mqueue: gather::has_file_system("mqueue"),
             apparmor: false,
@@ -343,6 +340,12 @@ impl Drop for Limited {
             let _ = runtime::delete(cgroup);
         }
     }
+}
+
+/// The default filter, if that is what was asked for.
+pub(crate) fn default_filter(config: &ContainerConfig, capabilities: &[String]) -> Result<Option<seccomp::Filter>> {
+    let is_default = matches!(config.privileges.seccomp, SeccompChoice::Default);
+    Ok(is_default.then(|| seccomp::default_filter(capabilities)).transpose()?)
 }
 
 pub(crate) fn custom_profile(

@@ -24,7 +24,7 @@ use crate::events::Actor;
 use crate::health::Checks;
 use crate::part::Part;
 use crate::record::Record;
-use crate::root::{self};
+use crate::root;
 use crate::run::{Run, finish, is_over};
 use crate::start::{Io, Place};
 use crate::{joining, userns};

@@ -32,13 +32,20 @@ pub enum Origin {
     Image,
 }
 
+impl Origin {
+    /// The flag, or a word for who it was else.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Flag(flag) => flag,
+            Self::Default => "default",
+            Self::Image => "image",
+        }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Flag(flag) => f.write_str(flag),
-            Self::Default => f.write_str("default"),
-            Self::Image => f.write_str("image"),
-        }
+        f.write_str(self.word())
     }
 }
 
