@@ -3,6 +3,7 @@
 use engine::explanation::Call;
 use std::fmt::Write;
 use sys::capture::{ABSENT, CUT, Pointer, pointers};
+use sys::flags::{CLONE, MOUNT, UMOUNT, words};
 use sys::nr;
 
 /// What an argument is.
@@ -47,22 +48,6 @@ const AT: &[(u64, &str)] = &[
     (1, "OPEN_TREE_CLONE"),
     (0x8_0000, "CLOEXEC"),
 ];
-const CLONE: &[(u64, &str)] = &[
-    (0x80, "CLONE_NEWTIME"),
-    (0x0002_0000, "CLONE_NEWNS"),
-    (0x0200_0000, "CLONE_NEWCGROUP"),
-    (0x0400_0000, "CLONE_NEWUTS"),
-    (0x0800_0000, "CLONE_NEWIPC"),
-    (0x1000_0000, "CLONE_NEWUSER"),
-    (0x2000_0000, "CLONE_NEWPID"),
-    (0x4000_0000, "CLONE_NEWNET"),
-    (0x100, "CLONE_VM"),
-    (0x4000, "CLONE_VFORK"),
-    (0x8000, "CLONE_PARENT"),
-    (0x1000, "CLONE_PIDFD"),
-    (0x1_0000_0000, "CLONE_CLEAR_SIGHAND"),
-    (0x2_0000_0000, "CLONE_INTO_CGROUP"),
-];
 const ATTRIBUTES: &[(u64, &str)] = &[
     (0x01, "rdonly"),
     (0x02, "nosuid"),
@@ -74,22 +59,7 @@ const ATTRIBUTES: &[(u64, &str)] = &[
     (0x20_0000, "nosymfollow"),
     (0x10_0000, "idmap"),
 ];
-const MOUNT: &[(u64, &str)] = &[
-    (1, "MS_RDONLY"),
-    (2, "MS_NOSUID"),
-    (4, "MS_NODEV"),
-    (8, "MS_NOEXEC"),
-    (0x20, "MS_REMOUNT"),
-    (0x1000, "MS_BIND"),
-    (0x2000, "MS_MOVE"),
-    (0x4000, "MS_REC"),
-    (0x2_0000, "MS_UNBINDABLE"),
-    (0x4_0000, "MS_PRIVATE"),
-    (0x8_0000, "MS_SLAVE"),
-    (0x10_0000, "MS_SHARED"),
-];
 const MOVE: &[(u64, &str)] = &[(4, "MOVE_MOUNT_F_EMPTY_PATH"), (0x40, "MOVE_MOUNT_T_EMPTY_PATH")];
-const UMOUNT: &[(u64, &str)] = &[(1, "MNT_FORCE"), (2, "MNT_DETACH"), (8, "UMOUNT_NOFOLLOW")];
 const FSCONFIG: &[(u64, &str)] = &[
     (0, "FSCONFIG_SET_FLAG"),
     (1, "FSCONFIG_SET_STRING"),
@@ -270,7 +240,7 @@ fn put(text: &mut String, kind: Kind, value: u64, captured: Captured<'_>) {
         Fd if signed == -100 => write!(text, "AT_FDCWD"),
         Fd | Number => write!(text, "{signed}"),
         Text | Written => return quoted(text, captured),
-        Bits(names) => return bits(text, names, value),
+        Bits(names) => return text.push_str(&words(names, value)),
         One(names) => match names.iter().find(|(known, _)| *known == value) {
             Some((_, name)) => write!(text, "{name}"),
             None => write!(text, "{value}"),
@@ -283,13 +253,13 @@ fn put(text: &mut String, kind: Kind, value: u64, captured: Captured<'_>) {
         Kind::Pointer => write!(text, "…"),
         How => {
             text.push('{');
-            bits(text, OPEN, word(captured, 0));
+            text.push_str(&words(OPEN, word(captured, 0)));
             if word(captured, 1) != 0 {
                 _ = write!(text, ", {:#o}", word(captured, 1));
             }
             if word(captured, 2) != 0 {
                 text.push_str(", ");
-                bits(text, RESOLVE, word(captured, 2));
+                text.push_str(&words(RESOLVE, word(captured, 2)));
             }
             text.push('}');
             return;
@@ -300,13 +270,13 @@ fn put(text: &mut String, kind: Kind, value: u64, captured: Captured<'_>) {
             for (name, at) in [("set", 0), ("clear", 1)] {
                 if word(captured, at) != 0 {
                     _ = write!(text, "{separator}{name}: ");
-                    bits(text, ATTRIBUTES, word(captured, at));
+                    text.push_str(&words(ATTRIBUTES, word(captured, at)));
                     separator = ", ";
                 }
             }
             if word(captured, 2) != 0 {
                 text.push_str(separator);
-                bits(text, MOUNT, word(captured, 2));
+                text.push_str(&words(MOUNT, word(captured, 2)));
             }
             text.push('}');
             return;
@@ -341,21 +311,6 @@ fn quoted(text: &mut String, captured: Captured<'_>) {
             let end = if cut { "…" } else { "" };
             _ = write!(text, "\"{}\"{end}", bytes.escape_ascii());
         }
-    }
-}
-
-fn bits(text: &mut String, names: &[(u64, &str)], value: u64) {
-    let mut rest = value;
-    let mut separator = "";
-    for (bit, name) in names {
-        if rest & bit == *bit {
-            _ = write!(text, "{separator}{name}");
-            rest &= !bit;
-            separator = "|";
-        }
-    }
-    if rest != 0 || value == 0 {
-        _ = write!(text, "{separator}{}", if rest == 0 { "0".to_owned() } else { format!("{rest:#x}") });
     }
 }
 

@@ -14,6 +14,7 @@ pub mod cwd;
 pub mod detached;
 pub mod direct;
 mod error;
+pub mod flags;
 pub mod fs;
 pub mod inet;
 pub mod listener;

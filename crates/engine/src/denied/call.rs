@@ -4,6 +4,7 @@
 //! operation's number are the kernel's copy; a text is read from the caller's memory and marked.
 
 use super::Argument;
+use sys::flags::{CLONE, MOUNT, UMOUNT, words};
 
 /// What a call takes: `name:kind` each. Kinds: `s` text, `p` pointer (not told), `d` signed, `x` hexadecimal, else a table.
 const CALLS: &[(&str, &str)] = &[
@@ -66,61 +67,8 @@ const CALLS: &[(&str, &str)] = &[
     ("vhangup", ""),
 ];
 
-/// Bits and their names.
-type Bits = &'static [(u64, &'static str)];
-
-const MOUNT: Bits = &[
-    (1, "MS_RDONLY"),
-    (1 << 1, "MS_NOSUID"),
-    (1 << 2, "MS_NODEV"),
-    (1 << 3, "MS_NOEXEC"),
-    (1 << 4, "MS_SYNCHRONOUS"),
-    (1 << 5, "MS_REMOUNT"),
-    (1 << 7, "MS_DIRSYNC"),
-    (1 << 8, "MS_NOSYMFOLLOW"),
-    (1 << 10, "MS_NOATIME"),
-    (1 << 11, "MS_NODIRATIME"),
-    (1 << 12, "MS_BIND"),
-    (1 << 13, "MS_MOVE"),
-    (1 << 14, "MS_REC"),
-    (1 << 15, "MS_SILENT"),
-    (1 << 17, "MS_UNBINDABLE"),
-    (1 << 18, "MS_PRIVATE"),
-    (1 << 19, "MS_SLAVE"),
-    (1 << 20, "MS_SHARED"),
-    (1 << 21, "MS_RELATIME"),
-    (1 << 24, "MS_STRICTATIME"),
-    (1 << 25, "MS_LAZYTIME"),
-];
-
-const UMOUNT: Bits = &[(1, "MNT_FORCE"), (2, "MNT_DETACH"), (4, "MNT_EXPIRE"), (8, "UMOUNT_NOFOLLOW")];
-
-const CLONE: Bits = &[
-    (0x80, "CLONE_NEWTIME"),
-    (0x100, "CLONE_VM"),
-    (0x200, "CLONE_FS"),
-    (0x400, "CLONE_FILES"),
-    (0x800, "CLONE_SIGHAND"),
-    (0x1000, "CLONE_PIDFD"),
-    (0x2000, "CLONE_PTRACE"),
-    (0x4000, "CLONE_VFORK"),
-    (0x8000, "CLONE_PARENT"),
-    (0x1_0000, "CLONE_THREAD"),
-    (0x2_0000, "CLONE_NEWNS"),
-    (0x4_0000, "CLONE_SYSVSEM"),
-    (0x8_0000, "CLONE_SETTLS"),
-    (0x10_0000, "CLONE_PARENT_SETTID"),
-    (0x20_0000, "CLONE_CHILD_CLEARTID"),
-    (0x80_0000, "CLONE_UNTRACED"),
-    (0x100_0000, "CLONE_CHILD_SETTID"),
-    (0x200_0000, "CLONE_NEWCGROUP"),
-    (0x400_0000, "CLONE_NEWUTS"),
-    (0x800_0000, "CLONE_NEWIPC"),
-    (0x1000_0000, "CLONE_NEWUSER"),
-    (0x2000_0000, "CLONE_NEWPID"),
-    (0x4000_0000, "CLONE_NEWNET"),
-    (0x8000_0000, "CLONE_IO"),
-];
+/// Numbers and their names.
+type Numbers = &'static [(u64, &'static str)];
 
 const KEYCTL: &[&str] = &[
     "KEYCTL_GET_KEYRING_ID",
@@ -170,7 +118,7 @@ const BPF: &[&str] = &[
     "BPF_BTF_LOAD",
 ];
 
-const PTRACE: Bits = &[
+const PTRACE: Numbers = &[
     (0, "PTRACE_TRACEME"),
     (1, "PTRACE_PEEKTEXT"),
     (2, "PTRACE_PEEKDATA"),
@@ -184,7 +132,7 @@ const PTRACE: Bits = &[
     (0x4206, "PTRACE_SEIZE"),
 ];
 
-const FAMILY: Bits = &[
+const FAMILY: Numbers = &[
     (1, "AF_UNIX"),
     (2, "AF_INET"),
     (10, "AF_INET6"),
@@ -198,7 +146,8 @@ const FAMILY: Bits = &[
     (44, "AF_XDP"),
 ];
 
-const SOCKET: Bits = &[(1, "SOCK_STREAM"), (2, "SOCK_DGRAM"), (3, "SOCK_RAW"), (4, "SOCK_RDM"), (5, "SOCK_SEQPACKET")];
+const SOCKET: Numbers =
+    &[(1, "SOCK_STREAM"), (2, "SOCK_DGRAM"), (3, "SOCK_RAW"), (4, "SOCK_RDM"), (5, "SOCK_SEQPACKET")];
 
 /// The arguments of a call that are what it is about, by which one kind is told from another: operations and flags.
 pub fn kind(call: Option<&str>, args: &[u64; 6]) -> String {
@@ -244,9 +193,9 @@ fn in_words(kind: &str, value: u64) -> String {
     let low = value & 0xffff_ffff;
     match kind {
         "d" => (value as i32).to_string(),
-        "mount" => bits(MOUNT, low),
-        "umount" => bits(UMOUNT, low),
-        "clone" => bits(CLONE, low),
+        "mount" => words(MOUNT, low),
+        "umount" => words(UMOUNT, low),
+        "clone" => words(CLONE, low),
         "keyctl" => KEYCTL.get(low as usize).map_or_else(|| low.to_string(), |name| (*name).to_owned()),
         "bpf" => BPF.get(low as usize).map_or_else(|| low.to_string(), |name| (*name).to_owned()),
         "ptrace" => one(PTRACE, low),
@@ -257,21 +206,8 @@ fn in_words(kind: &str, value: u64) -> String {
     }
 }
 
-fn one(names: Bits, value: u64) -> String {
+fn one(names: Numbers, value: u64) -> String {
     names.iter().find(|(number, _)| *number == value).map_or_else(|| value.to_string(), |(_, name)| (*name).to_owned())
-}
-
-fn bits(names: Bits, value: u64) -> String {
-    let known = names.iter().filter(|(bit, _)| value & bit != 0);
-    let (mut words, mut rest) = (Vec::new(), value);
-    for (bit, name) in known {
-        words.push((*name).to_owned());
-        rest &= !bit;
-    }
-    if rest != 0 || words.is_empty() {
-        words.push(if rest == 0 { "0".to_owned() } else { format!("{rest:#x}") });
-    }
-    words.join("|")
 }
 
 #[cfg(test)]
